@@ -1,0 +1,66 @@
+/* dial: from a place to a connected descriptor: literal address, name (c-ares) or unix path; IPv4
+ * and IPv6 side by side (RFC 8305). Every type that connects uses it, so that all of them say the
+ * same about names, refusals and routes. It counts the phases DNS and CONNECT on its run and has no
+ * timer for the whole: the run's deadline is the engine's. */
+#ifndef PROBE_DIAL_H
+#define PROBE_DIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/reason.h"
+
+struct probe_run;
+
+#define DIAL_TEXT_MAX 128 /* an address as text: "127.0.0.1:80", "[::1]:80", "unix:///path" */
+
+/* Where to connect. Owns its strings. */
+struct endpoint {
+    char *host; /* name or literal address, without brackets; NULL for a unix socket */
+    uint16_t port;
+    char *path; /* of a unix socket; at most 107 bytes */
+    int family; /* 0 any, 4, 6 */
+};
+
+/* "host:port", "[v6]:port" or "unix:///path"; `default_port` 0: a port must be given. Refuses what
+ * is not a valid name, address or port (1-65535), in words. */
+int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port, struct err *e);
+void endpoint_fini(struct endpoint *ep);
+
+struct resolve; /* one name's lookups in flight; c-ares on the loop */
+struct dial_attempt;
+
+struct dial {
+    /* The result, set before on_done. */
+    enum reason reason;       /* REASON_OK: `fd` is connected, non-blocking, close-on-exec, and the
+                                 caller's to close */
+    int fd;                   /* -1 unless REASON_OK */
+    char peer[DIAL_TEXT_MAX]; /* the address that fd is connected to */
+    char detail[512];         /* otherwise: every address and what it said, in words */
+    /* Private. */
+    struct probe_run *run;
+    struct endpoint const *ep;
+    void (*on_done)(struct dial *d);
+    void (*on_closed)(struct dial *d);
+    struct resolve *resolve;
+    struct dial_attempt *attempts;
+    size_t n_attempts, n_open;
+    uv_timer_t timer;
+    bool done, closing;
+};
+
+/* Starts; `ep` must stay. `on_done` comes once, perhaps from inside; not after dial_close. It calls
+ * probe_gone on the run when every address refused or the name does not exist. */
+void dial_start(struct dial *d, struct probe_run *run, const struct endpoint *ep,
+                void (*on_done)(struct dial *d));
+
+/* Ends it, whatever state it is in, also after on_done (must be called exactly once for each
+ * dial_start); `on_closed` (perhaps from inside) says that the memory may go. Does not close a
+ * descriptor that was handed over. */
+void dial_close(struct dial *d, void (*on_closed)(struct dial *d));
+
+#endif

@@ -1,0 +1,191 @@
+/* probe.h: THE interface between a probe type and the rest of the program.
+ *
+ * Three nouns, never mixed:
+ *   type   a static const table of functions and keys: "tcp", "http", "mongo", "process";
+ *   check  one configured probe: its settings, its schedule, its health (the engine's, not seen
+ * here); run    one attempt of a check.
+ *
+ * What a type owes: `start` begins a run and never blocks; every path ends in exactly one
+ * probe_finish (later ones are ignored) and, when every handle is closed and every child is back,
+ * in one probe_release, after which the run's memory is gone. The two are separate events, in that
+ * order; both may come from inside `start` or `cancel`.
+ *
+ * What the engine gives: it owns the deadline. When it passes, the engine finishes the run with
+ * `timeout`, saying the phase and the last probe_note, and calls `cancel`. `cancel` is also called
+ * at shutdown and reload. It may come at any time between `start` and probe_release, is called at
+ * most once, must not block, and leads to probe_release soon (handles closed, child killed).
+ *
+ * A type's file keeps everything static but its `probe_type_NAME`. It includes this file, base/,
+ * its own library and the helpers of this folder; never the engine, config or health.
+ */
+#ifndef PROBE_PROBE_H
+#define PROBE_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+
+struct probe_run;
+struct probe_kept;
+struct probe_report;
+struct uv_loop_s;
+
+/* ---- Keys: what a type can be configured with. The configuration parses, defaults, prints,
+ * redacts and documents from this table; a type reads the result by index. ---- */
+
+enum probe_key_kind {
+    KEY_TEXT,     /* any text */
+    KEY_FILE,     /* a path; a change of the file's content is a change of the setting */
+    KEY_BOOL,     /* yes/no, true/false, on/off, 1/0 -> num */
+    KEY_INT,      /* decimal -> num, in [min, max] */
+    KEY_DURATION, /* Go's grammar plus d and w -> num in ns, in [min, max] */
+    KEY_SIZE,     /* bytes, with B, k, KiB, M, MiB, G, GiB (all powers of 1024) -> num */
+    KEY_PERCENT,  /* "10%" -> num 10, in [min, max] */
+    KEY_CHOICE,   /* one of `choices` -> num, its index */
+    KEY_WORDS,    /* words split at commas and blanks -> lines */
+    KEY_LINES,    /* one item a line -> lines */
+};
+
+enum {
+    KEY_SECRET = 1 << 0,   /* redacted wherever shown; has a twin NAME_file */
+    KEY_REQUIRED = 1 << 1, /* must be set */
+    KEY_MAY_HIDE =
+        1 << 2, /* a URI: may hold credentials; twin NAME_file; shown with them cut out */
+};
+
+struct probe_key {
+    const char *name;
+    enum probe_key_kind kind;
+    unsigned flags;
+    const char *def;            /* default as one would write it; NULL: unset */
+    int64_t min, max;           /* for the kinds with a range; both 0: the kind's own range */
+    const char *const *choices; /* KEY_CHOICE: NULL-terminated */
+    const char *doc;            /* one sentence for the manual and conf/probe.ini */
+};
+
+struct probe_value {
+    const char *text; /* as written, expanded; the default when not given; NULL when unset */
+    int64_t num;      /* parsed, for the kinds that have a number */
+    char **lines;     /* KEY_WORDS, KEY_LINES: the items, without blanks around, never empty */
+    size_t n_lines;
+    bool given; /* by the user, not the default */
+    int line;   /* line of the file it was given on; 0: not from a file */
+};
+
+/* How a URL or word given as a target, or as the configuration's `target`, becomes a key. */
+struct probe_scheme {
+    const char *prefix; /* "tcp://", "pidfile:", ... */
+    const char *key;    /* the key that it sets */
+    bool strip;         /* the prefix is not part of the value */
+};
+
+/* Says what is wrong with, or unwise about, the setting `key` (an index into the type's keys).
+ * All of them are reported in one go, each with its file and line. Never repeat a secret. */
+void probe_error(struct probe_report *report, size_t key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- The type ---- */
+
+struct probe_type {
+    const char *name;
+    const char *summary; /* one line for help */
+
+    const struct probe_key *keys;
+    size_t n_keys;
+    const struct probe_scheme *schemes; /* ends with a NULL prefix */
+
+    /* Checks and compiles the settings into the type's own immutable form, which every run sees as
+     * run->conf. Reports each problem; NULL exactly when one was an error. `values` are the
+     * configuration's and are freed afterwards: copy what is kept. `*target` is set to a malloc'd
+     * line that names what is probed, without secrets: "127.0.0.1:80". */
+    void *(*prepare)(const struct probe_value *values, struct probe_report *report, char **target);
+    void (*dispose)(void *conf);
+
+    /* The run: `run_size` bytes, zeroed, that begin with a struct probe_run. */
+    size_t run_size;
+    void (*start)(struct probe_run *run);
+    void (*cancel)(struct probe_run *run);
+
+    /* What is kept between the runs of one check in an agent (a connection, a watched process):
+     * `kept_size` bytes, zeroed, that begin with a struct probe_kept; 0 where there is nothing.
+     * Made before the first run; run->kept is NULL in a one-shot command. kept_close is called
+     * once, when no run is left, and leads to probe_kept_closed. */
+    size_t kept_size;
+    void (*kept_open)(struct probe_kept *kept);
+    void (*kept_close)(struct probe_kept *kept);
+};
+
+/* ---- What all runs of one loop share; made by the engine, filled by the helpers on first use. */
+
+struct curl_glue;
+struct worker_pool;
+
+struct probe_env {
+    struct uv_loop_s *loop;
+    unsigned max_workers;        /* children at once, [agent] max_workers */
+    struct curl_glue *curl;      /* NULL until an http run needs it */
+    struct worker_pool *workers; /* NULL until a run needs a child */
+};
+
+/* Closes what the helpers opened; call when no run is left and before the loop's last turn. */
+void probe_env_close(struct probe_env *env);
+
+/* ---- The run ---- */
+
+enum probe_phase { PHASE_DNS, PHASE_CONNECT, PHASE_TLS, PHASE_REQUEST, PHASE_COUNT };
+
+#define PROBE_DETAIL_MAX 400 /* bytes of a detail or note; longer ones are cut */
+
+struct probe_run {
+    const void *conf;        /* from prepare */
+    struct probe_env *env;   /* the loop and what is shared on it */
+    struct probe_kept *kept; /* NULL in a one-shot command or when the type keeps nothing */
+    int64_t started;         /* clock_now() at the start; the type may move it to the true start */
+    int64_t deadline;        /* clock_now() at which the engine ends the run; for children */
+};
+
+/* The run enters a phase (time is counted to it until the next), may be called again for the same
+ * one. `phase` names what is being waited for when the deadline comes. */
+void probe_phase(struct probe_run *run, enum probe_phase phase);
+
+/* What is known so far, in words that complete "timeout: ": "connected to 127.0.0.1:80, no reply
+ * to GET /". Shown if the deadline comes. Formats at once: keep it off hot paths or short. */
+void probe_note(struct probe_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The server's certificate ends at this time (seconds since the epoch). */
+void probe_cert_expiry(struct probe_run *run, int64_t not_after);
+
+/* The target is truly gone: refused on every address, no such name, no such process. Said before
+ * probe_finish; `--invert` succeeds on nothing else. */
+void probe_gone(struct probe_run *run);
+
+/* The verdict of this run, exactly once. The detail says the rest in a person's words, with the
+ * address: "connect to 127.0.0.1:80: connection refused". It never holds a secret; control bytes
+ * in it are replaced. For REASON_OK: what was seen ("HTTP 200 from 127.0.0.1:80"). */
+void probe_finish(struct probe_run *run, enum reason reason, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Every handle is closed: the run's memory may go. If the run was not finished (it was cancelled)
+ * no result is recorded. */
+void probe_release(struct probe_run *run);
+
+/* ---- Kept state ---- */
+
+struct probe_kept {
+    const void *conf;
+    struct probe_env *env;
+    void *owner; /* the engine's */
+};
+
+/* Something watched between runs has changed (a process ended): check now, not at the next
+ * interval. Ignored while a run is under way. */
+void probe_wake(struct probe_kept *kept);
+
+/* Every handle of it is closed: its memory may go. */
+void probe_kept_closed(struct probe_kept *kept);
+
+#endif

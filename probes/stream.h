@@ -1,0 +1,59 @@
+/* stream: one connection on the loop: dial, TLS where asked, then bytes both ways. The types whose
+ * protocol is our own (tcp, mongo) use it; http leaves TLS and bytes to libcurl and only dials. */
+#ifndef PROBE_STREAM_H
+#define PROBE_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "dial.h"
+#include "tls.h"
+
+struct stream;
+
+struct stream_events {
+    void (*on_open)(struct stream *s); /* connected, and the TLS handshake is done and verified */
+    /* Bytes came; they are valid during the call only. */
+    void (*on_data)(struct stream *s, const char *data, size_t len);
+    /* The peer ended its side in order (FIN, TLS close_notify). No more on_data. */
+    void (*on_eof)(struct stream *s);
+    /* It failed: dns, refused, tls, reset, ... `detail` holds the address. Nothing more comes. */
+    void (*on_fail)(struct stream *s, enum reason reason, const char *detail);
+};
+
+struct stream {
+    struct probe_run *run;
+    const struct stream_events *events;
+    void *owner;
+    char peer[DIAL_TEXT_MAX]; /* set by on_open */
+    /* Private from here on: see stream.c. */
+    struct dial dial;
+    const struct tls_conf *tls_conf;
+    struct tls *tls;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    void (*on_closed)(struct stream *s);
+    bool opened, failed, closing, reset_on_close;
+    unsigned n_open; /* handles not yet closed */
+};
+
+/* `tls` NULL: plain. `run` may be changed later (a kept connection): stream_adopt. */
+void stream_start(struct stream *s, struct probe_run *run, const struct endpoint *ep,
+                  const struct tls_conf *tls, const struct stream_events *events, void *owner);
+
+/* A kept stream serves another run now (NULL: none, it idles). */
+void stream_adopt(struct stream *s, struct probe_run *run);
+
+/* Sends a copy of the bytes. A failure comes by on_fail. */
+void stream_write(struct stream *s, const void *data, size_t len);
+
+/* Ends it in any state, exactly once; no event comes any more. `on_closed` (perhaps from inside)
+ * says that the memory may go. A plain TCP connection is reset rather than closed, so that no
+ * TIME_WAIT is left on a busy host; TLS sends its close_notify first. */
+void stream_close(struct stream *s, void (*on_closed)(struct stream *s));
+
+#endif

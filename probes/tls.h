@@ -1,0 +1,86 @@
+/* tls: what a type needs of TLS: the keys, their compiled form, and a handshake over memory.
+ * OpenSSL is set up on first use only: a plain check never pays for it. */
+#ifndef PROBE_TLS_H
+#define PROBE_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "probe.h"
+
+/* The keys that every TLS-capable type has; they go at a place of its choice into its key table,
+ * in this order. */
+#define TLS_KEYS                                                                                   \
+    {.name = "tls_ca",                                                                             \
+     .kind = KEY_FILE,                                                                             \
+     .doc = "File with the CA certificates to trust, instead of the system's."},                   \
+        {.name = "tls_cert",                                                                       \
+         .kind = KEY_FILE,                                                                         \
+         .doc = "File with the client certificate (PEM, with its chain)."},                        \
+        {.name = "tls_key",                                                                        \
+         .kind = KEY_FILE,                                                                         \
+         .doc = "File with the client's private key; default: the file of tls_cert."},             \
+        {.name = "tls_server_name",                                                                \
+         .kind = KEY_TEXT,                                                                         \
+         .doc = "Name to send (SNI) and to verify, instead of the host's."},                       \
+        {.name = "tls_verify",                                                                     \
+         .kind = KEY_BOOL,                                                                         \
+         .def = "yes",                                                                             \
+         .doc = "no: any certificate is taken. Only for tests."},                                  \
+    {                                                                                              \
+        .name = "tls_min_days", .kind = KEY_INT, .def = "0", .min = 0, .max = 36500,               \
+        .doc = "The certificate must last at least this many days."                                \
+    }
+
+enum {
+    TLS_KEY_CA,
+    TLS_KEY_CERT,
+    TLS_KEY_KEY,
+    TLS_KEY_SERVER_NAME,
+    TLS_KEY_VERIFY,
+    TLS_KEY_MIN_DAYS,
+    TLS_KEY_COUNT
+};
+
+/* The settings, compiled. Paths are kept for types that hand them to their library (curl, mongoc).
+ */
+struct tls_conf {
+    char *ca, *cert, *key, *server_name; /* NULL: not set */
+    bool verify;
+    int64_t min_days;
+    void *ctx; /* SSL_CTX, made on first use by tls_open; NULL before */
+    bool alpn_none;
+};
+
+/* `v` points at the value of tls_ca; `first` is its index in the type's table. Checks that files
+ * exist and can be read, that cert and key belong together, and that none of it is given where TLS
+ * is off (`on`). 0, or -1 when an error was reported. */
+int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first, bool on,
+                  struct probe_report *report);
+void tls_conf_fini(struct tls_conf *c);
+
+/* One session; bytes go in and out by memory, no I/O of its own. */
+struct tls;
+
+/* `host` is verified (name or IP address) and sent as SNI unless the conf names another. */
+struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e);
+void tls_free(struct tls *t); /* NULL is fine */
+
+/* Ciphertext from the peer goes in (len 0 to begin); plaintext is added to `plain`, ciphertext to
+ * send to `out`. 0, or -1 with the words: certificate expired, wrong host, ... `*done` tells that
+ * the handshake is over, `*eof` that the peer sent close_notify. */
+int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, struct buf *out,
+             bool *done, bool *eof, struct err *e);
+/* Encrypts; after the handshake only. */
+int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, struct err *e);
+/* Adds our close_notify. */
+void tls_shutdown(struct tls *t, struct buf *out);
+/* End of the peer's certificate, seconds since the epoch; 0: none seen yet. */
+int64_t tls_not_after(const struct tls *t);
+/* Is the certificate good for min_days? 0, or -1 with the words. Known after the handshake. */
+int tls_check_days(const struct tls *t, const struct tls_conf *c, struct err *e);
+
+#endif

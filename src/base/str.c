@@ -1,0 +1,148 @@
+/* str: see str.h. */
+#include "base/str.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORD_MAX 63
+
+bool str_starts(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing over U+10FFFF. */
+size_t str_utf8_len(const char *s)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    if (u[0] < 0x80)
+        return u[0] ? 1 : 0;
+    if (u[0] < 0xc2 || u[0] > 0xf4)
+        return 0;
+    size_t n = u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+    unsigned char lo = 0x80, hi = 0xbf;
+    if (u[0] == 0xe0)
+        lo = 0xa0;
+    else if (u[0] == 0xed)
+        hi = 0x9f;
+    else if (u[0] == 0xf0)
+        lo = 0x90;
+    else if (u[0] == 0xf4)
+        hi = 0x8f;
+    if (u[1] < lo || u[1] > hi)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if (u[i] < 0x80 || u[i] > 0xbf)
+            return 0;
+    return n;
+}
+
+void str_printable(char *s, size_t max)
+{
+    size_t at = 0;
+    while (s[at]) {
+        size_t n = str_utf8_len(s + at);
+        if (at + (n ? n : 1) > max)
+            break;
+        if (!n || (unsigned char)s[at] < 0x20 || s[at] == 0x7f) {
+            s[at] = '?';
+            n = 1;
+        }
+        at += n;
+    }
+    s[at] = '\0';
+}
+
+char *str_excerpt(const void *data, size_t n, char *out, size_t size)
+{
+    const unsigned char *u = data;
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        char piece[8];
+        if (u[i] == '\r' || u[i] == '\n')
+            snprintf(piece, sizeof piece, "\\%c", u[i] == '\r' ? 'r' : 'n');
+        else if (u[i] < 0x20 || u[i] > 0x7e)
+            snprintf(piece, sizeof piece, "\\x%02x", u[i]);
+        else
+            snprintf(piece, sizeof piece, "%c", u[i]);
+        size_t add = strlen(piece);
+        if (len + add + 4 > size) {
+            memcpy(out + len, "...", 4);
+            return out;
+        }
+        memcpy(out + len, piece, add);
+        len += add;
+    }
+    out[len] = '\0';
+    return out;
+}
+
+size_t str_distance(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b);
+    if (na > WORD_MAX || nb > WORD_MAX)
+        return na + nb + 1;
+    /* Optimal string alignment over three rolling rows. */
+    size_t rows[3][WORD_MAX + 1];
+    size_t *before = rows[0], *prev = rows[1], *cur = rows[2];
+    for (size_t j = 0; j <= nb; j++)
+        prev[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        cur[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+            size_t best = prev[j - 1] + (ca != cb);
+            if (prev[j] + 1 < best)
+                best = prev[j] + 1;
+            if (cur[j - 1] + 1 < best)
+                best = cur[j - 1] + 1;
+            if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
+                cb == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            cur[j] = best;
+        }
+        size_t *t = before;
+        before = prev;
+        prev = cur;
+        cur = t;
+    }
+    return prev[nb];
+}
+
+const char *str_nearest(const char *word, const char *const *words, size_t n)
+{
+    const char *best = NULL;
+    size_t limit = strlen(word) / 3 + 1, least = limit + 1;
+    for (size_t i = 0; i < n; i++) {
+        size_t d = str_distance(word, words[i]);
+        if (d < least) {
+            least = d;
+            best = words[i];
+        }
+    }
+    return best;
+}
+
+char *str_dup_n(const char *s, size_t len)
+{
+    char *copy = malloc(len + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, s, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+char *str_format(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *s = NULL;
+    if (vasprintf(&s, fmt, ap) < 0)
+        s = NULL;
+    va_end(ap);
+    return s;
+}

@@ -1,0 +1,39 @@
+/* str: small helpers on strings that several rooms need. */
+#ifndef PROBE_BASE_STR_H
+#define PROBE_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+bool str_starts(const char *s, const char *prefix);
+
+/* Length in bytes of the valid UTF-8 sequence at s; 0 when it is not valid or s is at its end. */
+size_t str_utf8_len(const char *s);
+
+/* Makes `s` fit for one line of output, in place: control bytes and invalid UTF-8 become '?', and
+ * what is cut at `max` bytes is never half a character. */
+void str_printable(char *s, size_t max);
+
+/* Copies the n bytes at data as printable text into out (size bytes with the NUL): non-ASCII and
+ * control bytes as \xNN, \r, \n; "..." at the end when cut. Returns out. For showing what a server
+ * sent. */
+char *str_excerpt(const void *data, size_t n, char *out, size_t size);
+
+/* The number of edits (insert, delete, replace, swap) between two words, case ignored; words over
+ * 63 bytes are far from all. */
+size_t str_distance(const char *a, const char *b);
+
+/* Picks the word nearest to `word` among n, or NULL when none is near enough to suggest. */
+const char *str_nearest(const char *word, const char *const *words, size_t n);
+
+/* strdup of len bytes; NULL when out of memory. */
+char *str_dup_n(const char *s, size_t len);
+
+/* malloc'd, formatted; NULL when out of memory. */
+char *str_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

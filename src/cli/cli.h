@@ -1,0 +1,71 @@
+/* cli: the command line, shared by the commands. One file a command. */
+#ifndef PROBE_CLI_CLI_H
+#define PROBE_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+/* Exit codes (sysexits.h where it has one; 124, 126, 127 as timeout(1)). 2 is Docker's: never used.
+ */
+enum {
+    EXIT_HEALTHY = 0,
+    EXIT_UNHEALTHY = 1,
+    EXIT_USAGE = 64,
+    EXIT_NO_AGENT = 69,
+    EXIT_INTERNAL = 70,
+    EXIT_STALE = 75,
+    EXIT_CONFIG = 78,
+    EXIT_TIMED_OUT = 124,
+    EXIT_CANNOT_RUN = 126,
+    EXIT_NOT_FOUND = 127,
+    EXIT_SIGNAL = 128, /* + the signal's number */
+};
+
+#define CLI_DEFAULT_SOCKET "/run/probe/probe.sock"
+
+struct cli {
+    const char *command; /* name of the command */
+    const char *config;  /* -c */
+    const char *agent;   /* --agent, else $PROBE_AGENT, else the default socket */
+    bool agent_given;
+    const char *timeout; /* --timeout as written; NULL: not given */
+    int64_t timeout_ns;  /* parsed; 0: not given */
+    int64_t interval_ns; /* wait */
+    uint32_t successes;  /* wait */
+    bool any, invert, json, quiet, verbose;
+    char **targets; /* the words that are no options */
+    size_t n_targets;
+    char **run; /* after `--`; NULL: none */
+};
+
+struct cli_command {
+    const char *name;
+    const char *synopsis, *summary;
+    int (*main)(const struct cli *cli); /* the exit code */
+};
+
+extern const struct cli_command cli_commands[]; /* ends with a NULL name */
+
+/* Loads the configuration for the command; prints every problem to stderr. 0, or the exit code. */
+int cli_load(const struct cli *cli, bool keep_values, const struct config_override *overrides,
+             struct config **out);
+
+/* Prints the report's problems to stderr: errors always, warnings unless quiet. */
+void cli_print_report(const struct cli *cli, const struct config_report *r);
+
+/* Flushes stdout: an output that could not be written is not a success. Returns `code`, or
+ * EXIT_INTERNAL when writing failed and code was 0. A closed pipe is no crash. */
+int cli_finish(int code);
+
+int cmd_run(const struct cli *cli);
+int cmd_check(const struct cli *cli);
+int cmd_wait(const struct cli *cli);
+int cmd_status(const struct cli *cli);
+int cmd_explain(const struct cli *cli);
+int cmd_validate(const struct cli *cli);
+int cmd_version(const struct cli *cli);
+
+#endif

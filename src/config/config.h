@@ -1,0 +1,97 @@
+/* config: text in, an immutable configuration out. It reads INI files and targets, expands
+ * variables, reads secrets from files, checks everything and reports all that is wrong in one go.
+ * It knows probe types only by their tables; it opens no socket and runs no loop. */
+#ifndef PROBE_CONFIG_CONFIG_H
+#define PROBE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config/report.h"
+#include "health/health.h"
+#include "probe.h"
+
+enum { LEVEL_ALIVE = 1, LEVEL_READY = 2 };
+
+/* One configured probe. Immutable and counted: a reload keeps the old one for a probe whose
+ * settings did not change, and runs in flight hold on to theirs. */
+struct check_conf {
+    unsigned refs;
+    char *name;
+    char *target; /* redacted, one line: from prepare */
+    const struct probe_type *type;
+    void *conf; /* the type's own, from prepare */
+    struct health_policy policy;
+    unsigned levels; /* LEVEL_ALIVE | LEVEL_READY */
+    bool required;
+    bool timeout_given; /* `timeout` was set by the user (wait picks its own otherwise) */
+    char **after;       /* names of probes, never its own */
+    size_t n_after;
+    char *fingerprint; /* equal exactly when the settings are; may hold secrets: never print it */
+
+    /* Kept only with config_source.keep_values, for `explain`. */
+    struct probe_value *common; /* by config_common_keys */
+    struct probe_value *values; /* by type->keys */
+};
+
+struct check_conf *check_conf_ref(struct check_conf *c);
+void check_conf_unref(struct check_conf *c); /* NULL is fine */
+
+/* [agent]. Text is owned by the config. */
+struct agent_conf {
+    char *socket; /* path; NULL: off */
+    unsigned socket_mode;
+    char *listen; /* "host:port", "[v6]:port"; NULL: off */
+    unsigned max_workers;
+    bool log_json;              /* log_format = json, else logfmt */
+    int log_level;              /* enum log_level */
+    struct probe_value *values; /* by config_agent_keys; only with keep_values */
+};
+
+struct config {
+    char *path; /* of the file read; NULL: none */
+    struct agent_conf agent;
+    struct check_conf **checks; /* in the order of the file, then of the targets */
+    size_t n_checks;
+};
+
+/* A key given on the command line (`--timeout 3s`): wins over the file, for every selected probe.
+ */
+struct config_override {
+    const char *key, *value;
+};
+
+struct config_source {
+    const char *path; /* a file that must be there; NULL: config_default_path() if it exists */
+    char *const
+        *targets; /* probes to select or make: NAME, URL, NAME=URL; none: all of the file's */
+    size_t n_targets;
+    const struct config_override *overrides; /* ends with a NULL key; may be NULL */
+    bool keep_values;
+};
+
+enum config_rc {
+    CONFIG_OK = 0,
+    CONFIG_BAD = -1,        /* the report has errors: exit 78 */
+    CONFIG_BAD_TARGET = -2, /* only targets are wrong (unknown name, bad URL): exit 64 */
+};
+
+/* Reads and checks everything. On CONFIG_OK *out is the caller's (config_free); warnings may be in
+ * the report all the same. */
+enum config_rc config_load(const struct config_source *src, struct config **out,
+                           struct config_report *report);
+void config_free(struct config *c); /* NULL is fine */
+
+/* $PROBE_CONFIG, else /etc/probe/probe.ini; the second only if it exists (else NULL). */
+const char *config_default_path(void);
+
+/* The keys of every probe, and of [agent]; each table's order is that of check_conf.common and
+ * agent_conf.values. */
+extern const struct probe_key config_common_keys[];
+extern const size_t config_n_common_keys;
+extern const struct probe_key config_agent_keys[];
+extern const size_t config_n_agent_keys;
+
+#endif

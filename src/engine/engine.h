@@ -1,0 +1,131 @@
+/* engine: runs checks on a libuv loop by their schedules and keeps each one's health. The agent,
+ * `check` and `wait` are this same engine with other hooks; nothing is checked in two ways.
+ *
+ * Not thread-safe: everything happens on the loop's thread. */
+#ifndef PROBE_ENGINE_ENGINE_H
+#define PROBE_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/reason.h"
+#include "config/config.h"
+#include "engine/sched.h"
+#include "health/health.h"
+#include "probe.h"
+
+#define CHECK_HISTORY 5
+
+/* Upper bounds of the duration histogram, in ns; the last bucket is +Inf. */
+#define CHECK_BUCKETS 12
+extern const int64_t check_bucket_bounds[CHECK_BUCKETS];
+
+/* The outcome of one run. */
+struct check_result {
+    int64_t started;      /* monotonic */
+    int64_t started_wall; /* wall clock, for showing */
+    int64_t duration;
+    enum reason reason; /* REASON_OK: it succeeded */
+    bool gone;          /* see probe_gone */
+    enum health_counted counted;
+    int64_t phases[PHASE_COUNT]; /* ns in each; -1: not reached */
+    char *detail;                /* never NULL in a stored result; owned by the check */
+};
+
+/* A check at run time. Read-only outside engine/. */
+struct check {
+    struct check_conf *conf;
+    struct health_state health;
+    struct engine *engine;
+    struct run *run;         /* the run in flight or not yet released; NULL: none */
+    struct probe_kept *kept; /* NULL: nothing kept */
+    struct sched_entry next; /* the next start */
+    int64_t planned;         /* when the check that is next or in flight was planned to start */
+    int64_t since_wall;      /* wall time of health.since */
+    uint64_t checks_total, failures_total;
+    uint32_t failures_by_reason[REASON_COUNT];
+    uint32_t buckets[CHECK_BUCKETS + 1];
+    int64_t duration_sum;
+    int64_t last_success_wall; /* 0: never */
+    int64_t cert_not_after;    /* s since the epoch; 0: none seen */
+    struct check_result
+        history[CHECK_HISTORY]; /* ring; newest at (n_results - 1) % CHECK_HISTORY */
+    uint64_t n_results;
+    struct check_result *last_failure; /* however old; NULL: never failed */
+    struct check_waiter *waiters;      /* of check_now */
+    bool removed;                      /* by a reload or the stop; goes when its run is released */
+};
+
+/* The newest result, or NULL before the first. */
+const struct check_result *check_last(const struct check *c);
+
+/* Its verdict is older than its schedule allows. */
+bool check_is_stale(const struct check *c, int64_t now);
+
+struct engine_hooks {
+    /* A run has ended and was applied; `changed` when the status changed with it. May stop the
+     * engine. */
+    void (*on_result)(void *ctx, struct check *c, const struct check_result *r);
+    /* The one funnel of transitions: status changed from `from`. Called before on_result. */
+    void (*on_transition)(void *ctx, struct check *c, enum health_status from);
+    /* Other than by the policy (`wait`): the delay until the next start, and the timeout of the
+     * next run, both ns. NULL: the policy's. next_delay < 0: no further run. */
+    int64_t (*next_delay)(void *ctx, struct check *c);
+    int64_t (*run_timeout)(void *ctx, struct check *c);
+    void *ctx;
+};
+
+struct engine {
+    uv_loop_t *loop;
+    struct probe_env env;
+    struct sched sched;
+    struct engine_hooks hooks;
+    struct check **checks; /* in the order of the configuration */
+    size_t n_checks;
+    size_t n_closing; /* removed ones whose run or kept state is still closing */
+    bool keep;        /* types keep state between runs (the agent) */
+    bool stopping;
+    void (*on_stopped)(struct engine *e);
+    uint64_t random;
+    int64_t started, started_wall;
+};
+
+/* `keep`: an agent, in which types keep connections and watches between runs. */
+void engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_workers,
+                 const struct engine_hooks *hooks);
+
+/* Makes `config`'s checks the running ones; takes them from it (the config may be freed after).
+ * Checks with an equal name and fingerprint go on as they are, with state and history; others are
+ * removed, or started afresh. 0, or -1 when out of memory and nothing was changed. */
+int engine_load(struct engine *e, struct config *config, struct err *err);
+
+struct check *engine_find(const struct engine *e, const char *name); /* NULL: no such check */
+
+/* Runs a check now, or joins the run in flight; `done` gets the result (valid during the call), or
+ * NULL when the check is removed first. The schedule goes on from the run's end. Returns a handle
+ * for engine_check_now_cancel, NULL when out of memory. */
+struct check_waiter *
+engine_check_now(struct engine *e, struct check *c,
+                 void (*done)(void *ctx, struct check *c, const struct check_result *r), void *ctx);
+void engine_check_now_cancel(struct check_waiter *w);
+
+/* Cancels everything; `on_stopped` is called (perhaps from inside) once every run is released and
+ * every handle of the engine is closed. */
+void engine_stop(struct engine *e, void (*on_stopped)(struct engine *e));
+
+/* How late the loop was at most in the last minute, ns. */
+int64_t engine_lag(const struct engine *e);
+
+/* The verdict over all checks. */
+struct readiness {
+    bool live, ready;
+    bool stale; /* some required check's verdict is stale; then live and ready fail */
+    const struct check *culprit; /* the first one that keeps `ready` (else `live`) false; or NULL */
+    size_t counted, healthy;     /* of the required `ready` probes */
+};
+struct readiness engine_readiness(const struct engine *e, int64_t now);
+
+#endif

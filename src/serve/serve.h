@@ -1,0 +1,32 @@
+/* serve: the HTTP API of the agent on the Unix socket and on TCP (libmicrohttpd on our loop). Reads
+ * the engine's checks, never changes them but by engine_check_now. */
+#ifndef PROBE_SERVE_SERVE_H
+#define PROBE_SERVE_SERVE_H
+
+#include "base/err.h"
+#include "config/config.h"
+#include "engine/engine.h"
+
+struct serve;
+
+struct serve_hooks {
+    /* POST /reload: 0, or -1 with the errors in the report. */
+    int (*reload)(void *ctx, struct config_report *report);
+    void *ctx;
+};
+
+/* Opens what `conf` asks for. A live socket at the path is refused, a dead one replaced; a port in
+ * use is a clear error. */
+int serve_open(struct serve **out, struct engine *e, const struct agent_conf *conf,
+               const struct serve_hooks *hooks, struct err *err);
+
+/* From the engine's hooks. */
+void serve_on_transition(struct serve *s, struct check *c, enum health_status from);
+void serve_on_result(struct serve *s, struct check *c);
+/* After a reload: checks may have come and gone; pointers to checks from before are invalid. */
+void serve_on_reload(struct serve *s);
+
+/* Ends everything at once, removes the socket; `on_closed` when every handle is closed. */
+void serve_close(struct serve *s, void (*on_closed)(void *ctx), void *ctx);
+
+#endif
