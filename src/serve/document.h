@@ -1,9 +1,14 @@
-/* document: the JSON that the API, `check --json`, `wait --json` and `explain --json` share. */
+/* document: the JSON that the API, `check --json`, `wait --json` and `explain --json` share. It
+ * reads checks, never changes them, and never holds a secret: targets are redacted by config. */
 #ifndef PROBE_SERVE_DOCUMENT_H
 #define PROBE_SERVE_DOCUMENT_H
 
 #include "base/json.h"
 #include "engine/engine.h"
+
+/* The status to show. A stale verdict is never shown as healthy: it is `starting`, "not known yet",
+ * until a check has ended again. */
+enum health_status document_status_of(const struct check *c, int64_t now);
 
 /* One probe: name, type, target, status, ..., history. `key` as in json.h. */
 void document_probe(struct json *j, const char *key, const struct check *c, int64_t now);
@@ -11,8 +16,17 @@ void document_probe(struct json *j, const char *key, const struct check *c, int6
 /* The whole: agent, live, ready, probes. */
 void document_status(struct json *j, const struct engine *e, int64_t now);
 
-/* One line for a person: "web unhealthy 1.2 ms refused: connect to 127.0.0.1:80: ..." Appends it
- * with its newline, control bytes replaced. */
+/* The same in parts, for a document that is made in slices: the head up to and with the opening of
+ * `probes`, then document_probe for each, then the tail. */
+void document_head(struct json *j, const struct engine *e, const struct readiness *r, int64_t now);
+void document_tail(struct json *j);
+
+/* "refused: connect to 127.0.0.1:80: connection refused", or for a success what was seen, or why
+ * there is no result: one line without newline, control bytes replaced. */
+void document_why(struct buf *out, const struct check *c);
+
+/* One line for a person: "web  unhealthy  1.2 ms  refused: connect to 127.0.0.1:80: ..." Appends it
+ * with its newline, control bytes replaced. At most 600 bytes. */
 void document_line(struct buf *out, const struct check *c);
 
 #endif

@@ -1,0 +1,174 @@
+/* document: see document.h. Field names are part of the contract with scripts: they never change.
+ */
+#include "serve/document.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#define NAME_SHOWN_MAX   120
+#define DETAIL_SHOWN_MAX PROBE_DETAIL_MAX
+
+static const char *const phase_names[PHASE_COUNT] = {
+    [PHASE_DNS] = "dns",
+    [PHASE_CONNECT] = "connect",
+    [PHASE_TLS] = "tls",
+    [PHASE_REQUEST] = "request",
+};
+
+static const char *const counted_names[] = {
+    [HEALTH_COUNTED] = "yes",
+    [HEALTH_IN_START_PERIOD] = "no, in start_period",
+    [HEALTH_NOT_OURS_TO_BLAME] = "no, our own inability",
+};
+
+enum health_status document_status_of(const struct check *c, int64_t now)
+{
+    enum health_status status = c->health.status;
+    return status == HEALTH_HEALTHY && check_is_stale(c, now) ? HEALTH_STARTING : status;
+}
+
+static void add_time(struct json *j, const char *key, int64_t wall_ns)
+{
+    char stamp[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(wall_ns, stamp);
+    json_string(j, key, stamp);
+}
+
+static void add_result(struct json *j, const char *key, const struct check_result *r)
+{
+    bool ok = r->reason == REASON_OK;
+    json_object(j, key);
+    add_time(j, "started", r->started_wall);
+    json_ms(j, "duration_ms", r->duration);
+    json_bool(j, "ok", ok);
+    json_string(j, "reason", ok ? NULL : reason_name(r->reason));
+    json_string(j, "detail", r->detail);
+    json_string(j, "counted", counted_names[r->counted]);
+    json_object(j, "phases_ms");
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        if (r->phases[i] < 0)
+            json_null(j, phase_names[i]);
+        else
+            json_ms(j, phase_names[i], r->phases[i]);
+    }
+    json_end(j);
+    json_end(j);
+}
+
+/* Oldest first, as Docker's own log; a last failure that has left the ring stands before it. */
+static void add_history(struct json *j, const struct check *c)
+{
+    uint64_t kept = c->n_results < CHECK_HISTORY ? c->n_results : CHECK_HISTORY;
+    json_array(j, "history");
+    const struct check_result *failure = c->last_failure;
+    if (failure && kept &&
+        failure->started < c->history[(c->n_results - kept) % CHECK_HISTORY].started)
+        add_result(j, NULL, failure);
+    for (uint64_t i = c->n_results - kept; i < c->n_results; i++)
+        add_result(j, NULL, &c->history[i % CHECK_HISTORY]);
+    json_end(j);
+}
+
+static const char *level_text(unsigned levels)
+{
+    if (levels == (LEVEL_ALIVE | LEVEL_READY))
+        return "alive,ready";
+    return levels == LEVEL_ALIVE ? "alive" : "ready";
+}
+
+void document_probe(struct json *j, const char *key, const struct check *c, int64_t now)
+{
+    const struct check_conf *conf = c->conf;
+    json_object(j, key);
+    json_string(j, "name", conf->name);
+    json_string(j, "type", conf->type->name);
+    json_string(j, "target", conf->target);
+    json_string(j, "status", health_status_name(document_status_of(c, now)));
+    json_bool(j, "stale", check_is_stale(c, now));
+    json_int(j, "failing_streak", c->health.failing_streak);
+    json_int(j, "success_streak", c->health.success_streak);
+    add_time(j, "since", c->since_wall);
+    json_bool(j, "required", conf->required);
+    json_string(j, "level", level_text(conf->levels));
+    const struct check_result *last = check_last(c);
+    if (last)
+        add_result(j, "last", last);
+    else
+        json_null(j, "last");
+    if (c->next.pos)
+        json_ms(j, "next_in_ms", c->next.due > now ? c->next.due - now : 0);
+    else if (c->run)
+        json_int(j, "next_in_ms", 0);
+    else
+        json_null(j, "next_in_ms");
+    add_history(j, c);
+    json_int(j, "checks_total", (int64_t)c->checks_total);
+    json_int(j, "failures_total", (int64_t)c->failures_total);
+    json_end(j);
+}
+
+void document_head(struct json *j, const struct engine *e, const struct readiness *r, int64_t now)
+{
+    json_object(j, NULL);
+    json_object(j, "agent");
+    json_string(j, "version", PROBE_VERSION);
+    json_int(j, "pid", getpid());
+    json_int(j, "uptime_s", (now - e->started) / NS_PER_S);
+    json_ms(j, "loop_lag_ms", engine_lag(e));
+    json_bool(j, "stale", r->stale);
+    json_end(j);
+    json_bool(j, "live", r->live && !r->stale);
+    json_bool(j, "ready", r->ready && !r->stale);
+    json_array(j, "probes");
+}
+
+void document_tail(struct json *j)
+{
+    json_end(j);
+    json_end(j);
+}
+
+void document_status(struct json *j, const struct engine *e, int64_t now)
+{
+    struct readiness r = engine_readiness(e, now);
+    document_head(j, e, &r, now);
+    for (size_t i = 0; i < e->n_checks; i++)
+        document_probe(j, NULL, e->checks[i], now);
+    document_tail(j);
+}
+
+static void add_printable(struct buf *out, const char *text, size_t max)
+{
+    char line[DETAIL_SHOWN_MAX + 8];
+    snprintf(line, sizeof line, "%s", text);
+    str_printable(line, max);
+    buf_puts(out, line);
+}
+
+void document_why(struct buf *out, const struct check *c)
+{
+    const struct check_result *last = check_last(c);
+    if (!last) {
+        buf_puts(out, "no check has ended yet");
+        return;
+    }
+    if (last->reason != REASON_OK)
+        buf_printf(out, "%s: ", reason_name(last->reason));
+    add_printable(out, last->detail, DETAIL_SHOWN_MAX);
+}
+
+void document_line(struct buf *out, const struct check *c)
+{
+    const struct check_result *last = check_last(c);
+    char took[CLOCK_SHORT_SIZE] = "-";
+    if (last)
+        clock_short(last->duration, took);
+    add_printable(out, c->conf->name, NAME_SHOWN_MAX);
+    buf_printf(out, "  %s  %s  ", health_status_name(c->health.status), took);
+    document_why(out, c);
+    buf_putc(out, '\n');
+}
