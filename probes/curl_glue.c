@@ -1,0 +1,194 @@
+/* curl_glue: see curl_glue.h. Curl names the sockets to watch and one timer; each event goes back
+ * to it by curl_multi_socket_action, and after every one of them, timer or socket, the messages are
+ * read: a transfer may end by a timeout alone. */
+#include "curl_glue.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/str.h"
+
+struct curl_glue {
+    CURLM *multi;
+    uv_loop_t *loop;
+    uv_timer_t timer;
+};
+
+/* A watched socket; it outlives the transfer when curl closes a connection at its leisure. */
+struct watch {
+    struct curl_glue *glue;
+    curl_socket_t fd;
+    uv_poll_t poll;
+};
+
+int curl_glue_init(struct err *e)
+{
+    static bool ready;
+    if (!ready) {
+        CURLcode rc = curl_global_init(CURL_GLOBAL_ALL);
+        if (rc != CURLE_OK)
+            return err_set(e, "libcurl cannot be set up: %s", curl_easy_strerror(rc));
+        ready = true;
+    }
+    return 0;
+}
+
+/* on_done may start and stop transfers, so everything is copied out of the message first and the
+ * queue is read anew each time. */
+static void read_messages(struct curl_glue *glue)
+{
+    CURLMsg *msg;
+    int left;
+    while ((msg = curl_multi_info_read(glue->multi, &left))) {
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        CURL *easy = msg->easy_handle;
+        CURLcode result = msg->data.result;
+        struct curl_transfer *t = NULL;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+        curl_multi_remove_handle(glue->multi, easy);
+        t->multi = NULL;
+        t->on_done(t, result);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct watch *w = container_of(poll, struct watch, poll);
+    struct curl_glue *glue = w->glue;
+    int flags = 0, running;
+    /* An error of the poll itself is curl's to find: it reads or writes and gets the errno. */
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    curl_multi_socket_action(glue->multi, w->fd, flags, &running);
+    read_messages(glue);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct curl_glue *glue = container_of(timer, struct curl_glue, timer);
+    int running;
+    curl_multi_socket_action(glue->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    read_messages(glue);
+}
+
+/* Curl: the time until it wants to be called, or -1 for no timer. Acting at once would re-enter it,
+ * so 0 too goes through the loop. */
+static int on_timer_wanted(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct curl_glue *glue = arg;
+    (void)multi;
+    if (timeout_ms < 0) {
+        uv_timer_stop(&glue->timer);
+        return 0;
+    }
+    /* The loop's idea of now may be old, and a timer that fires early is a turn for nothing. */
+    uv_update_time(glue->loop);
+    uv_timer_start(&glue->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    free(container_of((uv_poll_t *)handle, struct watch, poll));
+}
+
+static struct watch *watch_new(struct curl_glue *glue, curl_socket_t fd)
+{
+    struct watch *w = malloc(sizeof *w);
+    if (!w)
+        return NULL;
+    w->glue = glue;
+    w->fd = fd;
+    if (uv_poll_init_socket(glue->loop, &w->poll, fd) < 0) {
+        free(w);
+        return NULL;
+    }
+    curl_multi_assign(glue->multi, fd, w);
+    return w;
+}
+
+/* Curl: what to watch a socket for from now on. -1 fails the transfer (CURLE_ABORTED_BY_CALLBACK in
+ * newer versions; older ones go on, and the run's deadline ends them). */
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
+{
+    struct curl_glue *glue = arg;
+    struct watch *w = assigned;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (w) {
+            uv_poll_stop(&w->poll);
+            uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+            curl_multi_assign(glue->multi, fd, NULL);
+        }
+        return 0;
+    }
+    if (!w && !(w = watch_new(glue, fd)))
+        return -1;
+    int events = 0;
+    if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+        events |= UV_READABLE;
+    if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+        events |= UV_WRITABLE;
+    return uv_poll_start(&w->poll, events, on_poll) < 0 ? -1 : 0;
+}
+
+static void on_glue_closed(uv_handle_t *handle)
+{
+    free(container_of((uv_timer_t *)handle, struct curl_glue, timer));
+}
+
+static int glue_open(struct probe_env *env, struct err *e)
+{
+    if (curl_glue_init(e) < 0)
+        return -1;
+    struct curl_glue *glue = calloc(1, sizeof *glue);
+    if (!glue || !(glue->multi = curl_multi_init())) {
+        free(glue);
+        return err_set(e, "out of memory");
+    }
+    glue->loop = env->loop;
+    uv_timer_init(env->loop, &glue->timer);
+    curl_multi_setopt(glue->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+    curl_multi_setopt(glue->multi, CURLMOPT_SOCKETDATA, glue);
+    curl_multi_setopt(glue->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl_multi_setopt(glue->multi, CURLMOPT_TIMERDATA, glue);
+    curl_multi_setopt(glue->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    env->curl = glue;
+    return 0;
+}
+
+int curl_glue_start(struct probe_env *env, struct curl_transfer *t, struct err *e)
+{
+    if (!env->curl && glue_open(env, e) < 0)
+        return -1;
+    curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+    CURLMcode rc = curl_multi_add_handle(env->curl->multi, t->easy);
+    if (rc != CURLM_OK)
+        return err_set(e, "libcurl: %s", curl_multi_strerror(rc));
+    t->multi = env->curl->multi;
+    return 0;
+}
+
+void curl_glue_stop(struct curl_transfer *t)
+{
+    if (!t->multi)
+        return;
+    curl_multi_remove_handle(t->multi, t->easy);
+    t->multi = NULL;
+}
+
+void curl_glue_close(struct probe_env *env)
+{
+    struct curl_glue *glue = env->curl;
+    if (!glue)
+        return;
+    env->curl = NULL;
+    curl_multi_cleanup(glue->multi);
+    uv_timer_stop(&glue->timer);
+    uv_close((uv_handle_t *)&glue->timer, on_glue_closed);
+}
