@@ -54,9 +54,15 @@ struct check {
     struct check_result
         history[CHECK_HISTORY]; /* ring; newest at (n_results - 1) % CHECK_HISTORY */
     uint64_t n_results;
-    struct check_result *last_failure; /* however old; NULL: never failed */
-    struct check_waiter *waiters;      /* of check_now */
-    bool removed;                      /* by a reload or the stop; goes when its run is released */
+    struct check_result *last_failure;  /* however old; NULL: never failed */
+    struct check_waiter *waiters;       /* of check_now */
+    struct check **after, **dependents; /* the checks it comes after, and those after it */
+    size_t n_after, n_dependents;
+    size_t slot;           /* its place in engine.checks at the last load */
+    uint64_t generation;   /* of the load that it belongs to */
+    bool start_on_release; /* its time has come, its last run is not released yet */
+    bool kept_closing;
+    bool removed; /* by a reload or the stop; goes when its run is released */
 };
 
 /* The newest result, or NULL before the first. */
@@ -83,19 +89,22 @@ struct engine {
     struct probe_env env;
     struct sched sched;
     struct engine_hooks hooks;
-    struct check **checks; /* in the order of the configuration */
+    struct check **checks;  /* in the order of the configuration */
+    struct check **by_name; /* the same, sorted */
     size_t n_checks;
-    size_t n_closing; /* removed ones whose run or kept state is still closing */
-    bool keep;        /* types keep state between runs (the agent) */
+    uint64_t generation; /* one more at each load */
+    size_t n_closing;    /* removed ones whose run or kept state is still closing */
+    bool keep;           /* types keep state between runs (the agent) */
     bool stopping;
+    struct sched_entry stop;
     void (*on_stopped)(struct engine *e);
     uint64_t random;
     int64_t started, started_wall;
 };
 
-/* `keep`: an agent, in which types keep connections and watches between runs. */
-void engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_workers,
-                 const struct engine_hooks *hooks);
+/* `keep`: an agent, in which types keep connections and watches between runs. -1: out of memory. */
+int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_workers,
+                const struct engine_hooks *hooks);
 
 /* Makes `config`'s checks the running ones; takes them from it (the config may be freed after).
  * Checks with an equal name and fingerprint go on as they are, with state and history; others are
@@ -112,8 +121,8 @@ engine_check_now(struct engine *e, struct check *c,
                  void (*done)(void *ctx, struct check *c, const struct check_result *r), void *ctx);
 void engine_check_now_cancel(struct check_waiter *w);
 
-/* Cancels everything; `on_stopped` is called (perhaps from inside) once every run is released and
- * every handle of the engine is closed. */
+/* Ends everything from the loop's next turn on, so it may be called from any hook. `on_stopped` is
+ * called once every run is released and every handle of the engine is closed. */
 void engine_stop(struct engine *e, void (*on_stopped)(struct engine *e));
 
 /* How late the loop was at most in the last minute, ns. */

@@ -1,0 +1,325 @@
+/* check: a check's life between its runs: schedule, result, blocking, waiters, removal. Never
+ * touches a socket and never decides a verdict itself (health does). */
+#include "engine/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "engine/run.h"
+
+/* Finer than Prometheus' defaults at the low end: a health check takes from under 1 ms to seconds.
+ */
+const int64_t check_bucket_bounds[CHECK_BUCKETS] = {
+    500 * NS_PER_US, NS_PER_MS,      2500 * NS_PER_US, 5 * NS_PER_MS,
+    10 * NS_PER_MS,  25 * NS_PER_MS, 50 * NS_PER_MS,   100 * NS_PER_MS,
+    250 * NS_PER_MS, NS_PER_S,       5 * NS_PER_S,     30 * NS_PER_S,
+};
+
+/* How long after its result a run may take to let go of everything before that is a failure. */
+#define STUCK_NS NS_PER_S
+
+struct check_waiter {
+    struct check_waiter *next;
+    struct check *check;
+    void (*done)(void *ctx, struct check *c, const struct check_result *r);
+    void *ctx;
+};
+
+static void on_next(struct sched_entry *entry, int64_t now);
+
+const struct check_result *check_last(const struct check *c)
+{
+    return c->n_results ? &c->history[(c->n_results - 1) % CHECK_HISTORY] : NULL;
+}
+
+bool check_is_stale(const struct check *c, int64_t now)
+{
+    return c->health.status != HEALTH_BLOCKED && health_is_stale(&c->conf->policy, c->planned, now);
+}
+
+struct check *check_new(struct engine *e, struct check_conf *conf)
+{
+    struct check *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->conf = check_conf_ref(conf);
+    c->engine = e;
+    c->next.fire = on_next;
+    health_init(&c->health, clock_now());
+    c->since_wall = clock_wall();
+    return c;
+}
+
+static void plan(struct check *c, int64_t at)
+{
+    c->planned = at;
+    sched_set(&c->engine->sched, &c->next, at);
+}
+
+/* Short of memory, runs go without: a kept state only saves work. */
+static void open_kept(struct check *c)
+{
+    const struct probe_type *type = c->conf->type;
+    if (!c->engine->keep || !type->kept_size)
+        return;
+    struct probe_kept *kept = calloc(1, type->kept_size);
+    if (!kept)
+        return;
+    *kept = (struct probe_kept){.conf = c->conf->conf, .env = &c->engine->env, .owner = c};
+    c->kept = kept;
+    type->kept_open(kept);
+}
+
+void check_arm(struct check *c)
+{
+    open_kept(c);
+    plan(c, health_first_start(&c->conf->policy, clock_now(), engine_random(c->engine)));
+}
+
+static void on_next(struct sched_entry *entry, int64_t now)
+{
+    struct check *c = container_of(entry, struct check, next);
+    if (!c->run) {
+        c->start_on_release = false;
+        run_start(c);
+        return;
+    }
+    if (!c->run->finished) /* asked for while it is under way: its result will do */
+        return;
+    int64_t patience = time_add(c->run->finished_at, STUCK_NS);
+    if (now < patience) {
+        c->start_on_release = true;
+        sched_set(&c->engine->sched, &c->next, patience);
+        return;
+    }
+    struct check_result stuck = {
+        .started = now,
+        .started_wall = clock_wall(),
+        .reason = REASON_STUCK,
+        .phases = {-1, -1, -1, -1},
+        .detail = str_format("%s: the last check could not be ended yet", c->conf->target),
+    };
+    check_on_result(c, &stuck);
+}
+
+static void result_fini(struct check_result *r)
+{
+    free(r->detail);
+}
+
+static void remember_failure(struct check *c, const struct check_result *r)
+{
+    if (!c->last_failure)
+        c->last_failure = calloc(1, sizeof *c->last_failure);
+    if (!c->last_failure)
+        return;
+    char *detail = strdup(r->detail);
+    if (!detail)
+        return;
+    result_fini(c->last_failure);
+    *c->last_failure = *r;
+    c->last_failure->detail = detail;
+}
+
+static void count(struct check *c, const struct check_result *r)
+{
+    c->checks_total++;
+    c->duration_sum += r->duration;
+    int bucket = 0;
+    while (bucket < CHECK_BUCKETS && r->duration > check_bucket_bounds[bucket])
+        bucket++;
+    c->buckets[bucket]++;
+    if (r->reason == REASON_OK) {
+        c->last_success_wall = r->started_wall + r->duration;
+        return;
+    }
+    c->failures_total++;
+    c->failures_by_reason[r->reason]++;
+    remember_failure(c, r);
+}
+
+/* Keeps the result; what it held before goes. Never leaves a NULL detail. */
+static const struct check_result *store(struct check *c, struct check_result *r)
+{
+    if (!r->detail)
+        r->detail = strdup("");
+    if (!r->detail)
+        abort(); /* a single byte could not be had: nothing true can be said any more */
+    str_printable(r->detail, PROBE_DETAIL_MAX);
+    count(c, r);
+    struct check_result *slot = &c->history[c->n_results % CHECK_HISTORY];
+    result_fini(slot);
+    *slot = *r;
+    c->n_results++;
+    return slot;
+}
+
+static void review_dependents(struct check *c)
+{
+    for (size_t i = 0; i < c->n_dependents; i++)
+        check_review_block(c->dependents[i]);
+}
+
+static void announce(struct check *c, enum health_status from)
+{
+    struct engine *e = c->engine;
+    c->since_wall = clock_wall();
+    if (e->hooks.on_transition)
+        e->hooks.on_transition(e->hooks.ctx, c, from);
+    review_dependents(c);
+}
+
+static void answer_waiters(struct check *c, const struct check_result *r)
+{
+    struct check_waiter *w = c->waiters;
+    c->waiters = NULL;
+    while (w) {
+        struct check_waiter *next = w->next;
+        w->done(w->ctx, c, r);
+        free(w);
+        w = next;
+    }
+}
+
+static void plan_next(struct check *c)
+{
+    struct engine *e = c->engine;
+    int64_t now = clock_now();
+    if (c->health.status == HEALTH_BLOCKED)
+        return;
+    if (e->hooks.next_delay) {
+        int64_t delay = e->hooks.next_delay(e->hooks.ctx, c);
+        if (delay >= 0)
+            plan(c, time_add(now, delay));
+        return;
+    }
+    plan(c, health_next_start(&c->health, &c->conf->policy, now, engine_random(e)));
+}
+
+void check_on_result(struct check *c, struct check_result *r)
+{
+    struct engine *e = c->engine;
+    enum health_outcome outcome = r->reason == REASON_OK         ? HEALTH_SUCCESS
+                                  : r->reason == REASON_INTERNAL ? HEALTH_UNABLE
+                                                                 : HEALTH_FAILURE;
+    enum health_status from = c->health.status;
+    bool changed = health_apply(&c->health, &c->conf->policy, outcome, r->started,
+                                r->started + r->duration, &r->counted);
+    const struct check_result *stored = store(c, r);
+    plan_next(c);
+    if (changed)
+        announce(c, from);
+    if (e->hooks.on_result)
+        e->hooks.on_result(e->hooks.ctx, c, stored);
+    answer_waiters(c, stored);
+}
+
+static bool held_back(const struct check *c)
+{
+    for (size_t i = 0; i < c->n_after; i++) {
+        enum health_status s = c->after[i]->health.status;
+        if (s == HEALTH_UNHEALTHY || s == HEALTH_BLOCKED)
+            return true;
+    }
+    return false;
+}
+
+void check_review_block(struct check *c)
+{
+    enum health_status from = c->health.status;
+    if (c->removed)
+        return;
+    if (held_back(c)) {
+        if (!health_block(&c->health, clock_now()))
+            return;
+        sched_clear(&c->engine->sched, &c->next);
+        if (c->run && !c->waiters)
+            run_drop(c->run);
+    } else {
+        if (!health_unblock(&c->health, clock_now()))
+            return;
+        plan(c, clock_now());
+    }
+    announce(c, from);
+}
+
+static void check_free(struct check *c)
+{
+    for (size_t i = 0; i < CHECK_HISTORY; i++)
+        result_fini(&c->history[i]);
+    if (c->last_failure)
+        result_fini(c->last_failure);
+    free(c->last_failure);
+    free(c->after);
+    free(c->dependents);
+    check_conf_unref(c->conf);
+    struct engine *e = c->engine;
+    free(c);
+    engine_on_check_gone(e);
+}
+
+/* A removed check goes step by step: run, kept state, memory. */
+static void wind_up(struct check *c)
+{
+    if (c->run)
+        return;
+    if (!c->kept)
+        check_free(c);
+    else if (!c->kept_closing) {
+        c->kept_closing = true;
+        c->conf->type->kept_close(c->kept);
+    }
+}
+
+void probe_kept_closed(struct probe_kept *kept)
+{
+    struct check *c = kept->owner;
+    c->kept = NULL;
+    free(kept);
+    wind_up(c);
+}
+
+void check_on_release(struct check *c)
+{
+    if (c->removed)
+        wind_up(c);
+    else if (c->start_on_release)
+        sched_set(&c->engine->sched, &c->next, clock_now());
+}
+
+void check_remove(struct check *c)
+{
+    c->removed = true;
+    c->n_after = c->n_dependents = 0;
+    sched_clear(&c->engine->sched, &c->next);
+    answer_waiters(c, NULL);
+    if (c->run)
+        run_drop(c->run);
+    else
+        wind_up(c);
+}
+
+struct check_waiter *
+engine_check_now(struct engine *e, struct check *c,
+                 void (*done)(void *ctx, struct check *c, const struct check_result *r), void *ctx)
+{
+    struct check_waiter *w = malloc(sizeof *w);
+    if (!w)
+        return NULL;
+    *w = (struct check_waiter){.next = c->waiters, .check = c, .done = done, .ctx = ctx};
+    c->waiters = w;
+    if (!c->run || c->run->finished)
+        sched_set(&e->sched, &c->next, clock_now());
+    return w;
+}
+
+void engine_check_now_cancel(struct check_waiter *w)
+{
+    struct check_waiter **at = &w->check->waiters;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    free(w);
+}

@@ -1,0 +1,30 @@
+/* check: what happens to a check around its runs. Inside engine/ only. */
+#ifndef PROBE_ENGINE_CHECK_H
+#define PROBE_ENGINE_CHECK_H
+
+#include "engine/engine.h"
+
+/* A check of `conf` (its reference is taken), not yet scheduled. NULL: out of memory. */
+struct check *check_new(struct engine *e, struct check_conf *conf);
+
+/* Opens what its type keeps, and schedules the first start. */
+void check_arm(struct check *c);
+
+/* No longer wanted: ends its run, closes what it keeps, then frees it and tells the engine. */
+void check_remove(struct check *c);
+
+/* A run ended with `r`; takes r->detail. */
+void check_on_result(struct check *c, struct check_result *r);
+
+/* A run's memory went. */
+void check_on_release(struct check *c);
+
+/* Blocks or unblocks it by the state of the checks it comes `after`. */
+void check_review_block(struct check *c);
+
+/* The engine's: a removed check is gone for good. */
+void engine_on_check_gone(struct engine *e);
+
+uint32_t engine_random(struct engine *e);
+
+#endif
