@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/jsonw.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -30,16 +30,16 @@ bool log_enabled(enum log_level level)
 static void add_json(struct buf *b, const char *stamp, const char *level, const char *message,
                      const struct log_field *fields)
 {
-    struct json j;
-    json_init(&j, b);
-    json_object(&j, NULL);
-    json_string(&j, "ts", stamp);
-    json_string(&j, "level", level);
-    json_string(&j, "msg", message);
+    struct jsonw j;
+    jsonw_init(&j, b);
+    jsonw_object(&j, NULL);
+    jsonw_string(&j, "ts", stamp);
+    jsonw_string(&j, "level", level);
+    jsonw_string(&j, "msg", message);
     for (; fields && fields->key; fields++)
         if (fields->value)
-            json_string(&j, fields->key, fields->value);
-    json_end(&j);
+            jsonw_string(&j, fields->key, fields->value);
+    jsonw_end(&j);
 }
 
 /* A logfmt value: bare when it is plain, else a quoted JSON string. */
@@ -51,7 +51,7 @@ static void add_value(struct buf *b, const char *value)
     if (plain)
         buf_puts(b, value);
     else
-        json_quote(b, value);
+        jsonw_quote(b, value);
 }
 
 static void add_logfmt(struct buf *b, const char *stamp, const char *level, const char *message,

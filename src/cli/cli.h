@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "config/config.h"
 
 /* Exit codes (sysexits.h where it has one; 124, 126, 127 as timeout(1)). 2 is Docker's: never used.
@@ -35,7 +36,7 @@ struct cli {
     int64_t timeout_ns;  /* parsed; 0: not given */
     int64_t interval_ns; /* wait */
     uint32_t successes;  /* wait */
-    bool any, invert, json, quiet, verbose;
+    bool any, invert, json, quiet, verbose, help;
     char **targets; /* the words that are no options */
     size_t n_targets;
     char **run; /* after `--`; NULL: none */
@@ -59,6 +60,11 @@ void cli_print_report(const struct cli *cli, const struct config_report *r);
 /* Flushes stdout: an output that could not be written is not a success. Returns `code`, or
  * EXIT_INTERNAL when writing failed and code was 0. A closed pipe is no crash. */
 int cli_finish(int code);
+
+/* Remembers signal mask and dispositions as they were found; cli_process_restore puts them back
+ * before an exec. */
+void cli_process_save(void);
+void cli_process_restore(void);
 
 int cmd_run(const struct cli *cli);
 int cmd_check(const struct cli *cli);

@@ -268,7 +268,7 @@ void engine_stop(struct engine *e, void (*on_stopped)(struct engine *e))
         return;
     e->stopping = true;
     e->on_stopped = on_stopped;
-    sched_set(&e->sched, &e->stop, 0);
+    sched_set(&e->sched, &e->stop, clock_now());
 }
 
 int64_t engine_lag(const struct engine *e)

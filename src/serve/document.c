@@ -31,46 +31,46 @@ enum health_status document_status_of(const struct check *c, int64_t now)
     return status == HEALTH_HEALTHY && check_is_stale(c, now) ? HEALTH_STARTING : status;
 }
 
-static void add_time(struct json *j, const char *key, int64_t wall_ns)
+static void add_time(struct jsonw *j, const char *key, int64_t wall_ns)
 {
     char stamp[CLOCK_RFC3339_SIZE];
     clock_rfc3339(wall_ns, stamp);
-    json_string(j, key, stamp);
+    jsonw_string(j, key, stamp);
 }
 
-static void add_result(struct json *j, const char *key, const struct check_result *r)
+static void add_result(struct jsonw *j, const char *key, const struct check_result *r)
 {
     bool ok = r->reason == REASON_OK;
-    json_object(j, key);
+    jsonw_object(j, key);
     add_time(j, "started", r->started_wall);
-    json_ms(j, "duration_ms", r->duration);
-    json_bool(j, "ok", ok);
-    json_string(j, "reason", ok ? NULL : reason_name(r->reason));
-    json_string(j, "detail", r->detail);
-    json_string(j, "counted", counted_names[r->counted]);
-    json_object(j, "phases_ms");
+    jsonw_ms(j, "duration_ms", r->duration);
+    jsonw_bool(j, "ok", ok);
+    jsonw_string(j, "reason", ok ? NULL : reason_name(r->reason));
+    jsonw_string(j, "detail", r->detail);
+    jsonw_string(j, "counted", counted_names[r->counted]);
+    jsonw_object(j, "phases_ms");
     for (int i = 0; i < PHASE_COUNT; i++) {
         if (r->phases[i] < 0)
-            json_null(j, phase_names[i]);
+            jsonw_null(j, phase_names[i]);
         else
-            json_ms(j, phase_names[i], r->phases[i]);
+            jsonw_ms(j, phase_names[i], r->phases[i]);
     }
-    json_end(j);
-    json_end(j);
+    jsonw_end(j);
+    jsonw_end(j);
 }
 
 /* Oldest first, as Docker's own log; a last failure that has left the ring stands before it. */
-static void add_history(struct json *j, const struct check *c)
+static void add_history(struct jsonw *j, const struct check *c)
 {
     uint64_t kept = c->n_results < CHECK_HISTORY ? c->n_results : CHECK_HISTORY;
-    json_array(j, "history");
+    jsonw_array(j, "history");
     const struct check_result *failure = c->last_failure;
     if (failure && kept &&
         failure->started < c->history[(c->n_results - kept) % CHECK_HISTORY].started)
         add_result(j, NULL, failure);
     for (uint64_t i = c->n_results - kept; i < c->n_results; i++)
         add_result(j, NULL, &c->history[i % CHECK_HISTORY]);
-    json_end(j);
+    jsonw_end(j);
 }
 
 static const char *level_text(unsigned levels)
@@ -80,59 +80,59 @@ static const char *level_text(unsigned levels)
     return levels == LEVEL_ALIVE ? "alive" : "ready";
 }
 
-void document_probe(struct json *j, const char *key, const struct check *c, int64_t now)
+void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now)
 {
     const struct check_conf *conf = c->conf;
-    json_object(j, key);
-    json_string(j, "name", conf->name);
-    json_string(j, "type", conf->type->name);
-    json_string(j, "target", conf->target);
-    json_string(j, "status", health_status_name(document_status_of(c, now)));
-    json_bool(j, "stale", check_is_stale(c, now));
-    json_int(j, "failing_streak", c->health.failing_streak);
-    json_int(j, "success_streak", c->health.success_streak);
+    jsonw_object(j, key);
+    jsonw_string(j, "name", conf->name);
+    jsonw_string(j, "type", conf->type->name);
+    jsonw_string(j, "target", conf->target);
+    jsonw_string(j, "status", health_status_name(document_status_of(c, now)));
+    jsonw_bool(j, "stale", check_is_stale(c, now));
+    jsonw_int(j, "failing_streak", c->health.failing_streak);
+    jsonw_int(j, "success_streak", c->health.success_streak);
     add_time(j, "since", c->since_wall);
-    json_bool(j, "required", conf->required);
-    json_string(j, "level", level_text(conf->levels));
+    jsonw_bool(j, "required", conf->required);
+    jsonw_string(j, "level", level_text(conf->levels));
     const struct check_result *last = check_last(c);
     if (last)
         add_result(j, "last", last);
     else
-        json_null(j, "last");
+        jsonw_null(j, "last");
     if (c->next.pos)
-        json_ms(j, "next_in_ms", c->next.due > now ? c->next.due - now : 0);
+        jsonw_ms(j, "next_in_ms", c->next.due > now ? c->next.due - now : 0);
     else if (c->run)
-        json_int(j, "next_in_ms", 0);
+        jsonw_int(j, "next_in_ms", 0);
     else
-        json_null(j, "next_in_ms");
+        jsonw_null(j, "next_in_ms");
     add_history(j, c);
-    json_int(j, "checks_total", (int64_t)c->checks_total);
-    json_int(j, "failures_total", (int64_t)c->failures_total);
-    json_end(j);
+    jsonw_int(j, "checks_total", (int64_t)c->checks_total);
+    jsonw_int(j, "failures_total", (int64_t)c->failures_total);
+    jsonw_end(j);
 }
 
-void document_head(struct json *j, const struct engine *e, const struct readiness *r, int64_t now)
+void document_head(struct jsonw *j, const struct engine *e, const struct readiness *r, int64_t now)
 {
-    json_object(j, NULL);
-    json_object(j, "agent");
-    json_string(j, "version", PROBE_VERSION);
-    json_int(j, "pid", getpid());
-    json_int(j, "uptime_s", (now - e->started) / NS_PER_S);
-    json_ms(j, "loop_lag_ms", engine_lag(e));
-    json_bool(j, "stale", r->stale);
-    json_end(j);
-    json_bool(j, "live", r->live && !r->stale);
-    json_bool(j, "ready", r->ready && !r->stale);
-    json_array(j, "probes");
+    jsonw_object(j, NULL);
+    jsonw_object(j, "agent");
+    jsonw_string(j, "version", PROBE_VERSION);
+    jsonw_int(j, "pid", getpid());
+    jsonw_int(j, "uptime_s", (now - e->started) / NS_PER_S);
+    jsonw_ms(j, "loop_lag_ms", engine_lag(e));
+    jsonw_bool(j, "stale", r->stale);
+    jsonw_end(j);
+    jsonw_bool(j, "live", r->live && !r->stale);
+    jsonw_bool(j, "ready", r->ready && !r->stale);
+    jsonw_array(j, "probes");
 }
 
-void document_tail(struct json *j)
+void document_tail(struct jsonw *j)
 {
-    json_end(j);
-    json_end(j);
+    jsonw_end(j);
+    jsonw_end(j);
 }
 
-void document_status(struct json *j, const struct engine *e, int64_t now)
+void document_status(struct jsonw *j, const struct engine *e, int64_t now)
 {
     struct readiness r = engine_readiness(e, now);
     document_head(j, e, &r, now);

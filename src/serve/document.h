@@ -3,7 +3,7 @@
 #ifndef PROBE_SERVE_DOCUMENT_H
 #define PROBE_SERVE_DOCUMENT_H
 
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "engine/engine.h"
 
 /* The status to show. A stale verdict is never shown as healthy: it is `starting`, "not known yet",
@@ -11,15 +11,15 @@
 enum health_status document_status_of(const struct check *c, int64_t now);
 
 /* One probe: name, type, target, status, ..., history. `key` as in json.h. */
-void document_probe(struct json *j, const char *key, const struct check *c, int64_t now);
+void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now);
 
 /* The whole: agent, live, ready, probes. */
-void document_status(struct json *j, const struct engine *e, int64_t now);
+void document_status(struct jsonw *j, const struct engine *e, int64_t now);
 
 /* The same in parts, for a document that is made in slices: the head up to and with the opening of
  * `probes`, then document_probe for each, then the tail. */
-void document_head(struct json *j, const struct engine *e, const struct readiness *r, int64_t now);
-void document_tail(struct json *j);
+void document_head(struct jsonw *j, const struct engine *e, const struct readiness *r, int64_t now);
+void document_tail(struct jsonw *j);
 
 /* "refused: connect to 127.0.0.1:80: connection refused", or for a success what was seen, or why
  * there is no result: one line without newline, control bytes replaced. */

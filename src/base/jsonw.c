@@ -1,5 +1,5 @@
-/* json: see json.h. */
-#include "base/json.h"
+/* jsonw: see json.h. */
+#include "base/jsonw.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -7,23 +7,23 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-void json_init(struct json *j, struct buf *out)
+void jsonw_init(struct jsonw *j, struct buf *out)
 {
-    *j = (struct json){.out = out};
+    *j = (struct jsonw){.out = out};
 }
 
-static void member(struct json *j, const char *key)
+static void member(struct jsonw *j, const char *key)
 {
     if (j->comma)
         buf_putc(j->out, ',');
     j->comma = true;
     if (key) {
-        json_quote(j->out, key);
+        jsonw_quote(j->out, key);
         buf_putc(j->out, ':');
     }
 }
 
-static void nest(struct json *j, const char *key, char opener, char closer)
+static void nest(struct jsonw *j, const char *key, char opener, char closer)
 {
     member(j, key);
     buf_putc(j->out, opener);
@@ -34,58 +34,58 @@ static void nest(struct json *j, const char *key, char opener, char closer)
     j->comma = false;
 }
 
-void json_object(struct json *j, const char *key)
+void jsonw_object(struct jsonw *j, const char *key)
 {
     nest(j, key, '{', '}');
 }
 
-void json_array(struct json *j, const char *key)
+void jsonw_array(struct jsonw *j, const char *key)
 {
     nest(j, key, '[', ']');
 }
 
-void json_end(struct json *j)
+void jsonw_end(struct jsonw *j)
 {
     if (j->depth > 0)
         buf_putc(j->out, j->closers[--j->depth]);
     j->comma = true;
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void jsonw_string(struct jsonw *j, const char *key, const char *value)
 {
     if (!value) {
-        json_null(j, key);
+        jsonw_null(j, key);
         return;
     }
     member(j, key);
-    json_quote(j->out, value);
+    jsonw_quote(j->out, value);
 }
 
-void json_int(struct json *j, const char *key, int64_t value)
+void jsonw_int(struct jsonw *j, const char *key, int64_t value)
 {
     member(j, key);
     buf_printf(j->out, "%" PRId64, value);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void jsonw_bool(struct jsonw *j, const char *key, bool value)
 {
     member(j, key);
     buf_puts(j->out, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
+void jsonw_null(struct jsonw *j, const char *key)
 {
     member(j, key);
     buf_puts(j->out, "null");
 }
 
-void json_ms(struct json *j, const char *key, int64_t ns)
+void jsonw_ms(struct jsonw *j, const char *key, int64_t ns)
 {
     member(j, key);
     buf_printf(j->out, "%.3f", (double)ns / (double)NS_PER_MS);
 }
 
-void json_quote(struct buf *out, const char *s)
+void jsonw_quote(struct buf *out, const char *s)
 {
     buf_putc(out, '"');
     const char *plain = s;

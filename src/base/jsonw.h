@@ -1,0 +1,36 @@
+/* jsonw: writes one JSON document into a buf, with commas, nesting and escapes kept right. Invalid
+ * UTF-8 becomes U+FFFD, so any bytes from a server make a valid document. Reading is jansson's. */
+#ifndef PROBE_BASE_JSONW_H
+#define PROBE_BASE_JSONW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define JSON_DEPTH 16
+
+struct jsonw {
+    struct buf *out;
+    bool comma; /* the next member needs one */
+    int depth;
+    char closers[JSON_DEPTH];
+};
+
+void jsonw_init(struct jsonw *j, struct buf *out);
+
+/* `key` is NULL inside arrays and at the top. jsonw_end closes the innermost object or array. */
+void jsonw_object(struct jsonw *j, const char *key);
+void jsonw_array(struct jsonw *j, const char *key);
+void jsonw_end(struct jsonw *j);
+void jsonw_string(struct jsonw *j, const char *key, const char *value); /* NULL value: null */
+void jsonw_int(struct jsonw *j, const char *key, int64_t value);
+void jsonw_bool(struct jsonw *j, const char *key, bool value);
+void jsonw_null(struct jsonw *j, const char *key);
+/* ns as milliseconds with up to three decimals: 12.345 */
+void jsonw_ms(struct jsonw *j, const char *key, int64_t ns);
+
+/* Appends `s` as a quoted JSON string. */
+void jsonw_quote(struct buf *out, const char *s);
+
+#endif

@@ -1,0 +1,65 @@
+/* cli: what the commands share. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct sigaction dispositions[NSIG];
+static bool known[NSIG];
+static sigset_t mask;
+
+void cli_process_save(void)
+{
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    for (int sig = 1; sig < NSIG; sig++)
+        known[sig] = sigaction(sig, NULL, &dispositions[sig]) == 0;
+}
+
+void cli_process_restore(void)
+{
+    for (int sig = 1; sig < NSIG; sig++)
+        if (known[sig])
+            sigaction(sig, &dispositions[sig], NULL);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+void cli_print_report(const struct cli *cli, const struct config_report *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct config_problem *p = &r->problems[i];
+        if (p->is_error || !cli->quiet)
+            fprintf(stderr, "probe: %s%s\n", p->is_error ? "" : "warning: ", p->text);
+    }
+}
+
+int cli_load(const struct cli *cli, bool keep_values, const struct config_override *overrides,
+             struct config **out)
+{
+    struct config_report report;
+    config_report_init(&report);
+    struct config_source source = {
+        .path = cli->config,
+        .targets = cli->targets,
+        .n_targets = cli->n_targets,
+        .overrides = overrides,
+        .keep_values = keep_values,
+    };
+    enum config_rc rc = config_load(&source, out, &report);
+    /* A one-shot command's warnings would be noise at every check: `validate` and `run` tell them.
+     */
+    if (rc != CONFIG_OK || cli->verbose)
+        cli_print_report(cli, &report);
+    config_report_fini(&report);
+    return rc == CONFIG_OK ? 0 : rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
+}
+
+int cli_finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (errno != EPIPE)
+        fprintf(stderr, "probe: cannot write the output: %s\n", strerror(errno));
+    return code == EXIT_HEALTHY ? EXIT_INTERNAL : code;
+}

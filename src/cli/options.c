@@ -1,0 +1,322 @@
+/* options: see options.h. Words and options may be mixed; `--` begins wait's COMMAND. */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/duration.h"
+
+const struct option_spec options_table[] = {
+    {"config", 'c', ARG_TEXT, "FILE", NULL,
+     "configuration file (else $PROBE_CONFIG, else /etc/probe/probe.ini if it is there)"},
+    {"agent", 0, ARG_TEXT, "ADDR", NULL,
+     "the agent: a socket path or an http:// URL (else $PROBE_AGENT, else " CLI_DEFAULT_SOCKET ")"},
+    {"timeout", 0, ARG_DURATION, "D", NULL,
+     "the whole budget: of each check, of the wait (default 5m), of the agent's answer"},
+    {"interval", 0, ARG_DURATION, "D", "wait", "the longest pause between two tries (default 1s)"},
+    {"successes", 0, ARG_COUNT, "N", "wait", "successes in a row that are enough (default 1)"},
+    {"any", 0, ARG_NONE, NULL, "wait", "one target is enough"},
+    {"invert", 0, ARG_NONE, NULL, "check wait",
+     "succeed once the target is truly down: refused or gone"},
+    {"json", 0, ARG_NONE, NULL, NULL, "one JSON document on standard output"},
+    {"quiet", 'q', ARG_NONE, NULL, NULL, "no output but errors"},
+    {"verbose", 'v', ARG_NONE, NULL, NULL, "say more"},
+    {"help", 'h', ARG_NONE, NULL, NULL, "this help"},
+    {NULL, 0, ARG_NONE, NULL, NULL, NULL},
+};
+
+const struct cli_command cli_commands[] = {
+    {"run", "[TARGET...]", "the agent: runs every probe on its schedule until SIGTERM", cmd_run},
+    {"check", "TARGET...", "runs each probe once, now, all at the same time", cmd_check},
+    {"wait", "TARGET... [-- COMMAND [ARG...]]", "retries until all succeed, then becomes COMMAND",
+     cmd_wait},
+    {"status", "[NAME...]", "asks a running agent for its verdict", cmd_status},
+    {"explain", "[NAME|URL...]", "the effective configuration, and the agent's view of it",
+     cmd_explain},
+    {"validate", "", "reads the configuration, prints every error and warning", cmd_validate},
+    {"version", "", "the version, and that of every library", cmd_version},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct cli_command *find_command(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+const struct cli_command *options_command(const struct cli *cli)
+{
+    return find_command(cli->command);
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+static bool applies(const struct option_spec *o, const char *command)
+{
+    return !o->commands || has_word(o->commands, command);
+}
+
+static void print_help(FILE *out, const struct cli_command *only)
+{
+    if (only)
+        fprintf(out, "probe %s %s\n  %s\n\nOptions:\n", only->name, only->synopsis, only->summary);
+    else
+        fprintf(out, "probe: knows whether a service can be used\n\nCommands:\n");
+    for (const struct cli_command *c = cli_commands; !only && c->name; c++) {
+        fprintf(out, "  probe %s %s\n        %s\n", c->name, c->synopsis, c->summary);
+        if (!c[1].name)
+            fprintf(out, "\nOptions:\n");
+    }
+    for (const struct option_spec *o = options_table; o->name; o++) {
+        if (only && !applies(o, only->name))
+            continue;
+        char left[64];
+        snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
+                 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
+                 o->arg_name ? " " : "", o->arg_name ? o->arg_name : "");
+        fprintf(out, "  %-22s %s\n", left, o->doc);
+    }
+    fprintf(out, "\nTARGET is a probe of the configuration, NAME=URL, or a URL:\n"
+                 "  mongodb://host[:port]  mongodb+srv://...  tcp://host:port  unix:///path\n"
+                 "  http://...  https://...  http+unix:///path.sock:/request/path\n"
+                 "  pid:123  pidfile:/run/app.pid  process:NAME\n\n"
+                 "Exit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
+                 "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
+                 "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.\n");
+}
+
+static int usage_error(const struct cli *cli, const char *what, const char *word, const char *near)
+{
+    fprintf(stderr, "probe: %s '%s'", what, word);
+    if (near)
+        fprintf(stderr, ", did you mean '%s'?", near);
+    fprintf(stderr, "\nprobe: see 'probe%s%s -h'\n", cli->command ? " " : "",
+            cli->command ? cli->command : "");
+    return EXIT_USAGE;
+}
+
+static int unknown_command(struct cli *cli, const char *word)
+{
+    const char *names[ARRAY_LEN(cli_commands)];
+    size_t n = 0;
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        names[n++] = c->name;
+    return usage_error(cli, "unknown command", word, str_nearest(word, names, n));
+}
+
+/* Splits "--name=value"; the table entry, or NULL with the error said. */
+static const struct option_spec *find_option(const struct cli *cli, const char *word,
+                                             const char **value)
+{
+    *value = NULL;
+    if (word[1] != '-') {
+        for (const struct option_spec *o = options_table; o->name; o++)
+            if (o->letter == word[1]) {
+                *value = word[2] ? word + 2 : NULL;
+                return o;
+            }
+        usage_error(cli, "unknown option", word, NULL);
+        return NULL;
+    }
+    const char *equals = strchr(word, '=');
+    size_t len = equals ? (size_t)(equals - word - 2) : strlen(word + 2);
+    const char *names[ARRAY_LEN(options_table)];
+    size_t n = 0;
+    for (const struct option_spec *o = options_table; o->name; o++) {
+        names[n++] = o->name;
+        if (strlen(o->name) == len && strncmp(o->name, word + 2, len) == 0) {
+            *value = equals ? equals + 1 : NULL;
+            return o;
+        }
+    }
+    char *name = str_dup_n(word + 2, len);
+    const char *near = name ? str_nearest(name, names, n) : NULL;
+    char dashed[64];
+    snprintf(dashed, sizeof dashed, "--%s", near ? near : "");
+    usage_error(cli, "unknown option", word, near ? dashed : NULL);
+    free(name);
+    return NULL;
+}
+
+static int bad_value(const struct option_spec *o, const char *value, const char *why)
+{
+    fprintf(stderr, "probe: --%s '%s': %s\n", o->name, value, why);
+    return EXIT_USAGE;
+}
+
+static int set_duration(struct cli *cli, const struct option_spec *o, const char *value)
+{
+    struct err e;
+    int64_t ns;
+    if (duration_parse(value, &ns, &e) < 0)
+        return bad_value(o, value, e.text);
+    if (ns < NS_PER_MS)
+        return bad_value(o, value, "must be at least 1ms");
+    if (strcmp(o->name, "interval") == 0) {
+        cli->interval_ns = ns;
+    } else {
+        cli->timeout = value;
+        cli->timeout_ns = ns;
+    }
+    return OPTIONS_RUN;
+}
+
+static int set_count(struct cli *cli, const struct option_spec *o, const char *value)
+{
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(value, &end, 10);
+    if (errno || *end || !*value || *value == '-' || *value == '+' || n < 1 || n > 1000000)
+        return bad_value(o, value, "must be a number from 1 to 1000000");
+    cli->successes = (uint32_t)n;
+    return OPTIONS_RUN;
+}
+
+static int set_flag(struct cli *cli, const char *name)
+{
+    if (strcmp(name, "any") == 0)
+        cli->any = true;
+    else if (strcmp(name, "invert") == 0)
+        cli->invert = true;
+    else if (strcmp(name, "json") == 0)
+        cli->json = true;
+    else if (strcmp(name, "quiet") == 0)
+        cli->quiet = true;
+    else if (strcmp(name, "verbose") == 0)
+        cli->verbose = true;
+    else
+        cli->help = true;
+    return OPTIONS_RUN;
+}
+
+static int set_option(struct cli *cli, const struct option_spec *o, const char *value)
+{
+    switch (o->arg) {
+    case ARG_NONE:
+        return set_flag(cli, o->name);
+    case ARG_DURATION:
+        return set_duration(cli, o, value);
+    case ARG_COUNT:
+        return set_count(cli, o, value);
+    case ARG_TEXT:
+        break;
+    }
+    if (o->letter == 'c') {
+        cli->config = value;
+    } else {
+        cli->agent = value;
+        cli->agent_given = true;
+    }
+    return OPTIONS_RUN;
+}
+
+/* One option word at argv[*i], and its value, which may be the next word. */
+static int take_option(struct cli *cli, int argc, char **argv, int *i)
+{
+    const char *word = argv[*i], *value;
+    const struct option_spec *o = find_option(cli, word, &value);
+    if (!o)
+        return EXIT_USAGE;
+    if (o->arg == ARG_NONE && value) {
+        if (word[1] == '-')
+            return usage_error(cli, "no value belongs to", word, NULL);
+        return usage_error(cli, "write one option a word, not", word, NULL);
+    }
+    if (o->arg != ARG_NONE && !value) {
+        if (*i + 1 >= argc)
+            return usage_error(cli, "a value is missing after", word, NULL);
+        value = argv[++*i];
+    }
+    if (cli->command && !applies(o, cli->command)) {
+        fprintf(stderr, "probe: --%s does not go with '%s' (only with: %s)\n", o->name,
+                cli->command, o->commands);
+        return EXIT_USAGE;
+    }
+    return set_option(cli, o, value);
+}
+
+static int take_words(struct cli *cli, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        char *word = argv[i];
+        int rc = OPTIONS_RUN;
+        if (strcmp(word, "--") == 0) {
+            if (i + 1 >= argc)
+                return usage_error(cli, "no command follows", word, NULL);
+            cli->run = argv + i + 1;
+            break;
+        }
+        if (word[0] == '-' && word[1])
+            rc = take_option(cli, argc, argv, &i);
+        else if (!cli->command) {
+            if (!find_command(word))
+                return strcmp(word, "help") == 0 ? set_flag(cli, "help")
+                                                 : unknown_command(cli, word);
+            cli->command = word;
+        } else
+            cli->targets[cli->n_targets++] = word;
+        if (rc != OPTIONS_RUN)
+            return rc;
+    }
+    return OPTIONS_RUN;
+}
+
+static int check_words(const struct cli *cli)
+{
+    const char *command = cli->command;
+    bool gate = strcmp(command, "wait") == 0;
+    if (cli->run && !gate)
+        return usage_error(cli, "only 'wait' takes a command after", "--", NULL);
+    if ((gate || strcmp(command, "check") == 0) && !cli->n_targets) {
+        fprintf(stderr, "probe: '%s' needs a TARGET\nprobe: see 'probe %s -h'\n", command, command);
+        return EXIT_USAGE;
+    }
+    bool none = strcmp(command, "validate") == 0 || strcmp(command, "version") == 0;
+    if (none && cli->n_targets)
+        return usage_error(cli, "unexpected word", cli->targets[0], NULL);
+    return OPTIONS_RUN;
+}
+
+int options_parse(struct cli *cli, int argc, char **argv)
+{
+    *cli = (struct cli){.interval_ns = NS_PER_S, .successes = 1};
+    cli->targets = calloc((size_t)argc + 1, sizeof *cli->targets);
+    if (!cli->targets) {
+        fprintf(stderr, "probe: out of memory\n");
+        return EXIT_INTERNAL;
+    }
+    const char *agent = getenv("PROBE_AGENT");
+    cli->agent_given = agent && *agent;
+    cli->agent = cli->agent_given ? agent : CLI_DEFAULT_SOCKET;
+    int rc = take_words(cli, argc, argv);
+    if (rc != OPTIONS_RUN)
+        return rc;
+    if (cli->help) {
+        print_help(stdout, cli->command ? find_command(cli->command) : NULL);
+        return EXIT_HEALTHY;
+    }
+    if (!cli->command) {
+        print_help(stderr, NULL);
+        return EXIT_USAGE;
+    }
+    return check_words(cli);
+}
+
+void options_fini(struct cli *cli)
+{
+    free(cli->targets);
+    cli->targets = NULL;
+}

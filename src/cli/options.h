@@ -1,0 +1,28 @@
+/* options: argv to struct cli, by one table that help and the manual come from as well. */
+#ifndef PROBE_CLI_OPTIONS_H
+#define PROBE_CLI_OPTIONS_H
+
+#include "cli/cli.h"
+
+#define OPTIONS_RUN (-1)
+
+/* Reads argv. OPTIONS_RUN: run the command; else the exit code of what was already done (help) or
+ * already said (a usage error). The strings stay argv's; options_fini frees the rest. */
+int options_parse(struct cli *cli, int argc, char **argv);
+const struct cli_command *options_command(const struct cli *cli);
+void options_fini(struct cli *cli);
+
+enum option_arg { ARG_NONE, ARG_TEXT, ARG_DURATION, ARG_COUNT };
+
+struct option_spec {
+    const char *name; /* long, without dashes */
+    char letter;      /* 0: none */
+    enum option_arg arg;
+    const char *arg_name; /* NULL for ARG_NONE */
+    const char *commands; /* names, blank-separated; NULL: all */
+    const char *doc;
+};
+
+extern const struct option_spec options_table[]; /* ends with a NULL name */
+
+#endif

@@ -1,0 +1,35 @@
+/* session: a loop with an engine and signals on it, for the commands that run checks. It ends in
+ * one way: session_stop, every handle closed, uv_loop_close() == 0. */
+#ifndef PROBE_CLI_SESSION_H
+#define PROBE_CLI_SESSION_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "config/config.h"
+#include "engine/engine.h"
+
+#define SESSION_SIGNALS 4
+
+struct session {
+    uv_loop_t loop;
+    struct engine engine;
+    uv_signal_t signals[SESSION_SIGNALS];
+    unsigned n_signals;
+    void (*on_signal)(struct session *s, int signum);
+    int caught; /* the signal that ended it; 0: none */
+};
+
+/* Takes the checks of `config` (the caller frees the rest). SIGINT, SIGTERM, SIGHUP and SIGQUIT go
+ * to `on_signal`; one that was ignored when the program started stays so. 0 or -1. */
+int session_open(struct session *s, struct config *config, bool agent,
+                 const struct engine_hooks *hooks, void (*on_signal)(struct session *s, int signum),
+                 struct err *e);
+
+/* May be called from any hook, more than once. */
+void session_stop(struct session *s);
+
+/* Turns the loop until everything is closed. */
+void session_run(struct session *s);
+
+#endif

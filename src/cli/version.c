@@ -1,0 +1,69 @@
+/* version: the program's and every linked library's, as the libraries themselves tell it. The only
+ * file that includes all of their headers, and for nothing else. */
+#include <ares.h>
+#include <bson/bson.h>
+#include <curl/curl.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <mongoc/mongoc.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/jsonw.h"
+#include "cli/cli.h"
+
+#define MAX_OUTPUT 65536
+
+struct library {
+    const char *name, *version;
+};
+
+/* Ends with a NULL name; the array is the caller's. */
+static void list_libraries(struct library list[10])
+{
+    size_t n = 0;
+    list[n++] = (struct library){"libuv", uv_version_string()};
+    list[n++] = (struct library){"libcurl", curl_version_info(CURLVERSION_NOW)->version};
+    list[n++] = (struct library){"mongo-c-driver", mongoc_get_version()};
+    list[n++] = (struct library){"libbson", bson_get_version()};
+    list[n++] = (struct library){"inih", INIH_VERSION};
+    list[n++] = (struct library){"c-ares", ares_version(NULL)};
+    list[n++] = (struct library){"libmicrohttpd", MHD_get_version()};
+    list[n++] = (struct library){"jansson", JANSSON_VERSION};
+    list[n++] = (struct library){"openssl", OpenSSL_version(OPENSSL_VERSION)};
+    list[n] = (struct library){NULL, NULL};
+}
+
+static int print_json(const struct library *l)
+{
+    struct buf out;
+    buf_init(&out, MAX_OUTPUT);
+    struct jsonw j;
+    jsonw_init(&j, &out);
+    jsonw_object(&j, NULL);
+    jsonw_string(&j, "version", PROBE_VERSION);
+    jsonw_object(&j, "libraries");
+    for (; l->name; l++)
+        jsonw_string(&j, l->name, l->version);
+    jsonw_end(&j);
+    jsonw_end(&j);
+    int rc = out.failed ? EXIT_INTERNAL : EXIT_HEALTHY;
+    if (rc == EXIT_HEALTHY)
+        puts(out.data);
+    buf_fini(&out);
+    return rc;
+}
+
+int cmd_version(const struct cli *cli)
+{
+    struct library libraries[10];
+    list_libraries(libraries);
+    if (cli->json)
+        return print_json(libraries);
+    printf("probe %s\n", PROBE_VERSION);
+    for (const struct library *l = libraries; l->name; l++)
+        printf("  %-16s %s\n", l->name, l->version);
+    return EXIT_HEALTHY;
+}

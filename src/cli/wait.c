@@ -1,0 +1,195 @@
+/* wait: the gate. Retries its targets until they succeed, then becomes COMMAND: the same process,
+ * with nothing of ours left in it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/jsonw.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "serve/document.h"
+
+#define MAX_OUTPUT     (16 << 20)
+#define DEFAULT_BUDGET (300 * NS_PER_S)
+
+#define FIRST_PAUSE   (10 * NS_PER_MS)
+#define PAUSE_PART    50 /* the pause is this part of the time waited so far: late by 2 % at most */
+#define FIRST_TIMEOUT NS_PER_S
+
+/* One awaited target. */
+struct awaited {
+    bool done;
+    uint32_t good_in_a_row;
+    int64_t timeout;  /* of the next try: grows, so that a peer that swallows the first tries
+                         (a proxy before its backend) does not cost a whole long timeout */
+    enum reason told; /* the reason last printed; REASON_OK: none */
+};
+
+struct wait_command {
+    const struct cli *cli;
+    struct session session;
+    struct awaited *awaited;
+    size_t n, n_done;
+    int64_t began;
+    struct sched_entry budget;
+    int64_t budget_ns;
+    bool succeeded;
+    struct buf document;
+};
+
+static struct awaited *awaited_of(struct wait_command *cmd, const struct check *c)
+{
+    return &cmd->awaited[c->slot];
+}
+
+static void tell(struct wait_command *cmd, const struct check *c, const struct check_result *r)
+{
+    struct awaited *a = awaited_of(cmd, c);
+    if (cmd->cli->quiet || (a->told == r->reason && !cmd->cli->verbose))
+        return;
+    a->told = r->reason;
+    fprintf(stderr, "probe: waiting for %s: %s: %s\n", c->conf->name, reason_name(r->reason),
+            r->detail);
+}
+
+static void end(struct wait_command *cmd)
+{
+    if (cmd->cli->json) {
+        struct jsonw j;
+        jsonw_init(&j, &cmd->document);
+        document_status(&j, &cmd->session.engine, clock_now());
+    }
+    session_stop(&cmd->session);
+}
+
+static void on_result(void *ctx, struct check *c, const struct check_result *r)
+{
+    struct wait_command *cmd = ctx;
+    struct awaited *a = awaited_of(cmd, c);
+    if (a->done || cmd->session.engine.stopping)
+        return;
+    bool ok = r->reason == REASON_OK;
+    bool good = cmd->cli->invert ? !ok && r->gone : ok;
+    if (r->reason == REASON_TIMEOUT)
+        a->timeout =
+            a->timeout < c->conf->policy.timeout / 2 ? 2 * a->timeout : c->conf->policy.timeout;
+    a->good_in_a_row = good ? a->good_in_a_row + 1 : 0;
+    if (a->good_in_a_row < cmd->cli->successes) {
+        if (!good)
+            tell(cmd, c, r);
+        return;
+    }
+    a->done = true;
+    cmd->n_done++;
+    cmd->succeeded = cmd->cli->any || cmd->n_done == cmd->n;
+    if (cmd->succeeded)
+        end(cmd);
+}
+
+static int64_t next_delay(void *ctx, struct check *c)
+{
+    struct wait_command *cmd = ctx;
+    if (awaited_of(cmd, c)->done)
+        return -1;
+    int64_t pause = (clock_now() - cmd->began) / PAUSE_PART;
+    if (pause < FIRST_PAUSE)
+        pause = FIRST_PAUSE;
+    if (pause > cmd->cli->interval_ns)
+        pause = cmd->cli->interval_ns;
+    return pause - pause / 10 * (random() % 100) / 100; /* many waiters must not march in step */
+}
+
+static int64_t run_timeout(void *ctx, struct check *c)
+{
+    struct wait_command *cmd = ctx;
+    struct awaited *a = awaited_of(cmd, c);
+    if (c->conf->timeout_given)
+        return c->conf->policy.timeout;
+    if (!a->timeout)
+        a->timeout = FIRST_TIMEOUT;
+    return a->timeout < c->conf->policy.timeout ? a->timeout : c->conf->policy.timeout;
+}
+
+static void on_budget(struct sched_entry *entry, int64_t now)
+{
+    struct wait_command *cmd = container_of(entry, struct wait_command, budget);
+    char waited[CLOCK_SHORT_SIZE];
+    clock_short(now - cmd->began, waited);
+    for (size_t i = 0; i < cmd->n; i++) {
+        const struct check *c = cmd->session.engine.checks[i];
+        const struct check_result *r = check_last(c);
+        if (cmd->awaited[i].done)
+            continue;
+        fprintf(stderr, "probe: gave up on %s after %s: %s%s%s\n", c->conf->name, waited,
+                r ? reason_name(r->reason) : "timeout", r ? ": " : ", no answer yet from ",
+                r ? r->detail : c->conf->target);
+    }
+    end(cmd);
+}
+
+static void on_signal(struct session *s, int signum)
+{
+    s->caught = signum;
+    session_stop(s);
+}
+
+/* Only returns when COMMAND could not be run. */
+static int become(char **command)
+{
+    fflush(stdout);
+    cli_process_restore();
+    execvp(command[0], command);
+    int errnum = errno;
+    fprintf(stderr, "probe: cannot run %s: %s\n", command[0], strerror(errnum));
+    return errnum == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+static int finish(struct wait_command *cmd)
+{
+    const struct cli *cli = cmd->cli;
+    if (cli->json && cmd->document.data && !cmd->document.failed)
+        puts(cmd->document.data);
+    buf_fini(&cmd->document);
+    free(cmd->awaited);
+    if (cmd->session.caught)
+        return EXIT_SIGNAL + cmd->session.caught;
+    if (!cmd->succeeded)
+        return EXIT_TIMED_OUT;
+    return cli->run ? become(cli->run) : EXIT_HEALTHY;
+}
+
+int cmd_wait(const struct cli *cli)
+{
+    const struct config_override overrides[] = {
+        {"jitter", "0%"}, {"initial_delay", "0s"}, {NULL, NULL}};
+    struct config *config;
+    int rc = cli_load(cli, false, overrides, &config);
+    if (rc != 0)
+        return rc;
+    struct wait_command cmd = {
+        .cli = cli,
+        .n = config->n_checks,
+        .began = clock_now(),
+        .budget = {.fire = on_budget},
+        .budget_ns = cli->timeout_ns ? cli->timeout_ns : DEFAULT_BUDGET,
+        .awaited = calloc(config->n_checks, sizeof *cmd.awaited),
+    };
+    buf_init(&cmd.document, MAX_OUTPUT);
+    struct engine_hooks hooks = {
+        .on_result = on_result, .next_delay = next_delay, .run_timeout = run_timeout, .ctx = &cmd};
+    struct err e = {"out of memory"};
+    if (!cmd.awaited || session_open(&cmd.session, config, false, &hooks, on_signal, &e) < 0) {
+        fprintf(stderr, "probe: %s\n", e.text);
+        config_free(config);
+        return EXIT_INTERNAL;
+    }
+    config_free(config);
+    srandom((unsigned)cmd.began);
+    sched_set(&cmd.session.engine.sched, &cmd.budget, time_add(cmd.began, cmd.budget_ns));
+    session_run(&cmd.session);
+    return finish(&cmd);
+}
