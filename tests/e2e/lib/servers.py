@@ -1,0 +1,191 @@
+"""Real servers: MongoDB by the ladder of tests/servers/mongo-server, nginx, haproxy, and a DNS
+server that can be told to misbehave. Each in a private folder, ended by its pid."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from .net import accepts, free_port, wait_until
+from .program import ROOT
+
+LADDER = ROOT / "tests/servers/mongo-server"
+
+
+def sbin(name):
+    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    assert path, f"{name} is not installed: packaging/lib/deps.sh does that"
+    return path
+
+
+class Process:
+    """A server in the foreground, its output in a file."""
+
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="probe-server-"))
+        self.process = None
+
+    def launch(self, command, ready, env=None):
+        with open(self.dir / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [str(c) for c in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.dir,
+                env=env,
+            )
+
+        def up():
+            assert self.process.poll() is None, f"{command[0]} ended:\n{self.log()}"
+            return ready()
+
+        wait_until(up, 30, f"{command[0]} is up:\n{self.log()}", every=0.02)
+
+    def log(self):
+        return (self.dir / "log").read_text(errors="replace")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def down(self, number=signal.SIGKILL):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+
+    def close(self):
+        self.down()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Mongo(Process):
+    """A real MongoDB server of one's own."""
+
+    def __init__(self, *options, port=None):
+        super().__init__()
+        self.options = options
+        self.port = port or free_port()
+        self.up()
+
+    @property
+    def uri(self):
+        return f"mongodb://127.0.0.1:{self.port}/"
+
+    def up(self):
+        env = dict(os.environ)
+        env.pop("MONGODB_URI", None)
+        self.launch(
+            [LADDER, "start", "--port", self.port, "--dir", self.dir / "data", *self.options],
+            lambda: accepts(self.port),
+            env,
+        )
+
+
+class Nginx(Process):
+    """nginx with one server; `server` is what goes into its block."""
+
+    def __init__(self, server='location / { return 200 "ok\\n"; }', port=None):
+        super().__init__()
+        self.port = port or free_port()
+        self.server = server
+        self.up()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+    def up(self):
+        conf = self.dir / "nginx.conf"
+        temp = "".join(
+            f"{kind}_temp_path {self.dir}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        conf.write_text(
+            f"daemon off; master_process off; pid {self.dir}/pid; error_log stderr;"
+            f"events {{ worker_connections 256; }}"
+            f"http {{ access_log off; {temp} default_type text/plain;"
+            f"server {{ listen 127.0.0.1:{self.port}; {self.server} }} }}"
+        )
+        self.launch([sbin("nginx"), "-p", self.dir, "-c", conf], lambda: accepts(self.port))
+
+
+class Haproxy(Process):
+    """haproxy with the given sections after a small `defaults`."""
+
+    def __init__(self, sections, port):
+        super().__init__()
+        self.port = port
+        self.sections = sections
+        self.up()
+
+    def up(self):
+        conf = self.dir / "haproxy.cfg"
+        conf.write_text(
+            "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n"
+            f"{self.sections}\n"
+        )
+        self.launch([sbin("haproxy"), "-db", "-f", conf], lambda: accepts(self.port))
+
+
+class Dns:
+    """Answers A and AAAA of `zone` ({name: [addresses] or a word}) over UDP and TCP-less.
+
+    Words: "silent" never answers, "servfail", "refused", "garbage"; a name that is not in the zone
+    does not exist. Needs root: the system's resolver file knows port 53 only, so it takes an
+    address of its own in 127/8. `resolv_conf()` is what the program's name space is to see.
+    """
+
+    def __init__(self, zone):
+        self.zone = {name.lower().rstrip("."): what for name, what in zone.items()}
+        self.queries = []
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for _ in range(100):
+            self.address = f"127.{os.getpid() % 200 + 20}.{time.monotonic_ns() % 250}.53"
+            try:
+                self.sock.bind((self.address, 53))
+                break
+            except OSError:
+                continue
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def resolv_conf(self):
+        return f"nameserver {self.address}\noptions timeout:1 attempts:2\n"
+
+    def _serve(self):
+        from dnslib import AAAA, QTYPE, RCODE, RR, A, DNSRecord
+
+        while True:
+            try:
+                data, peer = self.sock.recvfrom(4096)
+                query = DNSRecord.parse(data)
+            except OSError:
+                return
+            name = str(query.q.qname).lower().rstrip(".")
+            kind = QTYPE[query.q.qtype]
+            self.queries.append((name, kind))
+            what = self.zone.get(name)
+            answer = query.reply()
+            if what == "silent":
+                continue
+            if what == "garbage":
+                self.sock.sendto(data[:2] + b"\xff" * 40, peer)
+                continue
+            if what in ("servfail", "refused"):
+                answer.header.rcode = RCODE.SERVFAIL if what == "servfail" else RCODE.REFUSED
+            elif what is None:
+                answer.header.rcode = RCODE.NXDOMAIN
+            else:
+                for address in what:
+                    if (":" in address) == (kind == "AAAA") and kind in ("A", "AAAA"):
+                        data = AAAA(address) if kind == "AAAA" else A(address)
+                        answer.add_answer(RR(name, query.q.qtype, rdata=data, ttl=1))
+            self.sock.sendto(answer.pack(), peer)
+
+    def close(self):
+        self.sock.close()
