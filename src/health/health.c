@@ -104,11 +104,17 @@ bool health_unblock(struct health_state *s, int64_t now)
     return true;
 }
 
+/* interval * factor, stuck at the end of the range. */
+static int64_t scale(int64_t interval, double factor)
+{
+    double scaled = (double)interval * factor;
+    return scaled >= (double)INT64_MAX ? INT64_MAX : (int64_t)scaled;
+}
+
 int64_t health_first_start(const struct health_policy *p, int64_t now, uint32_t random)
 {
-    int64_t spread =
-        (int64_t)((double)p->interval * p->jitter_percent / 100.0 * random / (double)UINT32_MAX);
-    return add(add(now, p->initial_delay), spread);
+    double part = p->jitter_percent / 100.0 * random / (double)UINT32_MAX;
+    return add(add(now, p->initial_delay), scale(p->interval, part));
 }
 
 /* moby monitor's getInterval, with fail_interval where Docker has but one interval. */
@@ -131,9 +137,7 @@ int64_t health_next_start(const struct health_state *s, const struct health_poli
         interval = NS_PER_S; /* nothing was learned: try again soon */
     if (p->jitter_percent) {
         double half = p->jitter_percent / 200.0;
-        double factor = 1.0 - half + 2 * half * random / (double)UINT32_MAX;
-        double spread = (double)interval * factor;
-        interval = spread >= (double)INT64_MAX ? INT64_MAX : (int64_t)spread;
+        interval = scale(interval, 1.0 - half + 2 * half * random / (double)UINT32_MAX);
     }
     return add(now, interval);
 }
