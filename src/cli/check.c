@@ -1,18 +1,21 @@
 /* check: every target once, now, all at the same time. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/jsonw.h"
 #include "cli/cli.h"
 #include "cli/session.h"
 #include "serve/document.h"
 
-#define MAX_OUTPUT (16 << 20)
+#define MAX_OUTPUT    (16 << 20)
+#define DOCKER_OUTPUT 4096
+#define LAST_LINE     64 /* room for "and N more" */
 
 struct check_command {
     const struct cli *cli;
     struct session session;
-    size_t left;
+    size_t left, printed, unprinted;
     bool failed, unable;
     struct buf document;
 };
@@ -28,20 +31,31 @@ static void judge(struct check_command *cmd, const struct check_result *r)
         cmd->failed = true;
 }
 
+/* Docker keeps 4,096 bytes of a check's output; what is cut there is the end. */
+static void print_line(struct check_command *cmd, const struct check *c)
+{
+    struct buf line;
+    buf_init(&line, MAX_OUTPUT);
+    document_line(&line, c);
+    bool fits = isatty(STDOUT_FILENO) || cmd->printed + line.len <= DOCKER_OUTPUT - LAST_LINE;
+    if (fits && !cmd->unprinted && line.data) {
+        fputs(line.data, stdout);
+        fflush(stdout);
+        cmd->printed += line.len;
+    } else {
+        cmd->unprinted++;
+    }
+    buf_fini(&line);
+}
+
 static void on_result(void *ctx, struct check *c, const struct check_result *r)
 {
     struct check_command *cmd = ctx;
     if (cmd->session.caught)
         return;
     judge(cmd, r);
-    if (!cmd->cli->quiet && !cmd->cli->json) {
-        struct buf line;
-        buf_init(&line, MAX_OUTPUT);
-        document_line(&line, c);
-        fputs(line.data ? line.data : "", stdout);
-        fflush(stdout);
-        buf_fini(&line);
-    }
+    if (!cmd->cli->quiet && !cmd->cli->json)
+        print_line(cmd, c);
     if (--cmd->left > 0)
         return;
     if (cmd->cli->json) {
@@ -101,5 +115,7 @@ int cmd_check(const struct cli *cli)
     if (cli->json && cmd.document.data && !cmd.document.failed)
         puts(cmd.document.data);
     buf_fini(&cmd.document);
+    if (cmd.unprinted)
+        printf("and %zu more (--json shows all)\n", cmd.unprinted);
     return verdict(&cmd);
 }
