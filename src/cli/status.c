@@ -15,7 +15,8 @@ static json_t *find_probe(json_t *probes, const char *name)
 {
     size_t i;
     json_t *probe;
-    json_array_foreach(probes, i, probe) {
+    json_array_foreach(probes, i, probe)
+    {
         const char *its = json_string_value(json_object_get(probe, "name"));
         if (its && strcmp(its, name) == 0)
             return probe;
@@ -28,7 +29,8 @@ static int unknown_name(json_t *probes, const char *name)
     size_t n = json_array_size(probes), used = 0, i;
     const char **names = calloc(n + 1, sizeof *names);
     json_t *probe;
-    json_array_foreach(probes, i, probe) {
+    json_array_foreach(probes, i, probe)
+    {
         const char *its = json_string_value(json_object_get(probe, "name"));
         if (names && its)
             names[used++] = its;
@@ -53,9 +55,9 @@ static void print_probe(const json_t *probe)
     const char *reason = text_of(last, "reason"), *detail = text_of(last, "detail");
     char took[CLOCK_SHORT_SIZE] = "-";
     if (json_is_object(last))
-        clock_short((int64_t)(json_number_value(json_object_get(last, "duration_ms")) *
-                              (double)NS_PER_MS),
-                    took);
+        clock_short(
+            (int64_t)(json_number_value(json_object_get(last, "duration_ms")) * (double)NS_PER_MS),
+            took);
     printf("%s  %s  %s  %s%s%s\n", text_of(probe, "name"), text_of(probe, "status"), took, reason,
            *reason ? ": " : "", json_is_object(last) ? detail : "not checked yet");
 }
@@ -75,8 +77,8 @@ static int report(const struct cli *cli, json_t *document)
     if (cli->n_targets)
         stale = false;
     for (size_t i = 0; i < n; i++) {
-        json_t *probe = cli->n_targets ? find_probe(probes, cli->targets[i])
-                                       : json_array_get(probes, i);
+        json_t *probe =
+            cli->n_targets ? find_probe(probes, cli->targets[i]) : json_array_get(probes, i);
         if (!probe)
             return unknown_name(probes, cli->targets[i]);
         if (cli->n_targets) {
@@ -94,8 +96,8 @@ int cmd_status(const struct cli *cli)
     int64_t budget = cli->timeout_ns ? cli->timeout_ns : DEFAULT_TIMEOUT;
     struct buf body;
     struct err e;
-    int status = agent_request(cli->agent, "GET", "/status", time_add(clock_now(), budget), &body,
-                               &e);
+    int status =
+        agent_request(cli->agent, "GET", "/status", time_add(clock_now(), budget), &body, &e);
     if (status < 0) {
         fprintf(stderr, "probe: %s\n", e.text);
         buf_fini(&body);
