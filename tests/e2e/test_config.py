@@ -1,0 +1,170 @@
+"""`probe validate` and `probe explain`: every error at once with its place, and what is in force."""
+
+import json
+
+import pytest
+
+GOOD = """
+[defaults]
+interval = 7s
+
+[probe db]
+uri = mongodb://127.0.0.1:1/
+after = web
+
+[probe web]
+url = http://127.0.0.1:1/
+timeout = 1m30s
+"""
+
+
+def validate(probe, text, **kw):
+    return probe.run("validate", "-c", probe.write("probe.ini", text), **kw)
+
+
+def test_good_configuration(probe):
+    r = validate(probe, GOOD)
+    assert r.code == 0, str(r)
+
+
+# Text of a configuration, and for each error in it: line, and words of the message.
+ERRORS = {
+    "unknown key": ("[probe a]\naddress = h:1\ntype = tcp\ncolour = red\n", [(4, "colour")]),
+    "unknown section": ("[prob a]\n", [(1, "prob a")]),
+    "key given twice": ("[probe a]\ntype = tcp\naddress = h:1\naddress = h:2\n", [(4, "address")]),
+    "no unit": ("[probe a]\ntype = tcp\naddress = h:1\ninterval = 5\n", [(4, "unit")]),
+    "bad unit": ("[probe a]\ntype = tcp\naddress = h:1\ninterval = 5x\n", [(4, "interval")]),
+    "out of range": ("[probe a]\ntype = tcp\naddress = h:1\nretries = 0\n", [(4, "retries")]),
+    "negative": ("[probe a]\ntype = tcp\naddress = h:1\ntimeout = -5s\n", [(4, "timeout")]),
+    "not a number": ("[probe a]\ntype = tcp\naddress = h:1\nretries = many\n", [(4, "retries")]),
+    "bad choice": ("[probe a]\ntype = tcp\naddress = h:1\nlevel = dead\n", [(4, "level")]),
+    "bad bool": ("[probe a]\ntype = tcp\naddress = h:1\nrequired = maybe\n", [(4, "required")]),
+    "unknown type": ("[probe a]\ntype = smtp\n", [(2, "smtp")]),
+    "key of another type": ("[probe a]\ntype = tcp\naddress = h:1\nurl = http://h/\n", [(4, "url")]),
+    "no section": ("interval = 5s\n", [(1, "interval")]),
+    "bad regular expression": ("[probe a]\ntype = tcp\naddress = h:1\nexpect = (\n", [(4, "expect")]),
+    "after unknown": ("[probe a]\ntype = tcp\naddress = h:1\nafter = b\n", [(4, "b")]),
+    "after itself": ("[probe a]\ntype = tcp\naddress = h:1\nafter = a\n", [(4, "after")]),
+    "unset variable": ("[probe a]\ntype = tcp\naddress = ${PROBE_NOT_SET:?say where}\n",
+                       [(3, "say where")]),
+    "bad variable": ("[probe a]\ntype = tcp\naddress = ${oops\n", [(3, "address")]),
+    "secret file missing": ("[probe a]\nurl = http://h/\nuser = u\npassword_file = /nowhere/x\n",
+                            [(4, "/nowhere/x")]),
+    "several": (
+        "[probe a]\ntype = tcp\naddress = h:1\ninterval = 5\ncolour = red\n[nonsense]\n"
+        "[probe b]\ntype = tcp\naddress = h\nretries = -1\n",
+        [(4, "interval"), (5, "colour"), (6, "nonsense"), (9, "address"), (10, "retries")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_each_error_is_named_with_its_line(probe, name):
+    text, errors = ERRORS[name]
+    r = validate(probe, text)
+    assert r.code == 78, str(r)
+    said = (r.out + r.err).splitlines()
+    for line, word in errors:
+        assert any(f"probe.ini:{line}:" in s and word in s for s in said), f"{line} {word}: {r}"
+
+
+def test_cycle_of_after_is_an_error(probe):
+    r = validate(
+        probe,
+        "[probe a]\ntype = tcp\naddress = h:1\nafter = b\n[probe b]\ntype = tcp\naddress = h:1\n"
+        "after = a\n",
+    )
+    assert r.code == 78 and "after" in r.out + r.err, str(r)
+
+
+def test_line_of_any_length_up_to_64_kib_and_no_further(probe):
+    long = "x" * 60000
+    r = validate(probe, f"[probe a]\nurl = http://h/{long}\n")
+    assert r.code == 0, str(r)[-2000:]
+    explained = probe.run("explain", "--json", "-c", probe.path("probe.ini"))
+    assert long in explained.out
+    r = validate(probe, f"[probe a]\nurl = http://h/{'x' * 66000}\n")
+    assert r.code == 78 and "probe.ini:2:" in r.out + r.err, str(r)[-2000:]
+
+
+def test_values_keep_what_inih_would_cut(probe):
+    config = probe.write(
+        "probe.ini",
+        "[probe " + "n" * 60 + "]\nurl = http://127.0.0.1:1/\nuser = someone ; else # too\n"
+        "header = A: 1\n    B: 2\n",
+    )
+    r = probe.run("explain", "--json", "-c", config)
+    assert r.code == 0 and "someone ; else # too" in r.out, str(r)
+    assert "n" * 60 in r.out and "B: 2" in r.out, str(r)
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("[probe a]\ntype = tcp\naddress = h:1\nstart_interval = 1s\n", "start_interval"),
+        ("[probe a]\ntype = tcp\naddress = h:1\ninterval = 1s\ntimeout = 5s\n", "timeout"),
+        ("[probe a]\nuri = mongodb://localhost/\n", "localhost"),
+        ("[probe a]\nurl = http://h/\nuser = u\npassword = p\n", "password_file"),
+    ],
+    ids=["start_interval", "timeout", "localhost", "secret"],
+)
+def test_unwise_is_a_warning_not_an_error(probe, text, word):
+    r = validate(probe, text)
+    assert r.code == 0, str(r)
+    assert "probe.ini:" in r.out + r.err and word in r.out + r.err, str(r)
+
+
+def test_secrets_that_all_may_read_are_a_warning(probe):
+    config = probe.write("probe.ini", "[probe a]\nurl = http://h/\nuser = u\npassword = p\n", 0o644)
+    r = probe.run("validate", "-c", config)
+    assert r.code == 0 and "readable" in r.out + r.err, str(r)
+
+
+def test_explain_shows_what_is_in_force_and_no_secret(probe):
+    secret = probe.write("secret", "from-a-file-hunter2\n")
+    config = probe.write(
+        "probe.ini",
+        GOOD + f"\n[probe s]\nurl = http://u:in-the-url-hunter2@127.0.0.1:1/\n"
+        f"bearer_token_file = {secret}\n[probe m]\nuri = mongodb://u:uri-hunter2@127.0.0.1:1/\n",
+    )
+    for args in (["explain"], ["explain", "--json"], ["explain", "-v"]):
+        r = probe.run(*args, "-c", config)
+        assert r.code == 0, str(r)
+        assert "hunter2" not in r.out + r.err, str(r)
+        assert "web" in r.out and "db" in r.out, str(r)
+    web = next(p for p in json.loads(probe.run("explain", "--json", "-c", config).out)["probes"]
+               if p["name"] == "web")
+    text = json.dumps(web)
+    assert "90000" in text, "1m30s in ms or ns: " + text
+    assert "7000" in text, "7s of [defaults]: " + text
+
+
+def test_explain_of_names_only(probe):
+    config = probe.write("probe.ini", GOOD)
+    r = probe.run("explain", "-c", config, "web")
+    assert r.code == 0 and "timeout" in r.out and "mongodb://" not in r.out, str(r)
+    r = probe.run("explain", "-c", config, "wob")
+    assert r.code == 64 and "web" in r.err, str(r)
+
+
+def test_variables_expand(probe):
+    config = probe.write(
+        "probe.ini",
+        "[probe a]\nurl = http://${PROBE_T_HOST}:${PROBE_T_PORT:-81}/$${x}\n",
+    )
+    r = probe.run("explain", "--json", "-c", config, env={"PROBE_T_HOST": "example.test"})
+    assert r.code == 0 and "http://example.test:81/${x}" in r.out, str(r)
+
+
+@pytest.mark.parametrize("bad", [b"\0", b"[probe a]\nurl = \xff\xfe\n", b"\xef\xbb\xbf[nonsense]\n",
+                                 b"[", b"[probe ]\n", b"=", b"[probe a]\n=x\n", b"x" * 70000])
+def test_hostile_files_are_errors_never_crashes(probe, bad):
+    path = probe.path("probe.ini")
+    path.write_bytes(bad)
+    r = probe.run("validate", "-c", path)
+    assert r.code == 78, str(r)[-2000:]
+
+
+def test_a_directory_or_an_unreadable_file_is_78(probe):
+    r = probe.run("validate", "-c", probe.dir)
+    assert r.code == 78 and str(probe.dir) in r.err + r.out, str(r)

@@ -1,0 +1,112 @@
+"""Usage errors, exit codes, and a standard output that went away."""
+
+import subprocess
+
+import pytest
+
+CONFIG = """
+[probe mongodb]
+uri = mongodb://127.0.0.1:1/
+[probe website]
+url = http://127.0.0.1:1/
+"""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["nonsense"],
+        ["check"],
+        ["wait"],
+        ["check", "--nonsense", "tcp://127.0.0.1:1"],
+        ["check", "--timeout", "5", "tcp://127.0.0.1:1"],
+        ["check", "--timeout", "-1s", "tcp://127.0.0.1:1"],
+        ["check", "--timeout"],
+        ["wait", "--successes", "0", "tcp://127.0.0.1:1"],
+        ["wait", "--interval", "soon", "tcp://127.0.0.1:1"],
+        ["check", "tcp://"],
+        ["check", "tcp://127.0.0.1"],
+        ["check", "tcp://127.0.0.1:99999"],
+        ["check", "gopher://127.0.0.1:70"],
+        ["check", "http://"],
+        ["check", "mongodb://"],
+        ["check", "pid:abc"],
+        ["check", ""],
+        ["wait", "tcp://127.0.0.1:1", "--"],
+    ],
+    ids=lambda a: " ".join(a) or "nothing",
+)
+def test_usage_error_is_64_with_one_reason_on_stderr(probe, args):
+    r = probe.run(*args)
+    assert r.code == 64, str(r)
+    assert r.out == "", str(r)
+    assert r.err.strip(), str(r)
+
+
+def test_unknown_target_names_what_is_near(probe):
+    config = probe.write("probe.ini", CONFIG)
+    r = probe.run("check", "-c", config, "mongodbb")
+    assert r.code == 64, str(r)
+    assert "mongodbb" in r.err and "mongodb" in r.err.replace("mongodbb", ""), str(r)
+
+
+def test_every_wrong_target_is_named(probe):
+    config = probe.write("probe.ini", CONFIG)
+    r = probe.run("check", "-c", config, "alpha", "beta")
+    assert r.code == 64, str(r)
+    assert "alpha" in r.err and "beta" in r.err, str(r)
+
+
+def test_bad_configuration_is_78_whatever_the_command(probe):
+    config = probe.write("probe.ini", "[probe a]\naddress = 127.0.0.1:1\ntype = tcp\ncolour = red\n")
+    for command in (["check", "a"], ["wait", "a"], ["run"], ["explain"], ["validate"]):
+        r = probe.run(command[0], "-c", config, *command[1:])
+        assert r.code == 78, str(r)
+        assert f"{config.name}:4" in r.err + r.out and "colour" in r.err + r.out, str(r)
+
+
+def test_a_configuration_that_is_not_there_is_78(probe):
+    r = probe.run("check", "-c", probe.path("nowhere.ini"), "a")
+    assert r.code == 78 and "nowhere.ini" in r.err, str(r)
+
+
+def test_version_names_every_linked_library(probe):
+    r = probe.run("version")
+    assert r.code == 0 and r.err == "", str(r)
+    assert r.out.startswith("probe "), str(r)
+    for library in ("libuv", "curl", "mongo", "inih", "c-ares", "microhttpd", "jansson", "OpenSSL"):
+        assert library.lower() in r.out.lower(), f"{library}: {r}"
+
+
+@pytest.mark.parametrize("args", [["-h"], ["--help"], ["check", "-h"], ["wait", "--help"]])
+def test_help_goes_to_stdout_and_is_0(probe, args):
+    r = probe.run(*args)
+    assert r.code == 0 and r.err == "" and "probe" in r.out, str(r)
+
+
+@pytest.mark.parametrize(
+    "args", [["version"], ["--help"], ["explain"], ["check", "tcp://127.0.0.1:1"]], ids=" ".join
+)
+def test_output_that_cannot_be_written_is_no_success_and_no_crash(probe, args):
+    with open("/dev/full", "wb") as full:
+        r = probe.run(*args, stdout=full)
+    assert r.code in (1, 70) and r.code != 0, str(r)
+
+
+@pytest.mark.parametrize("args", [["version"], ["check", "tcp://127.0.0.1:1"]], ids=" ".join)
+def test_closed_stdout_is_no_crash(probe, args):
+    """`probe ... >&-`: no descriptor 1 at all; what is opened next must not be written to."""
+    r = probe.run(*args, prefix=["sh", "-c", 'exec "$@" >&-', "sh"])
+    assert r.code in (1, 70), str(r)
+
+
+def test_a_reader_that_went_away_is_no_crash(probe):
+    process = probe.spawn("version", stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(20) in (0, 70)
+
+
+def test_status_without_an_agent_is_69(probe):
+    r = probe.run("status")
+    assert r.code == 69 and "no-agent.sock" in r.err, str(r)
