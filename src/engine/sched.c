@@ -11,11 +11,13 @@
 #define MINUTE_NS (60 * NS_PER_S)
 
 static void on_timer(uv_timer_t *timer);
+static void on_idle(uv_idle_t *idle);
 
 void sched_init(struct sched *s, uv_loop_t *loop)
 {
     *s = (struct sched){.armed = TIME_NEVER};
     uv_timer_init(loop, &s->timer);
+    uv_idle_init(loop, &s->rest);
 }
 
 int sched_reserve(struct sched *s, size_t n)
@@ -129,9 +131,8 @@ static void note_lag(struct sched *s, int64_t now, int64_t lag)
     }
 }
 
-static void on_timer(uv_timer_t *timer)
+static void turn(struct sched *s)
 {
-    struct sched *s = container_of(timer, struct sched, timer);
     int64_t begin = clock_now(), now = begin;
     s->firing = true;
     s->armed = TIME_NEVER;
@@ -146,7 +147,25 @@ static void on_timer(uv_timer_t *timer)
             break;
     }
     s->firing = false;
-    arm(s);
+    if (s->closing)
+        return;
+    if (s->n && s->heap[0]->due <= now)
+        uv_idle_start(&s->rest, on_idle);
+    else
+        arm(s);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    turn(container_of(timer, struct sched, timer));
+}
+
+/* A timer set to 0 from its own callback would be run again before the sockets are looked at; the
+ * rest of a long turn waits here for its next one. */
+static void on_idle(uv_idle_t *idle)
+{
+    uv_idle_stop(idle);
+    turn(container_of(idle, struct sched, rest));
 }
 
 int64_t sched_lag(const struct sched *s)
@@ -156,7 +175,9 @@ int64_t sched_lag(const struct sched *s)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct sched *s = container_of((uv_timer_t *)handle, struct sched, timer);
+    struct sched *s = handle->data;
+    if (--s->n_open > 0)
+        return;
     free(s->heap);
     s->heap = NULL;
     s->on_closed(s);
@@ -169,5 +190,8 @@ void sched_close(struct sched *s, void (*done)(struct sched *s))
     s->n = 0;
     s->closing = true;
     s->on_closed = done;
+    s->timer.data = s->rest.data = s;
+    s->n_open = 2;
     uv_close((uv_handle_t *)&s->timer, on_closed);
+    uv_close((uv_handle_t *)&s->rest, on_closed);
 }

@@ -19,6 +19,8 @@ struct sched_entry {
 
 struct sched {
     uv_timer_t timer;
+    uv_idle_t rest;  /* runs the rest of a turn that was cut */
+    unsigned n_open; /* handles still closing */
     struct sched_entry **heap;
     size_t n, size;
     int64_t armed;                      /* what the timer is set to */
