@@ -1,0 +1,272 @@
+/* run: the agent. It puts engine, API, signals, service notification and log together; what each
+ * does stands in its own room. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "engine/reaper.h"
+#include "engine/repeat.h"
+#include "serve/serve.h"
+
+/* The stop is to take under a second; what still hangs after this is left to the kernel. */
+#define STOP_LIMIT_MS 800
+
+struct agent {
+    const struct cli *cli;
+    struct config_override overrides[2];
+    struct session session;
+    struct serve *serve; /* NULL: not open */
+    struct reaper reaper;
+    struct notify notify;
+    struct sched_entry watchdog;
+    bool stopping;
+};
+
+/* ---- The log: transitions, and persisting failures now and then. ---- */
+
+static void log_check(const struct check *c, const char *from, enum log_level level,
+                      const char *message)
+{
+    bool checked = c->n_results && c->health.status != HEALTH_BLOCKED;
+    const struct check_result *last = checked ? check_last(c) : NULL;
+    char streak[16], took[CLOCK_SHORT_SIZE];
+    snprintf(streak, sizeof streak, "%u", c->health.failing_streak);
+    const struct log_field fields[] = {
+        {"probe", c->conf->name},
+        {"from", from},
+        {"to", from ? health_status_name(c->health.status) : NULL},
+        {"reason", last ? reason_name(last->reason) : NULL},
+        {"detail", last ? last->detail : NULL},
+        {"failing_streak", c->health.failing_streak ? streak : NULL},
+        {"took", last ? clock_short(last->duration, took) : NULL},
+        {NULL, NULL},
+    };
+    log_event(level, fields, "%s", message);
+}
+
+static void tell_service_manager(struct agent *a)
+{
+    struct readiness r = engine_readiness(&a->session.engine, clock_now());
+    char status[96];
+    snprintf(status, sizeof status, "%s: %zu of %zu probes healthy",
+             r.ready ? "ready" : "not ready", r.healthy, r.counted);
+    notify_status(&a->notify, status);
+}
+
+static void on_transition(void *ctx, struct check *c, enum health_status from)
+{
+    struct agent *a = ctx;
+    enum health_status to = c->health.status;
+    log_check(c, health_status_name(from), to == HEALTH_UNHEALTHY ? LOG_WARN : LOG_INFO,
+              health_status_name(to));
+    tell_service_manager(a);
+    if (a->serve)
+        serve_on_transition(a->serve, c, from);
+}
+
+static void on_result(void *ctx, struct check *c, const struct check_result *r)
+{
+    struct agent *a = ctx;
+    int64_t end = r->started + r->duration;
+    if (c->n_results > 1 && c->health.status == HEALTH_UNHEALTHY) {
+        const struct check_result *before = &c->history[(c->n_results - 2) % CHECK_HISTORY];
+        if (repeat_is_due(c->health.since, before->started + before->duration, end))
+            log_check(c, NULL, LOG_WARN, "still unhealthy");
+    }
+    if (log_enabled(LOG_DEBUG))
+        log_check(c, NULL, LOG_DEBUG, "checked");
+    if (a->serve)
+        serve_on_result(a->serve, c);
+}
+
+/* ---- Reload: all or nothing. ---- */
+
+static void log_report(const struct config_report *report)
+{
+    for (size_t i = 0; i < report->n; i++)
+        log_event(report->problems[i].is_error ? LOG_ERROR : LOG_WARN, NULL, "%s",
+                  report->problems[i].text);
+}
+
+static int load(struct agent *a, struct config **config, struct config_report *report)
+{
+    struct config_source source = {
+        .path = a->cli->config,
+        .targets = a->cli->targets,
+        .n_targets = a->cli->n_targets,
+        .overrides = a->overrides,
+    };
+    return config_load(&source, config, report);
+}
+
+static int reload(void *ctx, struct config_report *report)
+{
+    struct agent *a = ctx;
+    struct config *config = NULL;
+    struct err e;
+    notify_reloading(&a->notify);
+    int rc = load(a, &config, report) == CONFIG_OK ? 0 : -1;
+    if (rc == 0 && engine_load(&a->session.engine, config, &e) < 0) {
+        config_report_add(report, true, NULL, 0, "agent", "%s", e.text);
+        rc = -1;
+    }
+    log_report(report);
+    if (rc == 0) {
+        log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
+        if (a->serve)
+            serve_on_reload(a->serve);
+        log_info("reloaded, %zu probes", config->n_checks);
+    } else {
+        log_error("reload refused, the configuration in use stays");
+    }
+    config_free(config);
+    notify_ready(&a->notify, "running");
+    return rc;
+}
+
+/* ---- Start and stop. ---- */
+
+static void on_stop_limit(int signum)
+{
+    (void)signum;
+    _exit(EXIT_HEALTHY);
+}
+
+/* By the kernel's timer, not the loop's: it holds even if the loop itself hangs. */
+static void limit_stop(void)
+{
+    struct sigaction action = {.sa_handler = on_stop_limit};
+    struct itimerval limit = {.it_value = {.tv_usec = STOP_LIMIT_MS * 1000}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &limit, NULL);
+}
+
+static void on_serve_closed(void *ctx)
+{
+    struct agent *a = ctx;
+    a->serve = NULL;
+}
+
+static void stop(struct agent *a)
+{
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    notify_stopping(&a->notify);
+    limit_stop();
+    if (a->serve)
+        serve_close(a->serve, on_serve_closed, a);
+    reaper_close(&a->reaper);
+    session_stop(&a->session);
+}
+
+static void on_signal(struct session *s, int signum)
+{
+    struct agent *a = container_of(s, struct agent, session);
+    if (signum == SIGHUP) {
+        struct config_report report;
+        config_report_init(&report);
+        reload(a, &report);
+        config_report_fini(&report);
+        return;
+    }
+    log_info("stopping on signal %d", signum);
+    stop(a);
+}
+
+static void on_watchdog(struct sched_entry *entry, int64_t now)
+{
+    struct agent *a = container_of(entry, struct agent, watchdog);
+    notify_alive(&a->notify);
+    sched_set(&a->session.engine.sched, entry, time_add(now, a->notify.watchdog_ns));
+}
+
+/* The default socket's folder may be missing (a scratch image, a plain user): it is made if it can
+ * be, else the agent goes without the socket and says so. One that the user named must work. */
+static void prepare_default_socket(struct agent_conf *conf)
+{
+    if (!conf->socket || strcmp(conf->socket, CLI_DEFAULT_SOCKET) != 0)
+        return;
+    char dir[] = CLI_DEFAULT_SOCKET;
+    *strrchr(dir, '/') = '\0';
+    if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
+        log_warn("no socket: cannot make %s: %s", dir, strerror(errno));
+    } else if (access(dir, W_OK) < 0) {
+        log_warn("no socket: cannot write in %s: %s", dir, strerror(errno));
+    } else {
+        return;
+    }
+    free(conf->socket);
+    conf->socket = NULL;
+}
+
+static int open_all(struct agent *a, struct config *config, struct err *e)
+{
+    const struct serve_hooks serve_hooks = {.reload = reload, .ctx = a};
+    const struct engine_hooks hooks = {
+        .on_result = on_result, .on_transition = on_transition, .ctx = a};
+    if (session_open(&a->session, config, true, &hooks, on_signal, e) < 0)
+        return -1;
+    struct engine *engine = &a->session.engine;
+    prepare_default_socket(&config->agent);
+    if (serve_open(&a->serve, engine, &config->agent, &serve_hooks, e) < 0)
+        return -1;
+    int rc = reaper_open(&a->reaper, engine->loop);
+    if (rc < 0)
+        return err_set(e, "cannot watch for orphans: %s", uv_strerror(rc));
+    notify_open(&a->notify);
+    a->watchdog.fire = on_watchdog;
+    if (a->notify.watchdog_ns)
+        sched_set(&engine->sched, &a->watchdog, clock_now());
+    return 0;
+}
+
+static int serve_until_stopped(struct agent *a, size_t n_checks, const struct agent_conf *conf)
+{
+    log_info("probe %s watches %zu probes, socket %s, API on %s", PROBE_VERSION, n_checks,
+             conf->socket ? conf->socket : "off", conf->listen ? conf->listen : "off");
+    notify_ready(&a->notify, "running");
+    session_run(&a->session);
+    notify_close(&a->notify);
+    return EXIT_HEALTHY;
+}
+
+int cmd_run(const struct cli *cli)
+{
+    struct agent a = {
+        .cli = cli,
+        .overrides = {{cli->timeout ? "timeout" : NULL, cli->timeout}, {NULL, NULL}},
+    };
+    struct config_report report;
+    struct config *config = NULL;
+    config_report_init(&report);
+    int rc = load(&a, &config, &report);
+    if (rc == CONFIG_OK) {
+        log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
+        log_report(&report);
+    } else {
+        cli_print_report(cli, &report);
+    }
+    config_report_fini(&report);
+    if (rc != CONFIG_OK)
+        return rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
+    struct err e;
+    if (open_all(&a, config, &e) < 0) {
+        fprintf(stderr, "probe: %s\n", e.text);
+        rc = EXIT_INTERNAL;
+    } else {
+        rc = serve_until_stopped(&a, config->n_checks, &config->agent);
+    }
+    config_free(config);
+    return rc;
+}
