@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lib import certs as certificates  # noqa: E402
 from lib import hostile, servers  # noqa: E402
 from lib.net import free_port  # noqa: E402
 from lib.program import ROOT, Program  # noqa: E402
@@ -78,6 +79,14 @@ def nginx():
     server = servers.Nginx()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def certs():
+    """A certificate authority, and pairs signed by it: certs.ca, certs.pair("server")."""
+    made = certificates.Certs()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -90,18 +90,21 @@ class Mongo(Process):
 class Nginx(Process):
     """nginx with one server; `server` is what goes into its block."""
 
-    def __init__(self, server='location / { return 200 "ok\\n"; }', port=None):
+    def __init__(self, server='location / { return 200 "ok\\n"; }', port=None, tls=None):
+        """`tls`: (certificate, key), and the port speaks it."""
         super().__init__()
+        self.tls = tls
         self.port = port or free_port()
         self.server = server
         self.up()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/"
 
     def up(self):
         conf = self.dir / "nginx.conf"
+        tls = "ssl_certificate {}; ssl_certificate_key {};".format(*self.tls) if self.tls else ""
         temp = "".join(
             f"{kind}_temp_path {self.dir}/{kind};"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -110,7 +113,8 @@ class Nginx(Process):
             f"daemon off; master_process off; pid {self.dir}/pid; error_log stderr;"
             f"events {{ worker_connections 256; }}"
             f"http {{ access_log off; {temp} default_type text/plain;"
-            f"server {{ listen 127.0.0.1:{self.port}; {self.server} }} }}"
+            f"server {{ listen 127.0.0.1:{self.port} {'ssl' if self.tls else ''};"
+            f"{tls} {self.server} }} }}"
         )
         self.launch([sbin("nginx"), "-p", self.dir, "-c", conf], lambda: accepts(self.port))
 

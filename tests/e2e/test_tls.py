@@ -1,0 +1,119 @@
+"""TLS of every type that speaks it, against real servers with certificates good and bad."""
+
+import pytest
+
+from lib import hostile, servers
+from lib.net import free_port, wait_until, accepts
+
+
+def check(probe, text, *args):
+    config = probe.write("probe.ini", f"[probe x]\ntimeout = 5s\n{text}\n")
+    return probe.run("check", "--json", "-c", config, "x", *args)
+
+
+def last(r):
+    return r.json["probes"][0]["last"]
+
+
+@pytest.fixture(params=["http", "tcp"])
+def target(request, start):
+    """target(pair, host) -> the lines of a probe of a TLS server with that certificate."""
+
+    def make(pair, host="127.0.0.1"):
+        port = start(servers.Nginx, tls=pair).port
+        if request.param == "http":
+            return f"url = https://{host}:{port}/"
+        return f"type = tcp\naddress = {host}:{port}\ntls = yes"
+
+    return make
+
+
+def test_verified_by_address_and_by_name(probe, target, certs):
+    for host in ("127.0.0.1", "localhost"):
+        r = check(probe, f"{target(certs.pair(), host)}\ntls_ca = {certs.ca}")
+        assert r.code == 0, str(r)
+        assert last(r)["phases_ms"]["tls"] is not None, str(r)
+
+
+def test_unknown_authority(probe, target, certs):
+    lines = target(certs.pair())
+    r = check(probe, lines)
+    assert r.code == 1 and last(r)["reason"] == "tls", str(r)
+    r = check(probe, f"{lines}\ntls_verify = no")
+    assert r.code == 0, str(r)
+
+
+def test_wrong_host(probe, target, certs):
+    lines = target(certs.pair("other", "DNS:other.test"))
+    r = check(probe, f"{lines}\ntls_ca = {certs.ca}")
+    assert r.code == 1 and last(r)["reason"] == "tls", str(r)
+    r = check(probe, f"{lines}\ntls_ca = {certs.ca}\ntls_server_name = other.test")
+    assert r.code == 0, str(r)
+
+
+def test_expired(probe, target, certs):
+    r = check(probe, f"{target(certs.pair('expired', days=-1))}\ntls_ca = {certs.ca}")
+    assert r.code == 1 and last(r)["reason"] == "tls" and "expired" in last(r)["detail"], str(r)
+
+
+def test_min_days(probe, target, certs):
+    lines = f"{target(certs.pair())}\ntls_ca = {certs.ca}\ntls_min_days"
+    r = check(probe, f"{lines} = 1")
+    assert r.code == 0, str(r)
+    r = check(probe, f"{lines} = 30")
+    assert r.code == 1 and last(r)["reason"] == "tls" and "30" in last(r)["detail"], str(r)
+
+
+def test_tls_towards_a_plain_server_and_towards_silence(probe, serve, certs):
+    for behave, reasons in (
+        (hostile.http_reply(), {"tls", "timeout", "protocol"}),
+        (hostile.garbage, {"tls"}),
+        (hostile.close_at_once, {"tls", "closed", "reset"}),
+        (hostile.silent, {"timeout"}),
+    ):
+        port = serve(behave).port
+        for lines in (f"url = https://127.0.0.1:{port}/",
+                      f"type = tcp\naddress = 127.0.0.1:{port}\ntls = yes"):
+            r = check(probe, lines, "--timeout", "1s")
+            assert r.code == 1 and last(r)["reason"] in reasons, str(r)
+
+
+def test_client_certificate(probe, start, certs):
+    nginx = start(
+        servers.Nginx, tls=certs.pair(),
+        server=f'ssl_client_certificate {certs.ca}; ssl_verify_client on; '
+               'location / { return 200 "ok"; }',
+    )
+    cert, key = certs.pair("client")
+    lines = f"url = {nginx.url}\ntls_ca = {certs.ca}"
+    r = check(probe, lines)
+    assert r.code == 1, str(r)
+    r = check(probe, f"{lines}\ntls_cert = {cert}\ntls_key = {key}")
+    assert r.code == 0, str(r)
+
+
+def test_mongo(probe, start, certs):
+    cert, key = certs.pair()
+    tls_port = free_port()
+    start(servers.Mongo, "--tls-port", tls_port, "--tls-cert", cert, "--tls-key", key)
+    wait_until(lambda: accepts(tls_port), 10, "the TLS port is open")
+    lines = f"uri = mongodb://127.0.0.1:{tls_port}/?tls=true"
+    r = check(probe, f"{lines}\ntls_ca = {certs.ca}")
+    assert r.code == 0, str(r)
+    r = check(probe, lines)
+    assert r.code == 1 and last(r)["reason"] == "tls", str(r)
+    r = check(probe, f"uri = mongodb://127.0.0.1:{tls_port}/?tls=true&tlsCAFile={certs.ca}")
+    assert r.code == 0, str(r)
+
+
+def test_mongo_credentials(probe, start):
+    mongo = start(servers.Mongo, "--user", "someone", "--password", "hunter2secret")
+    at = f"127.0.0.1:{mongo.port}/?authSource=admin"
+    r = check(probe, f"uri = mongodb://someone:hunter2secret@{at}")
+    assert r.code == 0, str(r)
+    secret = probe.write("secret", "hunter2secret\n")
+    r = check(probe, f"uri = mongodb://{at}\nuser = someone\npassword_file = {secret}")
+    assert r.code == 0, str(r)
+    r = check(probe, f"uri = mongodb://someone:wrong@{at}")
+    assert r.code == 1 and last(r)["reason"] == "auth", str(r)
+    assert "hunter2" not in r.out + r.err and "wrong@" not in r.out, str(r)
