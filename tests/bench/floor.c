@@ -1,0 +1,98 @@
+/* floor: what a check cannot cost less than. The same bytes on the wire as probe's one-shot checks,
+ * by bare system calls, for one numeric address, with no timeout, no check of the reply but its
+ * first bytes, and no words. Built static, with nothing but libc.
+ *
+ *   floor tcp PORT | http PORT PATH | mongo PORT | status SOCKET */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int dial_tcp(const char *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)atoi(port)),
+                            .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? fd : -1;
+}
+
+static int dial_unix(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    strncpy(a.sun_path, path, sizeof a.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? fd : -1;
+}
+
+/* An OP_MSG with {NAME: 1, $db: "admin"}. */
+static size_t op_msg(char *out, uint32_t id, const char *name)
+{
+    char *p = out + 16;
+    memset(p, 0, 5); /* flags, section kind 0 */
+    char *doc = p + 5, *q = doc + 4;
+    *q++ = 0x10;
+    q = stpcpy(q, name) + 1;
+    memcpy(q, "\1\0\0\0\2$db\0\6\0\0\0admin\0\0", 20);
+    q += 20;
+    uint32_t doc_len = (uint32_t)(q - doc), len = (uint32_t)(q - out), zero = 0, op = 2013;
+    memcpy(doc, &doc_len, 4);
+    memcpy(out, &len, 4);
+    memcpy(out + 4, &id, 4);
+    memcpy(out + 8, &zero, 4);
+    memcpy(out + 12, &op, 4);
+    return len;
+}
+
+static int ping(int fd)
+{
+    char out[256], in[65536];
+    size_t n = op_msg(out, 1, "hello"), got = 0;
+    n += op_msg(out + n, 2, "ping");
+    if (write(fd, out, n) != (ssize_t)n)
+        return 1;
+    for (int replies = 0; replies < 2;) {
+        ssize_t r = read(fd, in + got, sizeof in - got);
+        if (r <= 0)
+            return 1;
+        got += (size_t)r;
+        uint32_t len;
+        while (got >= 4 && (memcpy(&len, in, 4), len <= got) && len >= 16) {
+            got -= len;
+            memmove(in, in + len, got);
+            replies++;
+        }
+    }
+    return 0;
+}
+
+static int ask(int fd, const char *path)
+{
+    char text[512], in[65536];
+    strcpy(stpcpy(stpcpy(text, "GET "), path),
+           " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    if (write(fd, text, strlen(text)) < 0)
+        return 1;
+    ssize_t first = read(fd, in, sizeof in), r = first;
+    while (r > 0)
+        r = read(fd, in, sizeof in);
+    return first > 12 && r == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        return 64;
+    int fd = strcmp(argv[1], "status") == 0 ? dial_unix(argv[2]) : dial_tcp(argv[2]);
+    if (fd < 0)
+        return 1;
+    if (strcmp(argv[1], "mongo") == 0)
+        return ping(fd);
+    if (strcmp(argv[1], "http") == 0)
+        return ask(fd, argc > 3 ? argv[3] : "/");
+    return strcmp(argv[1], "status") == 0 ? ask(fd, "/status") : 0;
+}
