@@ -72,6 +72,7 @@ struct probe_value {
     size_t n_lines;
     bool given; /* by the user, not the default */
     int line;   /* line of the file it was given on; 0: not from a file */
+    char *file; /* KEY_file that it was read from; NULL: none */
 };
 
 /* How a URL or word given as a target, or as the configuration's `target`, becomes a key. */

@@ -1,27 +1,40 @@
-/* report: every error and warning found while a configuration is read, with its place. */
+/* report: every error and warning found while a configuration is read, with its place. At most
+ * REPORT_MAX are kept, so that a hostile file cannot fill the memory; all are counted. */
 #ifndef PROBE_CONFIG_REPORT_H
 #define PROBE_CONFIG_REPORT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#define REPORT_MAX 1000
+
 struct config_problem {
     bool is_error;
-    char *text; /* "probe.ini:12: probe web.interval: \"5\" has no unit, expected e.g. 5s" */
+    int line; /* 0: none */
+    char *
+        text; /* "probe.ini:12: probe web.interval: \"5\": missing unit, expected a duration ..." */
 };
 
 struct config_report {
     struct config_problem *problems;
-    size_t n;
-    size_t errors, warnings;
+    size_t n, size;
+    size_t errors, warnings; /* also those beyond REPORT_MAX */
 };
 
 void config_report_init(struct config_report *r);
 void config_report_fini(struct config_report *r);
 
-/* Adds one. `file` may be NULL and `line` 0 where there is none; `where` is "section.key". */
+/* Adds one. `file` may be NULL and `line` 0 where there is none; `where` is "section.key" or NULL.
+ * Control bytes in the text are replaced. Out of memory it is counted all the same. */
 void config_report_add(struct config_report *r, bool is_error, const char *file, int line,
                        const char *where, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
+
+/* No more texts are kept: looking for a suggestion is a waste. */
+bool config_report_full(const struct config_report *r);
+
+/* At the end: brings the problems into the order of their lines (those without a line last), and
+ * says how many were not kept. */
+void config_report_finish(struct config_report *r);
 
 #endif

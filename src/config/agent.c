@@ -1,0 +1,105 @@
+/* agent: see agent.h. */
+#include "config/agent.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/str.h"
+#include "config/value.h"
+
+static bool is_off(const char *text)
+{
+    return !text || !*text || strcmp(text, "off") == 0;
+}
+
+/* "127.0.0.1:9797", "[::1]:9797": a literal, since the agent looks up no name to listen. */
+static bool is_listen(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon)
+        return false;
+    size_t digits = strspn(colon + 1, "0123456789");
+    if (digits < 1 || digits > 5 || colon[1 + digits] || atoi(colon + 1) > 65535)
+        return false;
+    bool v6 = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
+    size_t len = (size_t)(colon - text) - (v6 ? 2 : 0);
+    char host[64], address[16];
+    if (len >= sizeof host)
+        return false;
+    memcpy(host, text + v6, len);
+    host[len] = '\0';
+    return inet_pton(v6 ? AF_INET6 : AF_INET, host, address) == 1;
+}
+
+static void check(struct agent_conf *a, const struct probe_value *v, struct source *s)
+{
+    const char *path = v[AGENT_SOCKET].text;
+    if (!is_off(path) && strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+        source_problem(s, true, v[AGENT_SOCKET].line, "socket",
+                       "the path is longer than the system allows, expected at most 107 bytes");
+    const char *mode = v[AGENT_SOCKET_MODE].text;
+    size_t n = strspn(mode, "01234567");
+    if (n < 3 || n > 4 || mode[n] || (a->socket_mode = (unsigned)strtoul(mode, NULL, 8)) > 0777)
+        source_problem(s, true, v[AGENT_SOCKET_MODE].line, "socket_mode",
+                       "\"%.20s\" is no mode, expected octal digits such as 0660", mode);
+    const char *listen = v[AGENT_LISTEN].text;
+    if (!is_off(listen) && !is_listen(listen))
+        source_problem(s, true, v[AGENT_LISTEN].line, "listen",
+                       "\"%.60s\" is no address and port, expected e.g. 127.0.0.1:9797, "
+                       "[::1]:9797 or off",
+                       listen);
+}
+
+static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
+{
+    const struct probe_value *v = t->values;
+    a->max_workers = (unsigned)v[AGENT_MAX_WORKERS].num;
+    a->log_json = v[AGENT_LOG_FORMAT].num == 1;
+    a->log_level = (int)v[AGENT_LOG_LEVEL].num;
+    if (!is_off(v[AGENT_SOCKET].text) && !(a->socket = strdup(v[AGENT_SOCKET].text)))
+        return -1;
+    if (!is_off(v[AGENT_LISTEN].text) && !(a->listen = strdup(v[AGENT_LISTEN].text)))
+        return -1;
+    if (!keep_values)
+        return 0;
+    if (!(a->values = calloc(t->n, sizeof *a->values)))
+        return -1;
+    for (size_t k = 0; k < t->n; k++)
+        if (value_copy(&a->values[k], &v[k]) < 0)
+            return -1;
+    return 0;
+}
+
+int agent_conf_read(struct agent_conf *a, const struct builder *b, const struct ini_entry *entries,
+                    size_t n, struct source *s)
+{
+    struct table t;
+    int rc = table_init(&t, config_agent_keys, config_n_agent_keys);
+    if (rc == 0) {
+        table_defaults(&t, s);
+        for (size_t i = 0; i < n; i++) {
+            const struct key_word *w = lookup_word(&b->lookup, entries[i].key);
+            if (w && w->agent != LOOKUP_NONE)
+                table_set(&t, (size_t)w->agent, w->name, false, entries[i].value, entries[i].line,
+                          s);
+            else
+                build_unknown_key(b, &entries[i], true, 0, s);
+        }
+        check(a, t.values, s);
+        rc = keep(a, &t, b->keep_values);
+    }
+    table_fini(&t);
+    return rc;
+}
+
+void agent_conf_fini(struct agent_conf *a)
+{
+    free(a->socket);
+    free(a->listen);
+    for (size_t k = 0; a->values && k < config_n_agent_keys; k++)
+        value_fini(&a->values[k]);
+    free(a->values);
+    *a = (struct agent_conf){0};
+}

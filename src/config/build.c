@@ -1,0 +1,289 @@
+/* build: see build.h. The type first, since it says which keys there are; then every key, the
+ * overrides, what only several keys together show, and the type's own checks. */
+#include "config/build.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/duration.h"
+#include "config/kind.h"
+#include "config/names.h"
+#include "config/value.h"
+#include "registry.h"
+
+struct probe_report {
+    struct source *source;
+    const struct table *table;
+};
+
+static void report_add(struct probe_report *r, bool is_error, size_t key, const char *fmt,
+                       va_list ap)
+{
+    char text[768];
+    vsnprintf(text, sizeof text, fmt, ap);
+    bool known = key < r->table->n;
+    source_problem(r->source, is_error, known ? r->table->values[key].line : 0,
+                   known ? r->table->keys[key].name : NULL, "%s", text);
+}
+
+void probe_error(struct probe_report *report, size_t key, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    report_add(report, true, key, fmt, ap);
+    va_end(ap);
+}
+
+void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    report_add(report, false, key, fmt, ap);
+    va_end(ap);
+}
+
+/* ---- The keys ---- */
+
+static void set_entry(struct builder *b, const struct kind *k, const struct ini_entry *entry,
+                      struct source *s)
+{
+    const struct key_word *w = lookup_word(&b->lookup, entry->key);
+    uint64_t mine = k->type == LOOKUP_NONE ? UINT64_MAX : UINT64_C(1) << k->type;
+    if (w && w->common != LOOKUP_NONE)
+        table_set(&b->common.scratch, (size_t)w->common, w->name, false, entry->value, entry->line,
+                  s);
+    else if (!w || !(w->types & mine))
+        build_unknown_key(b, entry, false, mine, s);
+    else if (k->type != LOOKUP_NONE)
+        table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], w->name, w->twin,
+                  entry->value, entry->line, s);
+}
+
+static void set_target(struct builder *b, const struct kind *k, const struct ini_entry *entry,
+                       struct source *s)
+{
+    if (entry->line != k->line) {
+        source_problem(s, true, entry->line, "target", "given twice, first on line %d", k->line);
+        return;
+    }
+    const struct key_word *w = k->key ? lookup_word(&b->lookup, k->key) : NULL;
+    if (!w || k->failed)
+        return;
+    s->literal = k->expanded;
+    table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], "target", false, k->value,
+              entry->line, s);
+    s->literal = false;
+}
+
+/* Sets all keys of the section; the number of errors that a type's own keys had. */
+static size_t set_all(struct builder *b, const struct kind *k, const struct ini_entry *entries,
+                      size_t n, struct source *s)
+{
+    size_t own_errors = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t before = s->errors;
+        const struct key_word *w = lookup_word(&b->lookup, entries[i].key);
+        if (strcmp(entries[i].key, "target") == 0)
+            set_target(b, k, &entries[i], s);
+        else
+            set_entry(b, k, &entries[i], s);
+        if (!w || w->common == LOOKUP_NONE)
+            own_errors += s->errors - before;
+    }
+    return own_errors;
+}
+
+static void set_overrides(struct builder *b, struct source *s)
+{
+    for (const struct config_override *o = b->overrides; o && o->key; o++) {
+        const struct key_word *w = lookup_word(&b->lookup, o->key);
+        struct table *t = &b->common.scratch;
+        struct source option = {.report = s->report, .section = o->key};
+        t->slots[w->common].word = NULL;
+        table_set(t, (size_t)w->common, w->name, false, o->value, 0, &option);
+    }
+}
+
+static bool check_required(const struct table *t, struct source *s)
+{
+    bool complete = true;
+    for (size_t k = 0; k < t->n; k++) {
+        const struct probe_value *v = &t->values[k];
+        bool twin = t->keys[k].flags & (KEY_SECRET | KEY_MAY_HIDE);
+        if (!(t->keys[k].flags & KEY_REQUIRED) || (v->text && *v->text))
+            continue;
+        complete = false;
+        source_problem(s, true, v->line, t->keys[k].name, "%s, expected it%s%s%s here",
+                       v->given ? "has no value" : "not given", twin ? " or " : "",
+                       twin ? t->keys[k].name : "", twin ? "_file" : "");
+    }
+    return complete;
+}
+
+/* ---- What is legal but unwise, and the policy ---- */
+
+static bool is_option(const struct probe_value *v)
+{
+    return v->given && !v->line;
+}
+
+/* Only of what a file's section says itself: defaults and options are no advice to give twice. */
+static void warn_of_schedule(const struct table *t, struct source *s)
+{
+    const struct probe_value *v = t->values;
+    if (!s->file)
+        return;
+    if (t->slots[COMMON_START_INTERVAL].word && v[COMMON_START_PERIOD].num == 0)
+        source_problem(s, false, v[COMMON_START_INTERVAL].line, "start_interval",
+                       "has no effect without start_period, expected both");
+    if (is_option(&v[COMMON_TIMEOUT]) || is_option(&v[COMMON_INTERVAL]))
+        return;
+    bool mine = t->slots[COMMON_TIMEOUT].word || t->slots[COMMON_INTERVAL].word;
+    if (mine && v[COMMON_TIMEOUT].num > v[COMMON_INTERVAL].num) {
+        char timeout[DURATION_SIZE], interval[DURATION_SIZE];
+        source_problem(s, false, v[v[COMMON_TIMEOUT].given ? COMMON_TIMEOUT : COMMON_INTERVAL].line,
+                       "timeout",
+                       "%s is over the interval of %s: a target that hangs is checked "
+                       "less often than that, expected at most the interval",
+                       duration_format(v[COMMON_TIMEOUT].num, timeout),
+                       duration_format(v[COMMON_INTERVAL].num, interval));
+    }
+}
+
+static void fill_policy(struct check_conf *c, const struct probe_value *v)
+{
+    c->policy = (struct health_policy){
+        .interval = v[COMMON_INTERVAL].num,
+        .timeout = v[COMMON_TIMEOUT].num,
+        .start_period = v[COMMON_START_PERIOD].num,
+        .start_interval = v[COMMON_START_INTERVAL].num,
+        .fail_interval = v[COMMON_FAIL_INTERVAL].num,
+        .initial_delay = v[COMMON_INITIAL_DELAY].num,
+        .retries = (uint32_t)v[COMMON_RETRIES].num,
+        .success_threshold = (uint32_t)v[COMMON_SUCCESS_THRESHOLD].num,
+        .jitter_percent = (uint32_t)v[COMMON_JITTER].num,
+    };
+    c->required = v[COMMON_REQUIRED].num;
+    c->timeout_given = v[COMMON_TIMEOUT].given;
+}
+
+static void fill_levels(struct check_conf *c, const struct probe_value *v, struct source *s)
+{
+    for (size_t i = 0; i < v->n_lines; i++) {
+        if (strcmp(v->lines[i], "alive") == 0)
+            c->levels |= LEVEL_ALIVE;
+        else if (strcmp(v->lines[i], "ready") == 0)
+            c->levels |= LEVEL_READY;
+        else if (strcmp(v->lines[i], "both") == 0)
+            c->levels |= LEVEL_ALIVE | LEVEL_READY;
+        else
+            source_problem(s, true, v->line, "level",
+                           "\"%.60s\" is unknown, expected alive, ready or both", v->lines[i]);
+    }
+    if (!v->n_lines)
+        source_problem(s, true, v->line, "level", "has no value, expected alive, ready or both");
+}
+
+/* -1 out of memory. That the names exist is checked once all are known. */
+static int fill_after(struct check_conf *c, const struct probe_value *v, struct source *s)
+{
+    if (!v->n_lines || (v->n_lines == 1 && strcmp(v->lines[0], "none") == 0))
+        return 0;
+    struct names seen;
+    names_init(&seen);
+    c->after = calloc(v->n_lines, sizeof *c->after);
+    int rc = c->after ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < v->n_lines; i++) {
+        if (names_get(&seen, v->lines[i]) != NAMES_NONE)
+            continue;
+        if (strcmp(v->lines[i], c->name) == 0) {
+            source_problem(s, true, v->line, "after", "names this probe itself");
+            continue;
+        }
+        char *name = strdup(v->lines[i]);
+        rc = name ? names_put(&seen, v->lines[i], 0) : -1;
+        if (name)
+            c->after[c->n_after++] = name;
+    }
+    names_fini(&seen);
+    return rc;
+}
+
+/* ---- The check ---- */
+
+static int keep(struct probe_value **out, const struct table *t)
+{
+    *out = calloc(t->n + 1, sizeof **out);
+    if (!*out)
+        return -1;
+    for (size_t k = 0; k < t->n; k++)
+        if (value_copy(&(*out)[k], &t->values[k]) < 0)
+            return -1;
+    return 0;
+}
+
+static void prepare(struct check_conf *c, const struct table *own, struct source *s)
+{
+    struct probe_report report = {s, own};
+    size_t before = s->errors;
+    c->conf = c->type->prepare(own->values, &report, &c->target);
+    if (!c->conf && s->errors == before)
+        source_problem(s, true, 0, NULL, "cannot be used: out of memory");
+}
+
+/* 0, or -1 out of memory; what is wrong with the settings is counted in the source. */
+static int fill(struct builder *b, struct check_conf *c, const struct builder_tables *own,
+                bool own_keys_are_good, struct source *s)
+{
+    const struct table *common = &b->common.scratch;
+    fill_policy(c, common->values);
+    fill_levels(c, &common->values[COMMON_LEVEL], s);
+    warn_of_schedule(common, s);
+    if (fill_after(c, &common->values[COMMON_AFTER], s) < 0)
+        return -1;
+    if (!own)
+        return 0; /* its type is not known, which is reported */
+    if (own_keys_are_good && check_required(&own->scratch, s))
+        prepare(c, &own->scratch, s);
+    if (s->errors)
+        return 0;
+    if (!c->target && !(c->target = strdup(c->name)))
+        return -1;
+    if (!(c->fingerprint = build_fingerprint(&b->common, own, c->type->name)))
+        return -1;
+    if (b->keep_values && (keep(&c->common, common) < 0 || keep(&c->values, &own->scratch) < 0))
+        return -1;
+    return 0;
+}
+
+static struct check_conf *new_check(const char *name, const struct probe_type *type)
+{
+    struct check_conf *c = calloc(1, sizeof *c);
+    if (!c || !(c->name = strdup(name))) {
+        free(c);
+        return NULL;
+    }
+    c->refs = 1;
+    c->type = type;
+    return c;
+}
+
+struct check_conf *build_check(struct builder *b, const char *name, const struct ini_entry *entries,
+                               size_t n, struct source *s)
+{
+    struct kind k = kind_find(&b->lookup, b->common.base.values[COMMON_TYPE].text, entries, n, s);
+    table_reset(&b->common.scratch, &b->common.base);
+    struct builder_tables *own = k.type == LOOKUP_NONE ? NULL : &b->types[k.type];
+    if (own)
+        table_reset(&own->scratch, &own->base);
+    size_t own_errors = set_all(b, &k, entries, n, s);
+    set_overrides(b, s);
+    struct check_conf *c = new_check(name, own ? probe_types[k.type] : NULL);
+    if (!c || fill(b, c, own, !own_errors && !k.failed, s) < 0)
+        source_problem(s, true, 0, NULL, "out of memory");
+    free(k.target);
+    return c;
+}

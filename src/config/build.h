@@ -1,0 +1,50 @@
+/* build: one section, or one target, into one immutable check. */
+#ifndef PROBE_CONFIG_BUILD_H
+#define PROBE_CONFIG_BUILD_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "config/ini_reader.h"
+#include "config/keys.h"
+#include "config/lookup.h"
+#include "config/table.h"
+
+/* What all checks of one load share. */
+struct builder {
+    const struct config_override *overrides; /* may be NULL */
+    bool keep_values;
+    struct lookup lookup;
+    /* Each: the tables' own defaults; those under [defaults]; scratch for the section at hand. */
+    struct builder_tables {
+        struct table plain, base, scratch;
+    } common, *types; /* types: by index in the registry */
+};
+
+/* -1 out of memory. `s` is for bugs in the tables. */
+int builder_init(struct builder *b, struct source *s);
+void builder_fini(struct builder *b);
+
+/* Reads the entries of [defaults] into the bases. Call before any build_check. */
+void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t n,
+                      struct source *s);
+
+/* Checks the overrides once; an error is reported at "--KEY" and the override is not used. */
+void builder_overrides(struct builder *b, const struct config_override *overrides,
+                       struct config_report *report);
+
+/* What is wrong is reported and counted in the source; the check can be used only if nothing was
+ * (but its name and `after` are there all the same). NULL out of memory. `name` is copied. */
+struct check_conf *build_check(struct builder *b, const char *name, const struct ini_entry *entries,
+                               size_t n, struct source *s);
+
+/* The text that is equal exactly when all settings are; malloc'd, NULL out of memory. */
+char *build_fingerprint(const struct builder_tables *common, const struct builder_tables *own,
+                        const char *type);
+
+/* A key that is none here: reported, with what is near. `types`: a mask of those that it could have
+ * been of. */
+void build_unknown_key(const struct builder *b, const struct ini_entry *entry, bool agent,
+                       uint64_t types, struct source *s);
+
+#endif

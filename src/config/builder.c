@@ -1,0 +1,145 @@
+/* builder: what all checks of one load share, see build.h: tables at their defaults, the values of
+ * [defaults], the command line's overrides. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/build.h"
+#include "config/value.h"
+#include "registry.h"
+
+static int tables_init(struct builder_tables *t, const struct probe_key *keys, size_t n,
+                       struct source *s)
+{
+    if (table_init(&t->plain, keys, n) < 0 || table_init(&t->base, keys, n) < 0 ||
+        table_init(&t->scratch, keys, n) < 0)
+        return -1;
+    table_defaults(&t->plain, s);
+    table_reset(&t->base, &t->plain);
+    table_reset(&t->scratch, &t->base);
+    return 0;
+}
+
+static void tables_fini(struct builder_tables *t)
+{
+    table_fini(&t->scratch);
+    table_fini(&t->base);
+    table_fini(&t->plain);
+}
+
+int builder_init(struct builder *b, struct source *s)
+{
+    if (lookup_init(&b->lookup) < 0)
+        return -1;
+    b->types = calloc(b->lookup.n_types + 1, sizeof *b->types);
+    int rc = b->types ? tables_init(&b->common, config_common_keys, config_n_common_keys, s) : -1;
+    for (size_t i = 0; rc == 0 && i < b->lookup.n_types; i++)
+        rc = tables_init(&b->types[i], probe_types[i]->keys, probe_types[i]->n_keys, s);
+    return rc;
+}
+
+void builder_fini(struct builder *b)
+{
+    tables_fini(&b->common);
+    for (size_t i = 0; b->types && i < b->lookup.n_types; i++)
+        tables_fini(&b->types[i]);
+    free(b->types);
+    lookup_fini(&b->lookup);
+}
+
+/* A key of several types is read for each; what is wrong with it is told once. */
+static void set_for_types(struct builder *b, const struct key_word *w,
+                          const struct ini_entry *entry, struct source *s)
+{
+    struct source once = *s;
+    for (size_t t = 0; t < b->lookup.n_types && once.errors == s->errors; t++) {
+        if (w->type[t] == LOOKUP_NONE)
+            continue;
+        table_set(&b->types[t].base, (size_t)w->type[t], w->name, w->twin, entry->value,
+                  entry->line, &once);
+        once.no_warnings = true;
+    }
+    once.no_warnings = s->no_warnings;
+    *s = once;
+}
+
+void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t n,
+                      struct source *s)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct ini_entry *entry = &entries[i];
+        const struct key_word *w = lookup_word(&b->lookup, entry->key);
+        if (w && w->common != LOOKUP_NONE)
+            table_set(&b->common.base, (size_t)w->common, w->name, false, entry->value, entry->line,
+                      s);
+        else if (w && w->types)
+            set_for_types(b, w, entry, s);
+        else
+            build_unknown_key(b, entry, false, UINT64_MAX, s);
+    }
+    const struct probe_value *type = &b->common.base.values[COMMON_TYPE];
+    if (type->text && lookup_type(type->text) == LOOKUP_NONE)
+        source_problem(s, true, type->line, "type", "\"%.60s\" is no type", type->text);
+}
+
+void builder_overrides(struct builder *b, const struct config_override *overrides,
+                       struct config_report *report)
+{
+    for (const struct config_override *o = overrides; o && o->key; o++) {
+        char option[80];
+        size_t len = strlen(o->key);
+        if (len + 3 > sizeof option)
+            continue;
+        memcpy(option, "--", 2);
+        memcpy(option + 2, o->key, len + 1);
+        struct source s = {.report = report, .section = option};
+        const struct key_word *w = lookup_word(&b->lookup, o->key);
+        struct probe_value v;
+        struct err e;
+        if (!w || w->common == LOOKUP_NONE)
+            source_problem(&s, true, 0, NULL, "not a key of every probe");
+        else if (value_parse(&v, &config_common_keys[w->common], o->value, &e) < 0)
+            source_problem(&s, true, 0, NULL, "%s", e.text);
+        else
+            value_fini(&v);
+        if (s.errors)
+            return;
+    }
+    b->overrides = overrides;
+}
+
+void build_unknown_key(const struct builder *b, const struct ini_entry *entry, bool agent,
+                       uint64_t types, struct source *s)
+{
+    const struct key_word *w = lookup_word(&b->lookup, entry->key);
+    if (config_report_full(s->report)) {
+        source_problem(s, true, entry->line, entry->key, "unknown key");
+        return;
+    }
+    const char *near = lookup_nearest(&b->lookup, entry->key, agent, types);
+    char whose[160] = "";
+    size_t at = 0;
+    for (size_t t = 0; w && t < b->lookup.n_types && at < sizeof whose; t++)
+        if (w->type[t] != LOOKUP_NONE) {
+            const char *type = probe_types[t]->name;
+            size_t len = strlen(type);
+            if (at + len + 6 >= sizeof whose)
+                break;
+            memcpy(whose + at, at ? " and " : "", at ? 5 : 0);
+            at += at ? 5 : 0;
+            memcpy(whose + at, type, len + 1);
+            at += len;
+        }
+    if (*whose)
+        source_problem(s, true, entry->line, entry->key, "unknown key here, it is one of type %s",
+                       whose);
+    else if (w && w->agent != LOOKUP_NONE)
+        source_problem(s, true, entry->line, entry->key, "unknown key here, it belongs to [agent]");
+    else if (w && w->common != LOOKUP_NONE)
+        source_problem(s, true, entry->line, entry->key,
+                       "unknown key here, it belongs to [defaults] or [probe NAME]");
+    else if (near)
+        source_problem(s, true, entry->line, entry->key, "unknown key, did you mean %s?", near);
+    else
+        source_problem(s, true, entry->line, entry->key, "unknown key");
+}

@@ -1,0 +1,231 @@
+/* config: from a file and targets to a configuration; see config.h. The order of things: read,
+ * sort out the sections, [agent], [defaults], each probe, what they say of each other, and only on
+ * a good file the targets of the command line. */
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "config/after.h"
+#include "config/agent.h"
+#include "config/build.h"
+#include "config/ini_reader.h"
+#include "config/select.h"
+#include "config/target.h"
+
+#define DEFAULT_PATH "/etc/probe/probe.ini"
+
+struct load {
+    const char *path; /* NULL: no file */
+    struct config_report *report;
+    struct ini_file ini;
+    const struct ini_section *agent, *defaults; /* NULL: not in the file */
+    struct builder builder;
+    struct loaded *probes;
+    size_t n_probes;
+    struct names names;
+    bool has_secret;
+};
+
+const char *config_default_path(void)
+{
+    const char *path = getenv("PROBE_CONFIG");
+    if (path && *path)
+        return path;
+    return access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
+}
+
+static struct source source_of(struct load *l, const struct ini_section *section)
+{
+    return (struct source){.report = l->report,
+                           .file = l->path,
+                           .section = section ? section->name : "agent",
+                           .line = section ? section->line : 0};
+}
+
+/* ---- Sections ---- */
+
+static void section_problem(struct load *l, const struct ini_section *s, const char *text)
+{
+    char where[100];
+    size_t n = strlen(s->name) < 80 ? strlen(s->name) : 80;
+    where[0] = '[';
+    memcpy(where + 1, s->name, n);
+    memcpy(where + 1 + n, "]", 2);
+    config_report_add(l->report, true, l->path, s->line, where, "%s", text);
+}
+
+static void unknown_section(struct load *l, const struct ini_section *s)
+{
+    static const char *const words[] = {"agent", "defaults", "probe"};
+    char first[32], text[128];
+    size_t n = strcspn(s->name, " ");
+    const char *near = NULL;
+    if (n < sizeof first && !config_report_full(l->report)) {
+        memcpy(first, s->name, n);
+        first[n] = '\0';
+        near = str_nearest(first, words, ARRAY_LEN(words));
+    }
+    strcpy(text, "unknown section, expected [agent], [defaults] or [probe NAME]");
+    if (near) {
+        bool probe = near == words[2];
+        strcat(text, "; did you mean [");
+        strcat(text, near);
+        strcat(text, probe ? " NAME]?" : "]?");
+    }
+    section_problem(l, s, text);
+}
+
+static void once(struct load *l, const struct ini_section **slot, const struct ini_section *s)
+{
+    char *text =
+        *slot ? str_format("a section given twice, first on line %d", (*slot)->line) : NULL;
+    if (text)
+        section_problem(l, s, text);
+    free(text);
+    if (!*slot)
+        *slot = s;
+}
+
+static int add_probe(struct load *l, const struct ini_section *s, const char *name)
+{
+    if (!target_is_name(name)) {
+        section_problem(l, s,
+                        "not a name, expected [probe NAME] with letters, digits, '.', '_' "
+                        "and '-', at most 63");
+        return 0;
+    }
+    uint32_t at = names_get(&l->names, name);
+    if (at != NAMES_NONE) {
+        const struct ini_section *first = &l->ini.sections[(size_t)l->probes[at].line];
+        once(l, &first, s);
+        return 0;
+    }
+    struct loaded *p = &l->probes[l->n_probes];
+    *p = (struct loaded){.name = strdup(name)};
+    p->line = (int)(s - l->ini.sections); /* its place there, until it is built */
+    if (!p->name || names_put(&l->names, p->name, (uint32_t)l->n_probes) < 0) {
+        free(p->name);
+        return -1;
+    }
+    l->n_probes++;
+    return 0;
+}
+
+static int sort_sections(struct load *l)
+{
+    l->probes = calloc(l->ini.n_sections + 1, sizeof *l->probes);
+    int rc = l->probes ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < l->ini.n_sections; i++) {
+        const struct ini_section *s = &l->ini.sections[i];
+        if (strcmp(s->name, "agent") == 0)
+            once(l, &l->agent, s);
+        else if (strcmp(s->name, "defaults") == 0)
+            once(l, &l->defaults, s);
+        else if (strcmp(s->name, "probe") == 0 || str_starts(s->name, "probe "))
+            rc = add_probe(l, s, s->name + (s->name[5] ? 6 : 5));
+        else
+            unknown_section(l, s);
+    }
+    return rc;
+}
+
+/* ---- Their content ---- */
+
+static void read_probe(struct load *l, struct loaded *p)
+{
+    const struct ini_section *section = &l->ini.sections[p->line];
+    const struct ini_entry *entries = l->ini.entries + section->first;
+    struct source s = source_of(l, section);
+    p->line = section->line;
+    for (size_t i = 0; i < section->n; i++)
+        if (strcmp(entries[i].key, "after") == 0)
+            p->after_line = entries[i].line;
+    p->conf = build_check(&l->builder, p->name, entries, section->n, &s);
+    l->has_secret = l->has_secret || s.has_secret;
+}
+
+static int read_sections(struct load *l, struct config *c)
+{
+    struct source s = source_of(l, l->agent);
+    const struct ini_section *a = l->agent;
+    if (agent_conf_read(&c->agent, &l->builder, a ? l->ini.entries + a->first : NULL, a ? a->n : 0,
+                        &s) < 0)
+        return -1;
+    if (l->defaults) {
+        s = source_of(l, l->defaults);
+        builder_defaults(&l->builder, l->ini.entries + l->defaults->first, l->defaults->n, &s);
+        l->has_secret = s.has_secret;
+    }
+    for (size_t i = 0; i < l->n_probes; i++)
+        read_probe(l, &l->probes[i]);
+    if (l->n_probes)
+        after_check(l->probes, l->n_probes, &l->names, l->path, l->report);
+    if (l->has_secret && (l->ini.mode & S_IROTH))
+        config_report_add(l->report, false, l->path, 0, NULL,
+                          "holds secrets and can be read by everybody, expected mode 0640 or less");
+    return 0;
+}
+
+static enum config_rc fill(struct load *l, const struct config_source *src, struct config *c)
+{
+    struct source s = {.report = l->report, .section = "built-in keys"};
+    if (builder_init(&l->builder, &s) < 0)
+        return CONFIG_BAD;
+    l->builder.keep_values = src->keep_values;
+    if (l->path && !(c->path = strdup(l->path)))
+        return CONFIG_BAD;
+    if (l->path && ini_read(&l->ini, l->path, l->report) < 0)
+        return CONFIG_BAD;
+    size_t before = l->report->errors;
+    builder_overrides(&l->builder, src->overrides, l->report);
+    size_t bad_options = l->report->errors - before;
+    if (sort_sections(l) < 0 || read_sections(l, c) < 0)
+        return CONFIG_BAD;
+    if (l->report->errors > bad_options)
+        return CONFIG_BAD;
+    if (select_checks(c, &l->builder, src, l->probes, l->n_probes, &l->names, l->report) < 0)
+        return CONFIG_BAD;
+    return l->report->errors ? CONFIG_BAD_TARGET : CONFIG_OK;
+}
+
+enum config_rc config_load(const struct config_source *src, struct config **out,
+                           struct config_report *report)
+{
+    struct load l = {.path = src->path ? src->path : config_default_path(), .report = report};
+    names_init(&l.names);
+    struct config *c = calloc(1, sizeof *c);
+    enum config_rc rc = c ? fill(&l, src, c) : CONFIG_BAD;
+    if (rc == CONFIG_BAD && !report->errors)
+        config_report_add(report, true, l.path, 0, NULL, "out of memory");
+    for (size_t i = 0; i < l.n_probes; i++) {
+        check_conf_unref(l.probes[i].conf);
+        free(l.probes[i].name);
+    }
+    free(l.probes);
+    names_fini(&l.names);
+    builder_fini(&l.builder);
+    ini_file_fini(&l.ini);
+    config_report_finish(report);
+    if (rc != CONFIG_OK) {
+        config_free(c);
+        c = NULL;
+    }
+    *out = c;
+    return rc;
+}
+
+void config_free(struct config *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_checks; i++)
+        check_conf_unref(c->checks[i]);
+    free(c->checks);
+    agent_conf_fini(&c->agent);
+    free(c->path);
+    free(c);
+}

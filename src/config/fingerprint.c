@@ -1,0 +1,68 @@
+/* fingerprint: the settings of a check as one text, to tell whether a reload changed them. Only
+ * what differs from the plain defaults is in it, spelled in one way. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "config/build.h"
+#include "config/value.h"
+
+static void add_text(struct buf *b, const char *text)
+{
+    buf_printf(b, "%zu:", strlen(text));
+    buf_puts(b, text);
+}
+
+/* The content of a file that a setting names is part of the setting. */
+static void add_file(struct buf *b, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) {
+        buf_puts(b, "absent");
+        return;
+    }
+    buf_printf(b, "%ju.%ju.%jd.%jd.%ld", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+               (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+static void add_value(struct buf *b, const struct probe_key *key, const struct probe_value *v)
+{
+    buf_printf(b, "\n%s=", key->name);
+    if (!v->text)
+        return;
+    switch (key->kind) {
+    case KEY_TEXT:
+    case KEY_FILE:
+        add_text(b, v->text);
+        if (key->kind == KEY_FILE)
+            add_file(b, v->text);
+        break;
+    case KEY_WORDS:
+    case KEY_LINES:
+        for (size_t i = 0; i < v->n_lines; i++)
+            add_text(b, v->lines[i]);
+        break;
+    default:
+        buf_printf(b, "%" PRId64, v->num);
+    }
+}
+
+static void add_table(struct buf *b, const struct builder_tables *t, size_t first)
+{
+    for (size_t k = first; k < t->plain.n; k++)
+        if (!value_equal(&t->plain.keys[k], &t->plain.values[k], &t->scratch.values[k]))
+            add_value(b, &t->plain.keys[k], &t->scratch.values[k]);
+}
+
+char *build_fingerprint(const struct builder_tables *common, const struct builder_tables *own,
+                        const char *type)
+{
+    struct buf b;
+    buf_init(&b, SIZE_MAX / 2);
+    buf_puts(&b, type);
+    add_table(&b, common, COMMON_TYPE + 1);
+    add_table(&b, own, 0);
+    return buf_take(&b);
+}

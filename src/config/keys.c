@@ -1,0 +1,108 @@
+/* keys: the keys of every probe and of [agent]; see config.h. Defaults and order are the contract's
+ * (Docker's defaults, where Docker has the key). */
+#include "config/keys.h"
+
+#include "base/clock.h"
+#include "config/config.h"
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+
+const struct probe_key config_common_keys[] = {
+    [COMMON_TYPE] = {.name = "type",
+                     .kind = KEY_TEXT,
+                     .doc = "What is probed: mongo, tcp, http or process; known from the key that "
+                            "names the target, if that is of one type only."},
+    [COMMON_INTERVAL] = {.name = "interval",
+                         .kind = KEY_DURATION,
+                         .def = "30s",
+                         .min = NS_PER_MS,
+                         .doc = "From the end of a check to the start of the next."},
+    [COMMON_TIMEOUT] = {.name = "timeout",
+                        .kind = KEY_DURATION,
+                        .def = "30s",
+                        .min = NS_PER_MS,
+                        .doc = "One budget over name lookup, connect, TLS, request and reply."},
+    [COMMON_RETRIES] = {.name = "retries",
+                        .kind = KEY_INT,
+                        .def = "3",
+                        .min = 1,
+                        .max = 1000000,
+                        .doc = "Failures in a row until unhealthy."},
+    [COMMON_START_PERIOD] = {.name = "start_period",
+                             .kind = KEY_DURATION,
+                             .def = "0s",
+                             .doc = "Failures that start in it, before the first success, do not "
+                                    "count."},
+    [COMMON_START_INTERVAL] = {.name = "start_interval",
+                               .kind = KEY_DURATION,
+                               .def = "5s",
+                               .min = NS_PER_MS,
+                               .doc = "The interval while starting within start_period."},
+    [COMMON_SUCCESS_THRESHOLD] = {.name = "success_threshold",
+                                  .kind = KEY_INT,
+                                  .def = "1",
+                                  .min = 1,
+                                  .max = 1000000,
+                                  .doc = "Successes in a row until healthy."},
+    [COMMON_INITIAL_DELAY] = {.name = "initial_delay",
+                              .kind = KEY_DURATION,
+                              .def = "0s",
+                              .doc = "Time before the first check."},
+    [COMMON_FAIL_INTERVAL] = {.name = "fail_interval",
+                              .kind = KEY_DURATION,
+                              .min = NS_PER_MS,
+                              .doc = "The interval while not healthy or while results are turning; "
+                                     "default: that of interval."},
+    [COMMON_JITTER] = {.name = "jitter",
+                       .kind = KEY_PERCENT,
+                       .def = "0%",
+                       .doc = "Spreads the checks of many probes, in percent of the interval."},
+    [COMMON_LEVEL] = {.name = "level",
+                      .kind = KEY_WORDS,
+                      .def = "ready",
+                      .doc = "Which verdicts this probe counts in: alive, ready or both."},
+    [COMMON_REQUIRED] = {.name = "required",
+                         .kind = KEY_BOOL,
+                         .def = "yes",
+                         .doc = "no: reported, never counted."},
+    [COMMON_AFTER] = {.name = "after",
+                      .kind = KEY_WORDS,
+                      .doc = "Names of probes; while one of them is unhealthy this one is blocked: "
+                             "not checked, and not blamed."},
+};
+const size_t config_n_common_keys = COMMON_COUNT;
+
+const struct probe_key config_agent_keys[] = {
+    [AGENT_SOCKET] = {.name = "socket",
+                      .kind = KEY_TEXT,
+                      .def = "/run/probe/probe.sock",
+                      .doc = "Path of the API's Unix socket, or off."},
+    [AGENT_SOCKET_MODE] = {.name = "socket_mode",
+                           .kind = KEY_TEXT,
+                           .def = "0660",
+                           .doc = "Permissions of the socket, in octal: who may ask, check and "
+                                  "reload."},
+    [AGENT_LISTEN] = {.name = "listen",
+                      .kind = KEY_TEXT,
+                      .def = "127.0.0.1:9797",
+                      .doc = "Address and port of the read-only API on TCP, or off."},
+    [AGENT_MAX_WORKERS] = {.name = "max_workers",
+                           .kind = KEY_INT,
+                           .def = "4",
+                           .min = 1,
+                           .max = 256,
+                           .doc =
+                               "Child processes at once, for checks that need the Mongo driver."},
+    [AGENT_LOG_FORMAT] = {.name = "log_format",
+                          .kind = KEY_CHOICE,
+                          .def = "logfmt",
+                          .choices = log_formats,
+                          .doc = "How log lines are written: logfmt or json."},
+    [AGENT_LOG_LEVEL] = {.name = "log_level",
+                         .kind = KEY_CHOICE,
+                         .def = "info",
+                         .choices = log_levels,
+                         .doc = "The least that is logged: debug, info, warn or error."},
+};
+const size_t config_n_agent_keys = AGENT_COUNT;

@@ -1,0 +1,117 @@
+/* kind: see kind.h. */
+#include "config/kind.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/expand.h"
+#include "config/target.h"
+#include "registry.h"
+
+static void list_types(char *out, size_t size)
+{
+    out[0] = '\0';
+    for (size_t t = 0, at = 0; probe_types[t] && at < size; t++)
+        at += (size_t)snprintf(out + at, size - at, "%s%s",
+                               t == 0               ? ""
+                               : probe_types[t + 1] ? ", "
+                                                    : " or ",
+                               probe_types[t]->name);
+}
+
+static void kind_fail(struct kind *k, struct source *s, int line, const char *key, const char *text)
+{
+    char types[256];
+    list_types(types, sizeof types);
+    source_problem(s, true, line, key, "%s, expected %s", text, types);
+    k->failed = true;
+}
+
+static void kind_by_type(struct kind *k, const char *type, int line, struct source *s)
+{
+    k->type = lookup_type(type);
+    if (k->type != LOOKUP_NONE)
+        return;
+    char text[96];
+    snprintf(text, sizeof text, "\"%.60s\" is no type", type);
+    kind_fail(k, s, line, "type", text);
+}
+
+static void kind_by_target(struct kind *k, const struct ini_entry *entry, struct source *s)
+{
+    size_t type;
+    const struct probe_scheme *scheme;
+    k->line = entry->line;
+    k->target = source_expand(s, "target", entry->line, entry->value);
+    k->failed = k->failed || !k->target;
+    if (!k->target)
+        return;
+    k->expanded = strcmp(k->target, entry->value) != 0;
+    if (!target_scheme(k->target, &type, &scheme)) {
+        char schemes[256];
+        source_problem(s, true, entry->line, "target", "not a URL that is known, expected %s...",
+                       target_schemes(schemes, sizeof schemes));
+        k->failed = true;
+        return;
+    }
+    k->key = scheme->key;
+    k->value = target_value(k->target, scheme);
+    if (k->type != LOOKUP_NONE && (size_t)k->type != type) {
+        source_problem(s, true, entry->line, "target", "is of type %s, but type says %s",
+                       probe_types[type]->name, probe_types[k->type]->name);
+        k->failed = true;
+    }
+    k->type = (int)type;
+}
+
+static int only_bit(uint64_t mask)
+{
+    return mask && !(mask & (mask - 1)) ? __builtin_ctzll(mask) : LOOKUP_NONE;
+}
+
+/* By the key that names the target, else by keys that only one type has. */
+static void kind_by_keys(struct kind *k, const struct lookup *l, const struct ini_entry *entries,
+                         size_t n, struct source *s)
+{
+    uint64_t named = 0, all = UINT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const struct key_word *w = lookup_word(l, entries[i].key);
+        if (!w || !w->types)
+            continue;
+        named |= w->names_target;
+        all &= w->types;
+    }
+    k->type = only_bit(named);
+    if (k->type == LOOKUP_NONE && !named)
+        k->type = only_bit(all);
+    if (k->type == LOOKUP_NONE)
+        kind_fail(k, s, 0, "type", named ? "the keys name targets of several types" : "not given");
+}
+
+struct kind kind_find(const struct lookup *l, const char *default_type,
+                      const struct ini_entry *entries, size_t n, struct source *s)
+{
+    struct kind k = {.type = LOOKUP_NONE};
+    const struct ini_entry *target = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(entries[i].key, "target") == 0 && !target)
+            target = &entries[i];
+        if (strcmp(entries[i].key, "type") != 0 || k.type != LOOKUP_NONE || k.failed)
+            continue;
+        char *type;
+        if (expand(entries[i].value, &type, NULL, NULL, NULL) < 0) {
+            k.failed = true; /* told when the key is set */
+            continue;
+        }
+        kind_by_type(&k, type, entries[i].line, s);
+        free(type);
+    }
+    if (target)
+        kind_by_target(&k, target, s);
+    if (k.type == LOOKUP_NONE && !k.failed && default_type)
+        k.type = lookup_type(default_type);
+    if (k.type == LOOKUP_NONE && !k.failed && !default_type)
+        kind_by_keys(&k, l, entries, n, s);
+    return k;
+}

@@ -1,0 +1,98 @@
+/* report: see report.h. */
+#include "config/report.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#define TEXT_MAX 2048
+
+void config_report_init(struct config_report *r)
+{
+    memset(r, 0, sizeof *r);
+}
+
+void config_report_fini(struct config_report *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        free(r->problems[i].text);
+    free(r->problems);
+    memset(r, 0, sizeof *r);
+}
+
+static int make_room(struct config_report *r)
+{
+    if (r->n < r->size)
+        return 0;
+    size_t size = r->size ? 2 * r->size : 8;
+    struct config_problem *grown = realloc(r->problems, size * sizeof *grown);
+    if (!grown)
+        return -1;
+    r->problems = grown;
+    r->size = size;
+    return 0;
+}
+
+void config_report_add(struct config_report *r, bool is_error, const char *file, int line,
+                       const char *where, const char *fmt, ...)
+{
+    if (is_error)
+        r->errors++;
+    else
+        r->warnings++;
+    if (config_report_full(r) || make_room(r) < 0)
+        return;
+    char text[TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    struct buf b;
+    buf_init(&b, 2 * TEXT_MAX);
+    if (file && line > 0)
+        buf_printf(&b, "%s:%d: ", file, line);
+    else if (file)
+        buf_printf(&b, "%s: ", file);
+    if (where)
+        buf_printf(&b, "%s: ", where);
+    buf_puts(&b, text);
+    b.failed = false; /* cut at the cap is good enough; no memory at all shows below */
+    char *made = buf_take(&b);
+    if (!made)
+        return;
+    str_printable(made, 2 * TEXT_MAX);
+    r->problems[r->n++] = (struct config_problem){.is_error = is_error, .line = line, .text = made};
+}
+
+bool config_report_full(const struct config_report *r)
+{
+    return r->n >= REPORT_MAX;
+}
+
+void config_report_finish(struct config_report *r)
+{
+    /* Insertion keeps the order within a line, and nearly all is in order already. */
+    for (size_t i = 1; i < r->n; i++) {
+        struct config_problem p = r->problems[i];
+        int line = p.line > 0 ? p.line : INT_MAX;
+        size_t j = i;
+        for (; j > 0; j--) {
+            const struct config_problem *q = &r->problems[j - 1];
+            if ((q->line > 0 ? q->line : INT_MAX) <= line)
+                break;
+            r->problems[j] = *q;
+        }
+        r->problems[j] = p;
+    }
+    size_t total = r->errors + r->warnings;
+    if (total <= r->n || make_room(r) < 0)
+        return;
+    char *more = str_format("and %zu more, not shown", total - r->n);
+    if (more)
+        r->problems[r->n++] = (struct config_problem){.is_error = r->errors > 0, .text = more};
+}

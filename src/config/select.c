@@ -1,0 +1,150 @@
+/* select: see select.h. */
+#include "config/select.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/redact.h"
+#include "config/target.h"
+
+struct selection {
+    struct config *out;
+    struct builder *b;
+    const struct loaded *probes;
+    size_t n_probes;
+    const struct names *known; /* of the file */
+    struct names words;        /* targets seen */
+    struct names chosen;       /* names of out->checks */
+    struct config_report *report;
+};
+
+static void unknown_target(struct selection *s, const char *word)
+{
+    const char **names = calloc(s->n_probes + 1, sizeof *names);
+    for (size_t i = 0; names && i < s->n_probes; i++)
+        names[i] = s->probes[i].name;
+    char *near =
+        names && !config_report_full(s->report) ? target_suggest(word, names, s->n_probes) : NULL;
+    char *shown = redact_url(word), *shown_near = near ? redact_url(near) : NULL;
+    char schemes[256];
+    if (shown_near)
+        config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
+                          "no such probe and no URL, did you mean %s?", shown_near);
+    else
+        config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
+                          "no such probe and no URL, expected the name of a probe, or a URL that "
+                          "begins with one of %s",
+                          target_schemes(schemes, sizeof schemes));
+    free(names);
+    free(near);
+    free(shown);
+    free(shown_near);
+}
+
+/* Takes over the reference. */
+static int add(struct selection *s, struct check_conf *c)
+{
+    if (names_put(&s->chosen, c->name, 0) < 0) {
+        check_conf_unref(c);
+        return -1;
+    }
+    s->out->checks[s->out->n_checks++] = c;
+    return 0;
+}
+
+/* A URL's probe is named by the URL, without credentials; two that differ in these only get a
+ * number. */
+static char *name_of_url(struct selection *s, const char *url)
+{
+    char *name = redact_url(url);
+    for (int n = 2; name && names_get(&s->chosen, name) != NAMES_NONE; n++) {
+        char *base = redact_url(url);
+        free(name);
+        name = base ? str_format("%s#%d", base, n) : NULL;
+        free(base);
+    }
+    return name;
+}
+
+static int add_url(struct selection *s, const char *word, size_t name_len)
+{
+    const char *url = name_len ? word + name_len + 1 : word;
+    char *name = name_len ? str_dup_n(word, name_len) : name_of_url(s, url);
+    char *shown = redact_url(word);
+    int rc = name && shown ? 0 : -1;
+    if (rc == 0 && names_get(&s->chosen, name) != NAMES_NONE) {
+        config_report_add(s->report, true, NULL, 0, shown, "a second target of that name");
+    } else if (rc == 0) {
+        struct source source = {.report = s->report, .section = shown};
+        struct ini_entry entry = {.key = "target", .value = url};
+        struct check_conf *c = build_check(s->b, name, &entry, 1, &source);
+        if (c && source.errors)
+            check_conf_unref(c);
+        else
+            rc = c ? add(s, c) : -1;
+    }
+    free(name);
+    free(shown);
+    return rc;
+}
+
+static int add_word(struct selection *s, const char *word)
+{
+    if (names_get(&s->words, word) != NAMES_NONE)
+        return 0;
+    if (names_put(&s->words, word, 0) < 0)
+        return -1;
+    uint32_t at = names_get(s->known, word);
+    if (at != NAMES_NONE) {
+        if (names_get(&s->chosen, word) == NAMES_NONE)
+            return add(s, check_conf_ref(s->probes[at].conf));
+        config_report_add(s->report, true, NULL, 0, word, "a second target of that name");
+        return 0;
+    }
+    size_t type, name_len = target_name_len(word);
+    const struct probe_scheme *scheme;
+    if (name_len || target_scheme(word, &type, &scheme))
+        return add_url(s, word, name_len);
+    unknown_target(s, word);
+    return 0;
+}
+
+/* What a check waits for is not watched unless it was chosen too. */
+static void drop_unwatched(struct selection *s)
+{
+    for (size_t i = 0; i < s->out->n_checks; i++) {
+        struct check_conf *c = s->out->checks[i];
+        size_t kept = 0;
+        for (size_t j = 0; j < c->n_after; j++)
+            if (names_get(&s->chosen, c->after[j]) != NAMES_NONE && strcmp(c->after[j], c->name))
+                c->after[kept++] = c->after[j];
+            else
+                free(c->after[j]);
+        c->n_after = kept;
+    }
+}
+
+int select_checks(struct config *out, struct builder *b, const struct config_source *src,
+                  const struct loaded *probes, size_t n, const struct names *names,
+                  struct config_report *report)
+{
+    struct selection s = {
+        .out = out, .b = b, .probes = probes, .n_probes = n, .known = names, .report = report};
+    size_t most = src->n_targets ? src->n_targets : n;
+    out->checks = calloc(most + 1, sizeof *out->checks);
+    if (!out->checks)
+        return -1;
+    if (!src->n_targets) {
+        for (size_t i = 0; i < n; i++)
+            out->checks[out->n_checks++] = check_conf_ref(probes[i].conf);
+        return 0;
+    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < src->n_targets; i++)
+        rc = add_word(&s, src->targets[i]);
+    drop_unwatched(&s);
+    names_fini(&s.words);
+    names_fini(&s.chosen);
+    return rc;
+}

@@ -1,0 +1,181 @@
+/* table: see table.h. */
+#include "config/table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/expand.h"
+#include "config/redact.h"
+#include "config/secret.h"
+#include "config/value.h"
+
+void source_problem(struct source *s, bool is_error, int line, const char *key, const char *fmt,
+                    ...)
+{
+    if (is_error)
+        s->errors++;
+    else if (s->no_warnings)
+        return;
+    char text[1024], where[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    bool with_key = key && s->file;
+    snprintf(where, sizeof where, "%.180s%s%.64s", s->section, with_key ? "." : "",
+             with_key ? key : "");
+    config_report_add(s->report, is_error, s->file, line ? line : s->line, where, "%s", text);
+}
+
+int table_init(struct table *t, const struct probe_key *keys, size_t n)
+{
+    *t = (struct table){.keys = keys, .n = n};
+    t->values = calloc(n + 1, sizeof *t->values);
+    t->slots = calloc(n + 1, sizeof *t->slots);
+    return t->values && t->slots ? 0 : -1;
+}
+
+void table_defaults(struct table *t, struct source *s)
+{
+    for (size_t k = 0; k < t->n; k++) {
+        const struct probe_key *key = &t->keys[k];
+        struct err e;
+        t->slots[k].owned = true;
+        if (key->def && value_parse(&t->values[k], key, key->def, &e) < 0)
+            source_problem(s, true, 0, key->name, "its default: %s", e.text);
+    }
+}
+
+void table_fini(struct table *t)
+{
+    for (size_t k = 0; t->values && t->slots && k < t->n; k++)
+        if (t->slots[k].owned)
+            value_fini(&t->values[k]);
+    free(t->values);
+    free(t->slots);
+    *t = (struct table){0};
+}
+
+void table_reset(struct table *t, const struct table *base)
+{
+    for (size_t k = 0; k < t->n; k++) {
+        if (t->slots[k].owned)
+            value_fini(&t->values[k]);
+        t->slots[k] = (struct table_slot){0};
+        t->values[k] = base->values[k];
+    }
+}
+
+struct unset {
+    struct source *source;
+    const char *key;
+    int line;
+};
+
+static void on_unset(void *arg, const char *name)
+{
+    struct unset *u = arg;
+    source_problem(u->source, false, u->line, u->key,
+                   "${%s} is not set and becomes nothing, expected it in the environment or "
+                   "${%s:-default}",
+                   name, name);
+}
+
+char *source_expand(struct source *s, const char *key, int line, const char *text)
+{
+    struct unset u = {s, key, line};
+    struct err e;
+    char *out;
+    if (!s->file || s->literal) {
+        if (!(out = strdup(text)))
+            source_problem(s, true, line, key, "out of memory");
+        return out;
+    }
+    if (expand(text, &out, on_unset, &u, &e) == 0)
+        return out;
+    source_problem(s, true, line, key, "%s", e.text);
+    return NULL;
+}
+
+/* Each item of a value that is a secret and stands in the file itself. */
+static void warn_of_secret(const struct probe_key *key, const struct probe_value *v,
+                           const char *word, struct source *s)
+{
+    bool found = v->text && !v->n_lines && redact_holds_secret(key, v->text);
+    for (size_t i = 0; i < v->n_lines; i++)
+        found = found || redact_holds_secret(key, v->lines[i]);
+    if (!found)
+        return;
+    s->has_secret = true;
+    source_problem(s, false, v->line, word,
+                   "a secret is written in the file, expected %s_file "
+                   "with the path of a file that holds it",
+                   key->name);
+}
+
+/* Parses the expanded text, or what is in the file that it names. */
+static int parse_final(struct probe_value *v, const struct probe_key *key, bool twin,
+                       const char *text, struct err *e)
+{
+    if (!twin || !*text)
+        return value_parse(v, key, text, e);
+    char *content;
+    if (secret_read(text, &content, e) < 0)
+        return -1;
+    int rc = value_parse(v, key, content, e);
+    explicit_bzero(content, strlen(content));
+    free(content);
+    if (rc == 0 && !(v->file = strdup(text))) {
+        value_fini(v);
+        rc = err_set(e, "out of memory");
+    }
+    return rc;
+}
+
+static int make_value(struct probe_value *v, const struct probe_key *key, const char *word,
+                      bool twin, const char *text, int line, struct source *s)
+{
+    struct err e;
+    char *expanded = source_expand(s, word, line, text);
+    if (!expanded)
+        return -1;
+    int rc = parse_final(v, key, twin, expanded, &e);
+    if (rc < 0)
+        source_problem(s, true, line, word, "%s", e.text);
+    else {
+        v->given = true;
+        v->line = line;
+        if (s->file && !s->literal && !twin && strcmp(text, expanded) == 0)
+            warn_of_secret(key, v, word, s);
+    }
+    free(expanded);
+    return rc;
+}
+
+int table_set(struct table *t, size_t key, const char *word, bool twin, const char *text, int line,
+              struct source *s)
+{
+    struct table_slot *slot = &t->slots[key];
+    if (slot->word && strcmp(slot->word, word) == 0) {
+        source_problem(s, true, line, word, "given twice, first on line %d", slot->line);
+        return -1;
+    }
+    if (slot->word) {
+        source_problem(s, true, line, word, "%s and %s are both given, expected one of them",
+                       slot->word, word);
+        return -1;
+    }
+    slot->word = word;
+    slot->line = line;
+    struct probe_value v;
+    if (make_value(&v, &t->keys[key], word, twin, text, line, s) < 0)
+        return -1;
+    if (slot->owned)
+        value_fini(&t->values[key]);
+    slot->owned = true;
+    t->values[key] = v;
+    return 0;
+}
