@@ -158,7 +158,7 @@ void document_why(struct buf *out, const struct check *c)
     }
     if (last->reason != REASON_OK)
         buf_printf(out, "%s: ", reason_name(last->reason));
-    add_printable(out, last->detail, DETAIL_SHOWN_MAX);
+    add_printable(out, last->detail ? last->detail : "", DETAIL_SHOWN_MAX);
 }
 
 void document_line(struct buf *out, const struct check *c)

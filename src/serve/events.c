@@ -1,0 +1,180 @@
+/* events: GET /events, server-sent events (HTML Living Standard, 9.2). Every listener first gets
+ * the present state of every probe, then one event a transition. Events are formatted once into a
+ * ring that all listeners read at their own pace; one that falls behind the ring gets the present
+ * state again, so nobody holds memory and nobody is left with an old state. */
+#include <stdlib.h>
+
+#include "serve/document.h"
+#include "serve/internal.h"
+
+#define RING_SIZE 1024
+#define EVENT_MAX 8192 /* name and detail, each byte escaped */
+
+struct events {
+    char *ring[RING_SIZE]; /* event n is at n % RING_SIZE */
+    uint64_t first, next;  /* sequence numbers of the oldest kept and of the next */
+    struct stream *listeners;
+    size_t n_listeners;
+    int64_t beat_due;
+    uint64_t beat; /* heartbeats so far: a listener sends one for each that it sees */
+};
+
+struct events *events_new(void)
+{
+    return calloc(1, sizeof(struct events));
+}
+
+void events_free(struct events *ev)
+{
+    if (!ev)
+        return;
+    for (size_t i = 0; i < RING_SIZE; i++)
+        free(ev->ring[i]);
+    free(ev);
+}
+
+/* `from` NULL: the present state, not a transition. */
+static void add_event(struct buf *b, const struct check *c, const char *from, const char *to)
+{
+    const struct check_result *last = check_last(c);
+    bool says_why = last && c->health.status != HEALTH_BLOCKED;
+    char stamp[CLOCK_RFC3339_SIZE];
+    struct jsonw j;
+    clock_rfc3339(c->since_wall, stamp);
+    buf_puts(b, "event: status\ndata: ");
+    jsonw_init(&j, b);
+    jsonw_object(&j, NULL);
+    jsonw_string(&j, "name", c->conf->name);
+    jsonw_string(&j, "from", from);
+    jsonw_string(&j, "to", to);
+    jsonw_string(&j, "at", stamp);
+    jsonw_string(&j, "reason",
+                 says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
+    jsonw_string(&j, "detail", says_why ? last->detail : NULL);
+    jsonw_end(&j);
+    buf_puts(b, "\n\n");
+}
+
+static void wake_all(struct events *ev)
+{
+    for (struct stream *st = ev->listeners; st; st = st->next_listener)
+        stream_wake(st);
+}
+
+void events_add(struct serve *s, const struct check *c, enum health_status from)
+{
+    struct events *ev = s->events;
+    if (!ev->listeners)
+        return;
+    struct buf b;
+    buf_init(&b, EVENT_MAX);
+    add_event(&b, c, health_status_name(from), health_status_name(c->health.status));
+    char *text = buf_take(&b);
+    if (!text) {
+        /* out of memory: everybody gets the present state instead */
+        ev->first = ++ev->next;
+    } else {
+        char **slot = &ev->ring[ev->next % RING_SIZE];
+        free(*slot);
+        *slot = text;
+        ev->next++;
+        if (ev->next - ev->first > RING_SIZE)
+            ev->first = ev->next - RING_SIZE;
+    }
+    wake_all(ev);
+}
+
+void events_restart(struct serve *s)
+{
+    wake_all(s->events);
+}
+
+enum { PART_HELLO, PART_PRESENT, PART_LIVE };
+
+static void restart(struct stream *st, const struct engine *e, const struct events *ev)
+{
+    if (st->part != PART_HELLO)
+        buf_puts(&st->buf, "event: reset\ndata: {}\n\n");
+    st->part = PART_PRESENT;
+    st->generation = e->generation;
+    st->index = 0;
+    st->seq = ev->next;
+}
+
+static enum stream_state events_more(struct stream *st, int64_t now)
+{
+    struct serve *s = request_serve(st->request);
+    const struct engine *e = s->engine;
+    struct events *ev = s->events;
+    if (st->part == PART_HELLO) {
+        buf_puts(&st->buf, "retry: 2000\n\n");
+        restart(st, e, ev);
+    }
+    if (st->generation != e->generation || st->seq < ev->first)
+        restart(st, e, ev);
+    if (st->part == PART_PRESENT) {
+        for (int i = 0; i < 16 && st->index < e->n_checks; i++) {
+            const struct check *c = e->checks[st->index++];
+            add_event(&st->buf, c, NULL, health_status_name(document_status_of(c, now)));
+        }
+        if (st->index < e->n_checks)
+            return STREAM_MORE;
+        st->part = PART_LIVE;
+    }
+    for (int i = 0; i < 16 && st->seq < ev->next; i++)
+        buf_puts(&st->buf, ev->ring[st->seq++ % RING_SIZE]);
+    if (st->seq < ev->next)
+        return STREAM_MORE;
+    if (st->beat != ev->beat && st->buf.len == 0)
+        buf_puts(&st->buf, ": still here\n\n");
+    st->beat = ev->beat;
+    return STREAM_WAIT;
+}
+
+void events_begin(struct request *req)
+{
+    struct serve *s = request_serve(req);
+    struct events *ev = s->events;
+    if (ev->n_listeners >= EVENT_LISTENERS) {
+        request_text(req, MHD_HTTP_SERVICE_UNAVAILABLE, "too many event listeners: at most %d\n",
+                     EVENT_LISTENERS);
+        return;
+    }
+    req->endless = true;
+    stream_begin(req, MHD_HTTP_OK, "text/event-stream", events_more);
+    struct stream *st = req->stream;
+    if (!st)
+        return;
+    st->beat = ev->beat;
+    st->next_listener = ev->listeners;
+    if (ev->listeners)
+        ev->listeners->prev_listener = st;
+    ev->listeners = st;
+    if (ev->n_listeners++ == 0)
+        ev->beat_due = time_add(clock_now(), HEARTBEAT);
+    serve_want_tick(s, ev->beat_due);
+}
+
+void events_end(struct stream *st)
+{
+    struct events *ev = request_serve(st->request)->events;
+    if (st->more != events_more)
+        return;
+    if (st->next_listener)
+        st->next_listener->prev_listener = st->prev_listener;
+    *(st->prev_listener ? &st->prev_listener->next_listener : &ev->listeners) = st->next_listener;
+    ev->n_listeners--;
+}
+
+int64_t events_heartbeat(struct serve *s, int64_t now)
+{
+    struct events *ev = s->events;
+    if (!ev->listeners)
+        return TIME_NEVER;
+    if (now >= ev->beat_due) {
+        ev->beat++;
+        ev->beat_due = time_add(now, HEARTBEAT);
+        wake_all(ev);
+    }
+    return ev->beat_due;
+}

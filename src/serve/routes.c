@@ -1,0 +1,394 @@
+/* routes: what is answered to what. Everything is read-only but POST, which only the Unix socket
+ * may: who can open it is the file system's to say. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/duration.h"
+#include "serve/document.h"
+#include "serve/internal.h"
+
+#define NEAR_LOOKED_AT 200 /* names that a typo is compared with: about 1 ms at most */
+#define NAMES_SHOWN    12
+#define NAME_SHOWN_MAX 100
+
+static const char json_type[] = "application/json; charset=utf-8";
+
+struct route {
+    const char *path; /* with a slash at the end: a name follows */
+    bool post;
+    void (*handle)(struct request *req, const char *name);
+};
+
+/* ---- Verdicts in one line ---- */
+
+static const struct check *first_not_live(const struct engine *e, int64_t now)
+{
+    for (size_t i = 0; i < e->n_checks; i++) {
+        const struct check *c = e->checks[i];
+        if (c->conf->required && (c->conf->levels & LEVEL_ALIVE) &&
+            (c->health.status == HEALTH_UNHEALTHY || check_is_stale(c, now)))
+            return c;
+    }
+    return NULL;
+}
+
+static void verdict_line(struct request *req, const char *word, bool ok, const struct check *c,
+                         int64_t now)
+{
+    struct buf b;
+    buf_init(&b, 2048);
+    buf_printf(&b, "%s%s", ok ? "" : "not ", word);
+    if (!ok && c) {
+        bool stale = check_is_stale(c, now);
+        char name[NAME_SHOWN_MAX + 8];
+        snprintf(name, sizeof name, "%s", c->conf->name);
+        str_printable(name, NAME_SHOWN_MAX);
+        buf_printf(&b, ": %s %s: ", name,
+                   stale ? "is stale, its check is overdue"
+                         : health_status_name(document_status_of(c, now)));
+        document_why(&b, c);
+    }
+    buf_putc(&b, '\n');
+    request_answer(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+                   "text/plain; charset=utf-8", &b);
+}
+
+static void get_live(struct request *req, const char *name)
+{
+    struct serve *s = request_serve(req);
+    int64_t now = clock_now();
+    const struct readiness *r = serve_verdict(s, now);
+    bool live = r->live && !r->stale;
+    (void)name;
+    const struct check *culprit =
+        live || !serve_budget_left(s) ? NULL : first_not_live(s->engine, now);
+    verdict_line(req, "live", live, culprit ? culprit : r->culprit, now);
+}
+
+static void get_ready(struct request *req, const char *name)
+{
+    int64_t now = clock_now();
+    const struct readiness *r = serve_verdict(request_serve(req), now);
+    (void)name;
+    verdict_line(req, "ready", r->ready && !r->stale, r->culprit, now);
+}
+
+/* ---- Status ---- */
+
+static enum stream_state status_more(struct stream *st, int64_t now)
+{
+    struct serve *s = request_serve(st->request);
+    const struct engine *e = s->engine;
+    if (stream_outdated(st))
+        return STREAM_DONE;
+    if (st->part == 0) {
+        document_head(&st->json, e, serve_verdict(s, now), now);
+        st->part = 1;
+    }
+    for (int i = 0; i < 8 && st->index < e->n_checks; i++)
+        document_probe(&st->json, NULL, e->checks[st->index++], now);
+    if (st->index < e->n_checks)
+        return STREAM_MORE;
+    document_tail(&st->json);
+    buf_putc(&st->buf, '\n');
+    return STREAM_DONE;
+}
+
+static void unknown_name(struct request *req, const char *name)
+{
+    struct serve *s = request_serve(req);
+    const struct engine *e = s->engine;
+    const char *words[NEAR_LOOKED_AT];
+    size_t n = e->n_checks < NEAR_LOOKED_AT ? e->n_checks : NEAR_LOOKED_AT;
+    for (size_t i = 0; i < n; i++)
+        words[i] = e->checks[i]->conf->name;
+    const char *near = serve_budget_left(s) ? str_nearest(name, words, n) : NULL;
+    char shown[NAME_SHOWN_MAX + 8];
+    snprintf(shown, sizeof shown, "%.*s", NAME_SHOWN_MAX + 1, name);
+    str_printable(shown, NAME_SHOWN_MAX);
+    struct buf b;
+    buf_init(&b, 8192);
+    buf_printf(&b, "no probe \"%s\"", shown);
+    if (near)
+        buf_printf(&b, "; did you mean \"%.*s\"?", NAME_SHOWN_MAX, near);
+    buf_puts(&b, e->n_checks ? "; known:" : "; none is configured");
+    for (size_t i = 0; i < n && i < NAMES_SHOWN; i++)
+        buf_printf(&b, "%s %.*s", i ? "," : "", NAME_SHOWN_MAX, words[i]);
+    if (e->n_checks > NAMES_SHOWN)
+        buf_printf(&b, " and %zu more", e->n_checks - NAMES_SHOWN);
+    buf_putc(&b, '\n');
+    request_answer(req, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", &b);
+}
+
+static void answer_probe(struct request *req, const struct check *c, bool ok, int64_t now)
+{
+    struct buf b;
+    struct jsonw j;
+    buf_init(&b, 256 * 1024);
+    jsonw_init(&j, &b);
+    document_probe(&j, NULL, c, now);
+    buf_putc(&b, '\n');
+    request_answer(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json_type, &b);
+}
+
+/* Is it so? For a name: that probe, which may be gone by now (NULL). */
+static bool is_healthy(struct request *req, const struct check **c, int64_t now)
+{
+    struct serve *s = request_serve(req);
+    *c = NULL;
+    if (!req->name) {
+        const struct readiness *r = serve_verdict(s, now);
+        return r->ready && !r->stale;
+    }
+    *c = engine_find(s->engine, req->name);
+    return *c && document_status_of(*c, now) == HEALTH_HEALTHY;
+}
+
+static void answer_status(struct request *req, int64_t now)
+{
+    const struct check *c;
+    bool ok = is_healthy(req, &c, now);
+    if (!req->name)
+        stream_begin(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json_type, status_more);
+    else if (c)
+        answer_probe(req, c, ok, now);
+    else
+        unknown_name(req, req->name);
+}
+
+static void begin_wait(struct request *req, enum request_wait wait, int64_t until)
+{
+    struct serve *s = request_serve(req);
+    req->wait = wait;
+    req->wait_until = until;
+    req->prev_waiting = NULL;
+    req->next_waiting = s->waiting;
+    if (s->waiting)
+        s->waiting->prev_waiting = req;
+    s->waiting = req;
+    req->conn->deadline = TIME_NEVER;
+    request_suspend(req);
+    if (until < s->wait_due)
+        s->wait_due = until;
+    serve_want_tick(s, until);
+}
+
+/* What `?wait=` and `timeout=` ask for: 1 to wait, 0 not to, -1 answered already. */
+static int asked_to_wait(struct request *req, int64_t *timeout)
+{
+    char text[64];
+    struct err e;
+    int given = request_argument(req, "wait", text, sizeof text);
+    if (given == 0)
+        return 0;
+    if (given < 0 || strcmp(text, "healthy") != 0) {
+        request_text(req, MHD_HTTP_BAD_REQUEST, "wait: expected wait=healthy\n");
+        return -1;
+    }
+    *timeout = WAIT_DEFAULT;
+    given = request_argument(req, "timeout", text, sizeof text);
+    if (given == 0)
+        return 1;
+    if (given < 0 || duration_parse(text, timeout, &e) < 0 || *timeout < 0) {
+        request_text(req, MHD_HTTP_BAD_REQUEST,
+                     "timeout: expected a duration as 30s or 1m30s, at most 5m\n");
+        return -1;
+    }
+    if (*timeout > WAIT_MAX)
+        *timeout = WAIT_MAX;
+    return 1;
+}
+
+static void get_status(struct request *req, const char *name)
+{
+    int64_t now = clock_now(), timeout;
+    const struct check *c;
+    if (*name && !(req->name = strdup(name))) {
+        request_text(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+        return;
+    }
+    int wait = asked_to_wait(req, &timeout);
+    if (wait < 0)
+        return;
+    if (wait == 0 || is_healthy(req, &c, now) || (req->name && !c))
+        answer_status(req, now);
+    else
+        begin_wait(req, WAIT_HEALTHY, time_add(now, timeout));
+}
+
+/* ---- What only the socket may ---- */
+
+static void on_checked(void *ctx, struct check *c, const struct check_result *r)
+{
+    struct request *req = ctx;
+    req->check = NULL;
+    if (r)
+        answer_probe(req, c, r->reason == REASON_OK, clock_now());
+    else
+        request_text(req, MHD_HTTP_CONFLICT, "the probe was removed while it was checked\n");
+    request_resume(req);
+}
+
+static void post_check(struct request *req, const char *name)
+{
+    struct serve *s = request_serve(req);
+    struct check *c = engine_find(s->engine, name);
+    if (!c) {
+        unknown_name(req, name);
+        return;
+    }
+    struct check_waiter *w = engine_check_now(s->engine, c, on_checked, req);
+    if (req->response) /* it has ended at once */
+        return;
+    if (!w) {
+        request_text(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+        return;
+    }
+    req->check = w;
+    req->wait = WAIT_CHECK;
+    req->conn->deadline = TIME_NEVER; /* the check's own timeout ends it */
+    request_suspend(req);
+}
+
+/* Not from inside libmicrohttpd: a reload may do anything. It waits for the turn. */
+static void post_reload(struct request *req, const char *name)
+{
+    struct serve *s = request_serve(req);
+    (void)name;
+    begin_wait(req, WAIT_RELOAD, TIME_NEVER);
+    s->look_at_waits = true;
+    serve_want_turn(s);
+}
+
+static void reload(struct request *req)
+{
+    struct serve *s = request_serve(req);
+    struct config_report report;
+    struct buf b;
+    buf_init(&b, 1024 * 1024);
+    config_report_init(&report);
+    int rc = s->hooks.reload(s->hooks.ctx, &report);
+    for (size_t i = 0; i < report.n; i++)
+        buf_printf(&b, "%s%s\n",
+                   report.problems[i].is_error ? "" : "warning: ", report.problems[i].text);
+    if (rc == 0)
+        buf_printf(&b, "reloaded: %zu probes\n", s->engine->n_checks);
+    else if (b.len == 0)
+        buf_puts(&b, "the reload failed\n");
+    config_report_fini(&report);
+    request_answer(req, rc == 0 ? MHD_HTTP_OK : 422, "text/plain; charset=utf-8", &b);
+    request_resume(req);
+}
+
+/* ---- Waiting ---- */
+
+void route_drop_wait(struct request *req)
+{
+    if (req->check)
+        engine_check_now_cancel(req->check);
+    req->check = NULL;
+    if (req->wait == WAIT_HEALTHY || req->wait == WAIT_RELOAD) {
+        struct serve *s = request_serve(req);
+        if (req->next_waiting)
+            req->next_waiting->prev_waiting = req->prev_waiting;
+        *(req->prev_waiting ? &req->prev_waiting->next_waiting : &s->waiting) = req->next_waiting;
+    }
+    req->wait = WAIT_NONE;
+}
+
+void route_review_waits(struct serve *s, int64_t now)
+{
+    struct request *next;
+    s->look_at_waits = false;
+    s->wait_due = TIME_NEVER;
+    for (struct request *req = s->waiting; req; req = next) {
+        const struct check *c;
+        next = req->next_waiting;
+        if (req->gone)
+            continue;
+        if (req->wait == WAIT_RELOAD) {
+            route_drop_wait(req);
+            reload(req);
+        } else if (is_healthy(req, &c, now) || (req->name && !c) || req->wait_until <= now) {
+            route_drop_wait(req);
+            answer_status(req, now);
+            if (req->response)
+                request_resume(req);
+        } else if (req->wait_until < s->wait_due) {
+            s->wait_due = req->wait_until;
+        }
+    }
+    serve_want_tick(s, s->wait_due);
+}
+
+/* ---- The table ---- */
+
+static void get_events(struct request *req, const char *name)
+{
+    (void)name;
+    events_begin(req);
+}
+
+static void get_metrics(struct request *req, const char *name)
+{
+    (void)name;
+    stream_begin(req, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", metrics_more);
+}
+
+static void get_page(struct request *req, const char *name)
+{
+    (void)name;
+    stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_more);
+}
+
+static const struct route routes[] = {
+    {"/live", false, get_live},     {"/ready", false, get_ready},
+    {"/status", false, get_status}, {"/status/", false, get_status},
+    {"/events", false, get_events}, {"/metrics", false, get_metrics},
+    {"/", false, get_page},         {"/check/", true, post_check},
+    {"/reload", true, post_reload},
+};
+
+/* The route, and in `name` what follows it. */
+static const struct route *find_route(const char *path, const char **name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        size_t len = strlen(routes[i].path);
+        *name = path + len;
+        if (strncmp(path, routes[i].path, len) != 0)
+            continue;
+        bool named = len > 1 && routes[i].path[len - 1] == '/';
+        if (named ? **name != '\0' : **name == '\0')
+            return &routes[i];
+    }
+    return NULL;
+}
+
+void route_request(struct request *req, const char *method)
+{
+    const char *name;
+    const struct route *route = find_route(req->path, &name);
+    if (!route) {
+        request_text(req, MHD_HTTP_NOT_FOUND,
+                     "not found; there is /live /ready /status /status/NAME /events /metrics /\n");
+        return;
+    }
+    bool is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+    bool is_get =
+        strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    if (route->post ? !is_post : !is_get) {
+        const char *allowed = route->post ? "POST" : "GET, HEAD";
+        request_text(req, MHD_HTTP_METHOD_NOT_ALLOWED, "not allowed here: use %s\n", allowed);
+        if (req->response)
+            MHD_add_response_header(req->response, MHD_HTTP_HEADER_ALLOW, allowed);
+        return;
+    }
+    if (route->post && !req->conn->shard->listener->is_unix) {
+        request_text(req, MHD_HTTP_FORBIDDEN,
+                     "forbidden: %s is only for the agent's Unix socket, TCP is read-only\n",
+                     req->path);
+        return;
+    }
+    route->handle(req, name);
+}
