@@ -99,5 +99,5 @@ deps_install_go()
     if [ -n "${MONGODB_URI:-}" ] || command -v mongod go >/dev/null || [ -x /usr/local/go/bin/go ]; then
         return 0
     fi
-    deps_install golang-go
+    deps_install golang-go ca-certificates # go asks its proxy over TLS
 }
