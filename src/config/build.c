@@ -254,9 +254,12 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
         return -1;
     if (!(c->fingerprint = build_fingerprint(&b->common, own, c->type->name)))
         return -1;
-    if (b->keep_values && (keep(&c->common, common) < 0 || keep(&c->values, &own->scratch) < 0))
+    if (!b->keep_values)
+        return 0;
+    if (keep(&c->common, common) < 0 || keep(&c->values, &own->scratch) < 0)
         return -1;
-    return 0;
+    const char **type = &c->common[COMMON_TYPE].text;
+    return *type || (*type = strdup(c->type->name)) ? 0 : -1;
 }
 
 static struct check_conf *new_check(const char *name, const struct probe_type *type)

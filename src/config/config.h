@@ -31,7 +31,7 @@ struct check_conf {
     size_t n_after;
     char *fingerprint; /* equal exactly when the settings are; may hold secrets: never print it */
 
-    /* Kept only with config_source.keep_values, for `explain`. */
+    /* Kept only with config_source.keep_values, for `explain`. `type` always has its text there. */
     struct probe_value *common; /* by config_common_keys */
     struct probe_value *values; /* by type->keys */
 };

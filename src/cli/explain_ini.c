@@ -1,0 +1,132 @@
+/* explain_ini: the configuration as INI; see explain.h. What it prints reads back as the same
+ * settings, but for what is hidden. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/explain.h"
+#include "config/redact.h"
+#include "config/target.h"
+
+#define INDENT "\n    "
+
+/* Text as a value: dollars that would expand are doubled, further lines indented. */
+static void add_text(struct buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '$' && (text[1] == '$' || text[1] == '{'))
+            buf_puts(out, "$$");
+        else if (*text == '\n')
+            buf_puts(out, INDENT);
+        else
+            buf_putc(out, *text);
+    }
+}
+
+static void add_shown(struct buf *out, const struct probe_key *key, const char *text)
+{
+    char *shown = redact_item(key, text);
+    if (shown)
+        add_text(out, shown);
+    free(shown);
+}
+
+static void add_value(struct buf *out, const struct probe_key *key, const struct probe_value *v)
+{
+    if (v->file) {
+        buf_printf(out, "%s_file = ", key->name);
+        add_text(out, v->file);
+        buf_putc(out, '\n');
+        return;
+    }
+    buf_printf(out, "%s = ", key->name);
+    if (key->kind == KEY_LINES || key->kind == KEY_WORDS) {
+        const char *between = key->kind == KEY_LINES ? INDENT : ", ";
+        for (size_t i = 0; i < v->n_lines; i++) {
+            buf_puts(out, i ? between : "");
+            add_shown(out, key, v->lines[i]);
+        }
+    } else {
+        add_shown(out, key, v->text);
+    }
+    buf_putc(out, '\n');
+}
+
+/* Where the value comes from, once for all keys in a row that come from there. */
+static void add_origin(struct buf *out, char *last, size_t size, const struct probe_value *v,
+                       const char *path)
+{
+    char origin[320];
+    if (!v->given)
+        snprintf(origin, sizeof origin, "# default\n");
+    else if (v->line)
+        snprintf(origin, sizeof origin, "# %.280s:%d\n", path ? path : "", v->line);
+    else
+        snprintf(origin, sizeof origin, "# given on the command line\n");
+    if (strcmp(origin, last) != 0)
+        buf_puts(out, origin);
+    snprintf(last, size, "%s", origin);
+}
+
+static void add_table(struct buf *out, const struct probe_key *keys, const struct probe_value *v,
+                      size_t n, const char *path, bool given_only)
+{
+    char last[320] = "";
+    for (size_t k = 0; k < n; k++) {
+        if (!v[k].text || (given_only && !v[k].given))
+            continue;
+        add_origin(out, last, sizeof last, &v[k], path);
+        add_value(out, &keys[k], &v[k]);
+    }
+    const char *lead = "# not set: ";
+    for (size_t k = 0; k < n && !given_only; k++) {
+        if (v[k].text)
+            continue;
+        buf_printf(out, "%s%s", lead, keys[k].name);
+        lead = ", ";
+    }
+    if (*lead == ',')
+        buf_putc(out, '\n');
+}
+
+void explain_ini_agent(struct buf *out, const struct agent_conf *agent, const char *path)
+{
+    buf_puts(out, "[agent]\n");
+    add_table(out, config_agent_keys, agent->values, config_n_agent_keys, path, false);
+}
+
+/* A URL's probe is named by the URL, which is no name in a file: one is made of it. */
+static void add_name(struct buf *out, const char *name)
+{
+    if (target_is_name(name)) {
+        buf_puts(out, name);
+        return;
+    }
+    const char *host = strstr(name, "://");
+    host = host ? host + 3 : strchr(name, ':') ? strchr(name, ':') + 1 : name;
+    const char *at = strrchr(host, '@');
+    host = at ? at + 1 : host;
+    size_t start = out->len;
+    for (; *host && out->len - start < TARGET_NAME_MAX; host++) {
+        char one[2] = {*host, '\0'};
+        bool fits = target_is_name(one) || *host == '.' || *host == '-';
+        if (fits && (out->len > start || target_is_name(one)))
+            buf_putc(out, *host);
+        else if (!fits && out->len > start && host[1] && out->data[out->len - 1] != '-')
+            buf_putc(out, '-');
+    }
+    if (out->len == start)
+        buf_puts(out, "target");
+}
+
+void explain_ini_probe(struct buf *out, const struct check_conf *c, const char *path,
+                       bool given_only)
+{
+    buf_puts(out, "[probe ");
+    add_name(out, c->name);
+    buf_puts(out, "]\n");
+    add_table(out, config_common_keys, c->common, 1, path, false); /* type */
+    add_table(out, c->type->keys, c->values, c->type->n_keys, path, given_only);
+    add_table(out, config_common_keys + 1, c->common + 1, config_n_common_keys - 1, path,
+              given_only);
+}
