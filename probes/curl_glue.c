@@ -12,12 +12,14 @@ struct curl_glue {
     CURLM *multi;
     uv_loop_t *loop;
     uv_timer_t timer;
+    struct curl_transfer *failed; /* to be ended once curl has returned */
 };
 
 /* A watched socket; it outlives the transfer when curl closes a connection at its leisure. */
 struct watch {
     struct curl_glue *glue;
     curl_socket_t fd;
+    int events; /* that curl waits for */
     uv_poll_t poll;
 };
 
@@ -33,22 +35,32 @@ int curl_glue_init(struct err *e)
     return 0;
 }
 
+static struct curl_transfer *transfer_of(CURL *easy)
+{
+    char *owner = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+    return (struct curl_transfer *)(void *)owner;
+}
+
+static void end_transfer(struct curl_transfer *t, CURLcode result)
+{
+    curl_glue_stop(t);
+    t->on_done(t, result);
+}
+
 /* on_done may start and stop transfers, so everything is copied out of the message first and the
  * queue is read anew each time. */
 static void read_messages(struct curl_glue *glue)
 {
+    while (glue->failed)
+        end_transfer(glue->failed, CURLE_OUT_OF_MEMORY);
     CURLMsg *msg;
     int left;
     while ((msg = curl_multi_info_read(glue->multi, &left))) {
         if (msg->msg != CURLMSG_DONE)
             continue;
-        CURL *easy = msg->easy_handle;
         CURLcode result = msg->data.result;
-        struct curl_transfer *t = NULL;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-        curl_multi_remove_handle(glue->multi, easy);
-        t->multi = NULL;
-        t->on_done(t, result);
+        end_transfer(transfer_of(msg->easy_handle), result);
     }
 }
 
@@ -57,9 +69,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct watch *w = container_of(poll, struct watch, poll);
     struct curl_glue *glue = w->glue;
     int flags = 0, running;
-    /* An error of the poll itself is curl's to find: it reads or writes and gets the errno. */
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
+    /* A socket with an error (a reset) is both readable and writable: curl is to read what came
+     * before it, and then the error itself. It hears neither from CURL_CSELECT_ERR. Libuv has
+     * stopped watching by now. */
+    if (status < 0) {
+        events = w->events;
+        uv_poll_start(poll, events, on_poll);
+    }
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
@@ -112,13 +128,23 @@ static struct watch *watch_new(struct curl_glue *glue, curl_socket_t fd)
     return w;
 }
 
-/* Curl: what to watch a socket for from now on. -1 fails the transfer (CURLE_ABORTED_BY_CALLBACK in
- * newer versions; older ones go on, and the run's deadline ends them). */
+/* A socket that cannot be watched would hang its transfer. Telling curl (by -1) makes it give up
+ * the whole multi, so this one is put aside and ended from outside. */
+static void set_aside(struct curl_glue *glue, CURL *easy)
+{
+    struct curl_transfer *t = transfer_of(easy);
+    if (t && !t->is_failed) {
+        t->is_failed = true;
+        t->failed = glue->failed;
+        glue->failed = t;
+    }
+}
+
+/* Curl: what to watch a socket for from now on. */
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
     struct curl_glue *glue = arg;
     struct watch *w = assigned;
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (w) {
             uv_poll_stop(&w->poll);
@@ -127,14 +153,20 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
         }
         return 0;
     }
-    if (!w && !(w = watch_new(glue, fd)))
-        return -1;
-    int events = 0;
+    if (!w)
+        w = watch_new(glue, fd);
+    if (!w) {
+        set_aside(glue, easy);
+        return 0;
+    }
+    w->events = 0;
     if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
-        events |= UV_READABLE;
+        w->events |= UV_READABLE;
     if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
-        events |= UV_WRITABLE;
-    return uv_poll_start(&w->poll, events, on_poll) < 0 ? -1 : 0;
+        w->events |= UV_WRITABLE;
+    if (uv_poll_start(&w->poll, w->events, on_poll) < 0)
+        set_aside(glue, easy);
+    return 0;
 }
 
 static void on_glue_closed(uv_handle_t *handle)
@@ -170,16 +202,23 @@ int curl_glue_start(struct probe_env *env, struct curl_transfer *t, struct err *
     CURLMcode rc = curl_multi_add_handle(env->curl->multi, t->easy);
     if (rc != CURLM_OK)
         return err_set(e, "libcurl: %s", curl_multi_strerror(rc));
-    t->multi = env->curl->multi;
+    t->glue = env->curl;
     return 0;
 }
 
 void curl_glue_stop(struct curl_transfer *t)
 {
-    if (!t->multi)
+    struct curl_glue *glue = t->glue;
+    if (!glue)
         return;
-    curl_multi_remove_handle(t->multi, t->easy);
-    t->multi = NULL;
+    curl_multi_remove_handle(glue->multi, t->easy);
+    for (struct curl_transfer **at = &glue->failed; *at; at = &(*at)->failed)
+        if (*at == t) {
+            *at = t->failed;
+            break;
+        }
+    t->is_failed = false;
+    t->glue = NULL;
 }
 
 void curl_glue_close(struct probe_env *env)

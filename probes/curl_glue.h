@@ -14,7 +14,10 @@
 struct curl_transfer {
     CURL *easy; /* the owner's */
     void (*on_done)(struct curl_transfer *t, CURLcode result);
-    CURLM *multi; /* private; NULL: not under way */
+    /* Private. */
+    struct curl_glue *glue;       /* NULL: not under way */
+    struct curl_transfer *failed; /* next of those whose socket cannot be watched */
+    bool is_failed;
 };
 
 /* Sets libcurl up, once in the process; also before the first easy handle is made. */

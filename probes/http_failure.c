@@ -1,0 +1,164 @@
+/* http_failure: see http_failure.h. It only reads what an exchange has noted. Curl has codes of its
+ * own for what failed; where one code covers several causes, its message tells them apart. */
+#include "http_failure.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#define S_PER_DAY 86400
+
+static const char *curl_words(const struct http_exchange *x, CURLcode rc)
+{
+    return *x->error ? x->error : curl_easy_strerror(rc);
+}
+
+/* How far it had come, to complete "closed the connection ...". */
+static const char *stage(const struct http_exchange *x, char *out, size_t size)
+{
+    if (!x->sent)
+        return "during the TLS handshake";
+    if (!x->status_seen)
+        return "without a reply";
+    if (!x->headers_complete)
+        return "within the headers of its reply";
+    snprintf(out, size, "within the body, after %zu bytes", x->body_bytes);
+    return out;
+}
+
+static enum reason closed(const struct http_exchange *x, struct err *e)
+{
+    char buf[64];
+    err_set(e, "%s closed the connection %s", x->peer, stage(x, buf, sizeof buf));
+    return REASON_CLOSED;
+}
+
+static enum reason reset(const struct http_exchange *x, struct err *e)
+{
+    char buf[64];
+    err_set(e, "%s reset the connection %s", x->peer, stage(x, buf, sizeof buf));
+    return REASON_RESET;
+}
+
+static enum reason not_http(const struct http_exchange *x, struct err *e)
+{
+    const struct buf *got = &x->reply.body;
+    char excerpt[HTTP_EXCERPT_MAX];
+    /* A TLS alert record: what a TLS server answers to plain text (RFC 8446 section 5.1). */
+    if (!x->url->tls && got->len >= 2 && got->data[0] == 0x15 && got->data[1] == 0x03)
+        err_set(e, "%s speaks TLS: is the URL https://?", x->peer);
+    else
+        err_set(e, "the reply from %s is not HTTP%s", x->peer, http_excerpt(&x->reply, excerpt));
+    return REASON_PROTOCOL;
+}
+
+static enum reason tls_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
+{
+    const char *words = curl_words(x, rc);
+    if (strstr(words, "reset by peer"))
+        return reset(x, e);
+    if (strstr(words, "SSL_ERROR_SYSCALL") || strstr(words, "unexpected eof"))
+        return closed(x, e);
+    bool plain = strstr(words, "wrong version number") || strstr(words, "packet length too long") ||
+                 strstr(words, "http request");
+    err_set(e, "TLS with %s failed: %s%s", x->peer, words,
+            plain ? " (it speaks plain text: is the URL http://?)" : "");
+    return REASON_TLS;
+}
+
+static enum reason socket_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
+{
+    long os_errno = 0;
+    curl_easy_getinfo(x->transfer.easy, CURLINFO_OS_ERRNO, &os_errno);
+    const char *words = curl_words(x, rc);
+    if (strstr(words, "chunk")) {
+        err_set(e, "the body from %s is broken: %s", x->peer, words);
+        return REASON_PROTOCOL;
+    }
+    if (strstr(words, " alert ")) /* TLS 1.3: the server looks at our certificate after all else */
+        return tls_failure(x, rc, e);
+    if (os_errno == ECONNRESET || strstr(words, "reset by peer"))
+        return reset(x, e);
+    if (os_errno == EPIPE || strstr(words, "unexpected eof") || strstr(words, "SSL_ERROR_SYSCALL"))
+        return closed(x, e);
+    bool known = os_errno != 0 && os_errno != EAGAIN && os_errno != EINPROGRESS;
+    err_set(e, "%s: %s", x->peer, words);
+    return known ? reason_from_errno((int)os_errno) : REASON_PROTOCOL;
+}
+
+/* Curl has the same code for a header line beyond its own limit of 100 KB. */
+static enum reason out_of_memory(const struct http_exchange *x, struct err *e)
+{
+    if (x->sent && !x->headers_complete && !x->transfer.is_failed) {
+        err_set(e, "a header line from %s has no end", x->peer);
+        return REASON_PROTOCOL;
+    }
+    err_set(e, "out of memory");
+    return REASON_INTERNAL;
+}
+
+enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
+{
+    if (x->not_http)
+        return not_http(x, e);
+    if (x->too_many_headers) {
+        err_set(e, "the headers from %s are over %d KiB", x->peer, HTTP_HEADERS_MAX >> 10);
+        return REASON_PROTOCOL;
+    }
+    switch (rc) {
+    case CURLE_OK: /* curl takes headers that end with the connection */
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        return closed(x, e);
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        return socket_failure(x, rc, e);
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+        return tls_failure(x, rc, e);
+    case CURLE_OUT_OF_MEMORY:
+        return out_of_memory(x, e);
+    case CURLE_FAILED_INIT:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+    case CURLE_UNKNOWN_OPTION:
+        err_set(e, "libcurl: %s", curl_words(x, rc));
+        return REASON_INTERNAL;
+    case CURLE_OPERATION_TIMEDOUT:
+        err_set(e, "%s: %s", x->peer, curl_words(x, rc));
+        return REASON_TIMEOUT;
+    default:
+        err_set(e, "the reply from %s is broken: %s", x->peer, curl_words(x, rc));
+        return REASON_PROTOCOL;
+    }
+}
+
+int http_certificate_days(const struct http_exchange *x, struct err *e)
+{
+    int64_t min_days = x->conf->tls.min_days;
+    if (!x->url->tls || min_days <= 0)
+        return 0;
+    if (!x->cert_not_after)
+        return err_set(e, "the end of the certificate of %s cannot be read", x->peer);
+    int64_t left_s = x->cert_not_after - clock_wall() / NS_PER_S;
+    if (left_s >= min_days * S_PER_DAY)
+        return 0;
+    char day[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(x->cert_not_after * NS_PER_S, day);
+    day[strlen("2026-01-02")] = '\0';
+    int64_t days = left_s / S_PER_DAY;
+    return err_set(e, "the certificate of %s %s %lld day%s %son %s, tls_min_days is %lld", x->peer,
+                   left_s < 0 ? "expired" : "expires in", (long long)(days < 0 ? -days : days),
+                   days == 1 || days == -1 ? "" : "s", left_s < 0 ? "ago " : "", day,
+                   (long long)min_days);
+}

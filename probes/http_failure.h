@@ -1,0 +1,14 @@
+/* http_failure: why an exchange failed, in the words of the closed list of reasons and a person's.
+ */
+#ifndef PROBE_HTTP_FAILURE_H
+#define PROBE_HTTP_FAILURE_H
+
+#include "http_exchange.h"
+
+/* Of an exchange that ended by `rc` without a whole reply. Never REASON_OK. */
+enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err *e);
+
+/* Does the peer's certificate last for tls_min_days? 0, or -1 with the words. */
+int http_certificate_days(const struct http_exchange *x, struct err *e);
+
+#endif
