@@ -5,6 +5,7 @@
 #ifndef PROBE_DIAL_H
 #define PROBE_DIAL_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,8 +32,11 @@ struct endpoint {
 int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port, struct err *e);
 void endpoint_fini(struct endpoint *ep);
 
-struct resolve; /* one name's lookups in flight; c-ares on the loop */
+struct resolve;
 struct dial_attempt;
+struct resolve_answer;
+
+#define DIAL_MAX 16 /* addresses tried at most */
 
 struct dial {
     /* The result, set before on_done. */
@@ -43,13 +47,20 @@ struct dial {
     char detail[512];         /* otherwise: every address and what it said, in words */
     /* Private. */
     struct probe_run *run;
-    struct endpoint const *ep;
+    const struct endpoint *ep;
     void (*on_done)(struct dial *d);
     void (*on_closed)(struct dial *d);
     struct resolve *resolve;
+    unsigned lookups_left; /* families whose answer is not in */
     struct dial_attempt *attempts;
-    size_t n_attempts, n_open;
+    size_t n_attempts;
+    struct sockaddr_in6 queue[DIAL_MAX]; /* room for either family */
+    size_t n_queue, n_tried;
     uv_timer_t timer;
+    bool timer_open;
+    unsigned n_open; /* handles and the lookup not closed yet */
+    size_t n_refused, n_no_family, n_failed;
+    bool waiting_for_v6, no_such_name, lookup_failed;
     bool done, closing;
 };
 
