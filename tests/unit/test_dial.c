@@ -173,7 +173,7 @@ static void test_unix(void **state)
 {
     (void)state;
     struct harness h;
-    char dir[] = "/tmp/probe-dial-XXXXXX", text[128];
+    char dir[] = "/tmp/probe-dial-XXXXXX", text[64];
     assert_non_null(mkdtemp(dir));
     snprintf(text, sizeof text, "unix://%s/s", dir);
     dial(&h, text, 0);
