@@ -1,14 +1,26 @@
 /* main: finds the command and hands over. What a command does stands in cli/. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "worker.h"
 
+/* A standard stream that is closed would become the first socket. What fills its place refuses to be
+ * written to, and goes at exec, so that the command of `wait` finds it closed as it was. */
+static void fill_closed_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 int main(int argc, char **argv)
 {
+    fill_closed_streams();
     int child = worker_child_main(argc, argv);
     if (child >= 0)
         return child;

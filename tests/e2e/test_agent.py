@@ -192,7 +192,9 @@ def test_reload_keeps_state_and_a_bad_one_changes_nothing(probe, serve):
     assert agent.get("/status/b").code == 404
     agent.wait_status("c", "healthy")
 
-    agent.configure(FAST + tcp("a", a.port) + "[probe d]\ntype = tcp\naddress = oops\ncolour = 1\n")
+    agent.configure(
+        FAST + tcp("a", a.port) + "[probe d]\ntype = tcp\naddress = oops\n" + tcp("e", 1, "colour = 1")
+    )
     r = agent.post("/reload")
     assert r.code == 422 and "colour" in r.text and "address" in r.text, r.text
     agent.kill(signal.SIGHUP)
@@ -253,7 +255,7 @@ def test_unknown_name_is_404_naming_the_known(probe, port):
 
 def test_metrics_are_in_the_prometheus_format(probe, serve, port):
     server = serve(hostile.silent)
-    agent = probe.agent(FAST + tcp("a", server.port) + tcp('odd"na\\me', port))
+    agent = probe.agent(FAST + tcp("a", server.port) + tcp("b.c-d_e", port))
     agent.wait_status("a", "healthy")
     r = agent.get("/metrics", tcp=True)
     assert r.code == 200

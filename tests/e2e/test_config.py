@@ -41,7 +41,7 @@ ERRORS = {
     "bad bool": ("[probe a]\ntype = tcp\naddress = h:1\nrequired = maybe\n", [(4, "required")]),
     "unknown type": ("[probe a]\ntype = smtp\n", [(2, "smtp")]),
     "key of another type": ("[probe a]\ntype = tcp\naddress = h:1\nurl = http://h/\n", [(4, "url")]),
-    "no section": ("interval = 5s\n", [(1, "interval")]),
+    "no section": ("interval = 5s\n", [(1, "section")]),
     "bad regular expression": ("[probe a]\ntype = tcp\naddress = h:1\nexpect = (\n", [(4, "expect")]),
     "after unknown": ("[probe a]\ntype = tcp\naddress = h:1\nafter = b\n", [(4, "b")]),
     "after itself": ("[probe a]\ntype = tcp\naddress = h:1\nafter = a\n", [(4, "after")]),
