@@ -9,8 +9,8 @@
 #include "cli/options.h"
 #include "worker.h"
 
-/* A standard stream that is closed would become the first socket. What fills its place refuses to be
- * written to, and goes at exec, so that the command of `wait` finds it closed as it was. */
+/* A standard stream that is closed would become the first socket. What fills its place refuses to
+ * be written to, and goes at exec, so that the command of `wait` finds it closed as it was. */
 static void fill_closed_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
