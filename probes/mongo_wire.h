@@ -18,6 +18,9 @@
 #define MONGO_NESTING_MAX   100 /* MongoDB's own limit for documents */
 #define MONGO_REQUEST_BYTES 512 /* room that a short command takes at most */
 
+/* The server's error codes that mean something to a probe. */
+enum { MONGO_UNAUTHORIZED = 13, MONGO_AUTH_FAILED = 18, MONGO_COMMAND_NOT_FOUND = 59 };
+
 /* Adds the command as one message to `out`. 0, or -1 when the buffer failed. */
 int mongo_wire_command(struct buf *out, int32_t request_id, const bson_t *command);
 

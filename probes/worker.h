@@ -9,28 +9,45 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "probe.h"
 
 #define WORKER_REPLY_MAX 65536
 
 struct worker;
 
-/* `entry` is the hidden command word the child starts with. `job` goes to its stdin (copied, wiped
- * after use). `on_done` comes once, when the child is gone and its output is read; `reply` is what
- * it wrote; `exit_status` and `term_signal` as waitpid has them. */
-struct worker *worker_start(struct probe_run *run, const char *entry, const void *job, size_t len,
-                            void (*on_done)(struct probe_run *run, const struct buf *reply,
-                                            int exit_status, int term_signal));
+enum worker_outcome {
+    WORKER_ENDED,   /* by itself: exit_status or term_signal, and what it wrote */
+    WORKER_FLOODED, /* wrote more than WORKER_REPLY_MAX and was killed */
+    WORKER_STARVED, /* got no free place before the deadline, and was not started */
+    WORKER_FAILED,  /* could not be started: `error` */
+};
 
-/* Kills it, or takes it out of the line; on_done does not come. `on_closed` comes when it is reaped
- * and every handle is closed. Also called after on_done, to release. */
+struct worker_result {
+    enum worker_outcome outcome;
+    const struct buf *reply;
+    int exit_status, term_signal; /* as waitpid has them */
+    struct err error;
+};
+
+/* `entry` is the hidden word the child starts with; it must stay. `job` goes to its stdin (copied,
+ * wiped after use). `on_done` comes once, never from inside; for a starved one shortly before the
+ * run's deadline, so that the run can say so. NULL: out of memory. */
+struct worker *worker_start(struct probe_run *run, const char *entry, const void *job, size_t len,
+                            void (*on_done)(struct probe_run *run,
+                                            const struct worker_result *result));
+
+/* Must be called exactly once for each worker_start, also after on_done: kills the child, or takes
+ * it out of the line; on_done does not come any more. `on_closed` comes, perhaps from inside, when
+ * the child is reaped and every handle is closed. */
 void worker_close(struct worker *w, void (*on_closed)(struct probe_run *run));
 
-/* True while it waits for a free place: at the deadline that is reason `internal`. */
-bool worker_is_queued(const struct worker *w);
+/* Frees env->workers, which must be idle. */
+void worker_pool_close(struct probe_env *env);
 
-/* In the child: entry words and their functions are registered by the types that use workers. Runs
- * the entry named by argv[1] if it is one; returns its exit status, or -1 when it is not. */
+/* In the child: runs the entry named by argv[1] if it is one, in a process that is cut off from
+ * what it does not need; returns its exit status, or -1 when it is not an entry. To be called
+ * before anything else in main. */
 int worker_child_main(int argc, char **argv);
 
 #endif

@@ -116,7 +116,7 @@ static void broken_replies(void **state)
         {20, "\1", 1, "without a body"},
         {20, "\xff", 1, "without a body"},
         {21, "\x0f", 1, "does not fill"},
-        {21, "\x11", 1, "does not fill"},
+        {21, "\x12", 1, "does not fill"},
         {21, "\0\0\0\x80", 4, "does not fill"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

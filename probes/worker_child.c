@@ -1,0 +1,73 @@
+/* worker_child: a worker's side inside its own process: what it may use is cut down before its
+ * entry runs, for it is about to meet hostile bytes with secrets in memory. */
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "mongo_child.h"
+#include "worker.h"
+
+#define MEMORY_MAX (UINT64_C(1) << 30)
+#define FILES_MAX  256
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+
+static const struct {
+    const char *word;
+    int (*run)(void);
+} entries[] = {
+    {MONGO_CHILD_ENTRY, mongo_child_run},
+};
+
+static void limit(int resource, rlim_t most)
+{
+    struct rlimit r = {.rlim_cur = most, .rlim_max = most};
+    setrlimit(resource, &r); /* fails where the limit is lower already: as good */
+}
+
+/* libuv's descriptors close by themselves; those of other libraries, or inherited, may not. */
+static void close_others(void)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, 3U, ~0U, 0U) == 0)
+        return;
+#endif
+    struct rlimit r;
+    rlim_t most = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 65536 ? r.rlim_cur : 65536;
+    for (int fd = 3; fd < (int)most; fd++)
+        close(fd);
+}
+
+static void harden(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0); /* nobody of the same user reads the password out of it */
+    close_others();
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_NOFILE, FILES_MAX);
+#ifndef HAS_ASAN
+    limit(RLIMIT_AS, MEMORY_MAX);
+#endif
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int worker_child_main(int argc, char **argv)
+{
+    for (size_t i = 0; argc == 2 && i < ARRAY_LEN(entries); i++)
+        if (strcmp(argv[1], entries[i].word) == 0) {
+            harden();
+            return entries[i].run();
+        }
+    return -1;
+}
