@@ -37,8 +37,8 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     void (*on_closed)(struct stream *s);
-    bool opened, failed, closing, reset_on_close;
-    unsigned n_open; /* handles not yet closed */
+    bool has_handle, opened, told_open, failed, closing;
+    unsigned n_open; /* the dial and the handle, until closed */
 };
 
 /* `tls` NULL: plain. `run` may be changed later (a kept connection): stream_adopt. */

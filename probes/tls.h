@@ -52,7 +52,6 @@ struct tls_conf {
     bool verify;
     int64_t min_days;
     void *ctx; /* SSL_CTX, made on first use by tls_open; NULL before */
-    bool alpn_none;
 };
 
 /* `v` points at the value of tls_ca; `first` is its index in the type's table. Checks that files
@@ -80,7 +79,7 @@ int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, stru
 void tls_shutdown(struct tls *t, struct buf *out);
 /* End of the peer's certificate, seconds since the epoch; 0: none seen yet. */
 int64_t tls_not_after(const struct tls *t);
-/* Is the certificate good for min_days? 0, or -1 with the words. Known after the handshake. */
-int tls_check_days(const struct tls *t, const struct tls_conf *c, struct err *e);
+/* Is a certificate that ends at `not_after` good for min_days? 0, or -1 with the words. */
+int tls_days_left(int64_t not_after, int64_t min_days, struct err *e);
 
 #endif
