@@ -110,8 +110,12 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 void listener_review(struct listener *l, int64_t now)
 {
-    if (!l->open || l->polling || now < l->paused_until)
+    if (!l->open || l->polling)
         return;
+    if (now < l->paused_until) {
+        serve_want_tick(l->serve, l->paused_until);
+        return;
+    }
     if (l->n_conns >= l->max_conns) {
         evict(l, now);
         serve_want_tick(l->serve, time_add(now, NS_PER_S));

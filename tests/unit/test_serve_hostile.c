@@ -1,0 +1,331 @@
+/* Clients that mean harm or know no better: broken requests, smuggling pairs, floods of
+ * connections, dripped heads, half-closed ends. The API answers the next one as if nothing had
+ * been. */
+#include "serve_bench.h"
+
+#include <sys/resource.h>
+
+#include "serve/internal.h"
+
+static const char *const one[] = {"web"};
+
+struct hostile {
+    const char *request;
+    size_t len; /* 0: to the NUL */
+    int status; /* 0: closed without an answer; -1: any refusal of these */
+};
+
+#define RAW(s) (s), sizeof(s) - 1
+
+static const struct hostile requests[] = {
+    /* The request line */
+    {"\r\n\r\n\r\nGET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 200},
+    {"GET\r\n\r\n", 0, -1},
+    {"GET /live\r\n\r\n", 0, -1},
+    {"/live\r\n\r\n", 0, -1},
+    {"GET /live HTTP/2.0\r\nHost: x\r\n\r\n", 0, -1},
+    {"GET /live HTTP/0.9\r\nHost: x\r\n\r\n", 0, -1},
+    {"GET /live HTTP/1.1x\r\nHost: x\r\n\r\n", 0, -1},
+    {"GET /live HTTP/1.1\r\n\r\n", 0, -1}, /* no Host */
+    {"GET /li ve HTTP/1.1\r\nHost: x\r\n\r\n", 0, -1},
+    {"GET live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 404},
+    {"GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 404},
+    {"GET //live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 404},
+    {"GET /live/../ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 404},
+    {"GET /LIVE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 404},
+    {"CONNECT /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 405},
+    {"get /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 405},
+    {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\n", 12, -1},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, -1},
+    /* NUL and control bytes, raw and escaped */
+    {RAW("GET /live\0 HTTP/1.1\r\nHost: x\r\n\r\n"), -1},
+    {RAW("GET /live\0/status HTTP/1.1\r\nHost: x\r\n\r\n"), 400},
+    {RAW("GET /status?wait=healthy\0x HTTP/1.1\r\nHost: x\r\n\r\n"), 400},
+    {"GET /live%00 HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/web%00 HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/a%0ab HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/%7f HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/% HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/%4 HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/%gg HTTP/1.1\r\nHost: x\r\n\r\n", 0, 400},
+    {"GET /status/\xff\xfe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 0, 404},
+    /* Two ideas of where the body ends */
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n0\r\n\r\n",
+     0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+     "identity\r\n\r\n",
+     0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n", 0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", 0, -1},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", 0, 413},
+    /* Chunks */
+    {"POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 0, -1},
+    {"POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", 0, -1},
+    {"POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "ffffffffffffffffff\r\n",
+     0, -1},
+    {"POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+     "3\r\nabc\r\n0\r\n\r\n",
+     0, 411},
+    /* Headers */
+    {"GET /live HTTP/1.1\r\nHost: x\r\nno colon\r\nConnection: close\r\n\r\n", 0, -1},
+    {RAW("GET /live HTTP/1.1\r\nHost: x\r\nX: a\0b\r\nConnection: close\r\n\r\n"), 200},
+    {"GET /live HTTP/1.1\r\nHost: x\r\nExpect: 200-maybe\r\nConnection: close\r\n\r\n", 0, 200},
+};
+
+static void assert_alive(struct bench *b)
+{
+    struct answer a = get(b, "/live");
+    assert_int_equal(a.status, 200);
+    answer_fini(&a);
+}
+
+static void test_requests(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open(&b, one, 1);
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        const struct hostile *h = &requests[i];
+        size_t len = h->len ? h->len : strlen(h->request);
+        struct client c = client_open(&b, false);
+        client_send_n(&b, &c, h->request, len);
+        if (h->status < 0)
+            shutdown(c.fd, SHUT_WR);
+        if (!client_await(&b, &c, NULL))
+            fail_msg("no end after number %zu: %s", i, h->request);
+        int status = 0;
+        if (c.in.data)
+            sscanf(c.in.data, "HTTP/1.%*c %d", &status);
+        bool right = h->status >= 0 ? status == h->status : status == 0 || status >= 400;
+        if (!right)
+            fail_msg("expected %d, got %d after: %s", h->status, status, h->request);
+        client_close(&c);
+    }
+    assert_alive(&b);
+    bench_close(&b);
+}
+
+/* What one client may make us hold is bounded, whatever it sends without end. */
+static void endless(struct bench *b, const char *start, const char *more)
+{
+    struct client c = client_open(b, false);
+    int64_t end = clock_now() + PATIENCE;
+    size_t sent = 0;
+    client_send(b, &c, start);
+    while (!c.eof && clock_now() < end) {
+        ssize_t n = send(c.fd, more, strlen(more), MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += n > 0 ? (size_t)n : 0;
+        bench_turn(b);
+        client_take(&c);
+    }
+    if (!c.eof)
+        fail_msg("took %zu bytes of %s%.20s...", sent, start, more);
+    assert_true(sent < 8 * 1024 * 1024); /* the most of it in the system's buffers */
+    if (c.in.data)
+        assert_null(strstr(c.in.data, "HTTP/1.1 200"));
+    client_close(&c);
+}
+
+static void test_endless(void **state)
+{
+    struct bench b;
+    char filler[1001];
+    (void)state;
+    memset(filler, 'a', 1000);
+    filler[1000] = '\0';
+    bench_open(&b, one, 1);
+    endless(&b, "GET /", filler);
+    endless(&b, "", filler);
+    endless(&b, "GET /status?wait=", filler);
+    endless(&b, "GET /live HTTP/1.1\r\nHost: x\r\nX: ", filler);
+    endless(&b, "GET /live HTTP/1.1\r\nHost: x\r\n", "X: y\r\n");
+    endless(&b, "POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "1\r\na\r\n");
+    endless(&b, "POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", filler);
+    endless(&b, "POST /reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            "X: y\r\n");
+    assert_alive(&b);
+    bench_close(&b);
+}
+
+static void test_pipelining(void **state)
+{
+    struct bench b;
+    char request[4096] = "";
+    (void)state;
+    bench_open(&b, one, 1);
+    struct client c = client_open(&b, false);
+    for (int i = 0; i < 100; i++)
+        strcat(request, "GET /live HTTP/1.1\r\nHost: x\r\n\r\n");
+    strcat(request, "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    client_send(&b, &c, request);
+    assert_true(client_await(&b, &c, NULL));
+    int answers = 0;
+    for (const char *at = c.in.data; (at = strstr(at, "\r\n\r\nlive\n")); at++)
+        answers++;
+    assert_int_equal(answers, 100);
+    assert_non_null(strstr(c.in.data, "not ready"));
+    client_close(&c);
+    bench_close(&b);
+}
+
+/* One byte at a time; and a head that is not whole in its time is cut however lively it drips. */
+static void test_dripping(void **state)
+{
+    struct bench b;
+    static const char request[] = "GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    (void)state;
+    bench_open(&b, one, 1);
+    struct client c = client_open(&b, false);
+    for (const char *p = request; *p; p++)
+        client_send_n(&b, &c, p, 1);
+    assert_true(client_await(&b, &c, NULL));
+    assert_non_null(strstr(c.in.data, "200 OK"));
+    client_close(&c);
+
+    c = client_open(&b, false);
+    client_send(&b, &c, "GET /live HTTP/1.1\r\nHo");
+    while (!b.serve->conns || !b.serve->conns->request)
+        bench_turn(&b);
+    b.serve->conns->deadline = clock_now();
+    b.serve->sweep_due = 0;
+    conn_sweep(b.serve, clock_now());
+    assert_true(client_await(&b, &c, NULL));
+    assert_int_equal(c.in.len, 0);
+    client_close(&c);
+    bench_close(&b);
+}
+
+/* A full table: whoever is idle the longest makes room, and the socket is never full of TCP. */
+static void test_flood(void **state)
+{
+    struct bench b;
+    enum { MANY = 200 };
+    struct client c[MANY];
+    (void)state;
+    bench_open(&b, one, 1);
+    b.serve->tcp.max_conns = 150;
+    for (int i = 0; i < MANY; i++) {
+        c[i] = client_open(&b, false);
+        bench_turn(&b);
+    }
+    int64_t end = clock_now() + PATIENCE;
+    while (b.serve->tcp.n_conns < 150 && clock_now() < end)
+        bench_turn(&b);
+    assert_int_equal(b.serve->tcp.n_conns, 150);
+    struct answer a = ask(&b, true, "GET", "/live");
+    assert_int_equal(a.status, 200);
+    answer_fini(&a);
+    /* All idle ones become old: the next are served, one place after the other. */
+    for (struct conn *k = b.serve->conns; k; k = k->next)
+        k->since -= 2 * NS_PER_S;
+    struct client last = c[MANY - 1];
+    client_send(&b, &last, "GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < MANY - 1; i++)
+        if (i >= 150)
+            client_send(&b, &c[i], "GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_true(client_await(&b, &last, NULL));
+    assert_non_null(strstr(last.in.data, "200 OK"));
+    c[MANY - 1] = last;
+    for (int i = 0; i < MANY; i++)
+        client_close(&c[i]);
+    assert_alive(&b);
+    bench_close(&b);
+}
+
+/* More idle connections than one daemon holds; then all at once. */
+static void test_many_connections(void **state)
+{
+    struct bench b;
+    enum { MANY = 400 };
+    struct client c[MANY];
+    (void)state;
+    bench_open(&b, one, 1);
+    b.serve->tcp.max_conns = MANY;
+    for (int i = 0; i < MANY; i++)
+        c[i] = client_open(&b, false);
+    int64_t end = clock_now() + PATIENCE;
+    while (b.serve->tcp.n_conns < MANY && clock_now() < end)
+        bench_turn(&b);
+    assert_int_equal(b.serve->tcp.n_conns, MANY);
+    assert_true(b.serve->tcp.n_shards > 2);
+    for (int i = 0; i < MANY; i++)
+        client_send(&b, &c[i], "GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < MANY; i++) {
+        assert_true(client_await(&b, &c[i], NULL));
+        assert_non_null(strstr(c[i].in.data, "\"name\":\"web\""));
+        client_close(&c[i]);
+    }
+    bench_close(&b);
+}
+
+/* Clients that go away at every moment of a request that waits. */
+static void test_gone(void **state)
+{
+    struct bench b;
+    static const char *const paths[] = {"GET /status?wait=healthy", "GET /events", "GET /metrics",
+                                        "GET /", "POST /check/p0"};
+    (void)state;
+    bench_open(&b, NULL, 2000);
+    for (int turns = 0; turns < 8; turns++) {
+        for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+            char request[128];
+            struct client c = client_open(&b, true);
+            snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: x\r\n\r\n", paths[i]);
+            client_send(&b, &c, request);
+            for (int k = 0; k < turns; k++)
+                bench_turn(&b);
+            if (turns % 2) { /* as a reset */
+                struct linger l = {.l_onoff = 1};
+                setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+            }
+            client_close(&c);
+        }
+    }
+    int64_t end = clock_now() + PATIENCE;
+    while (b.serve->conns && clock_now() < end)
+        bench_turn(&b);
+    assert_null(b.serve->conns);
+    assert_null(b.serve->waiting);
+    bench_close(&b);
+}
+
+/* Without descriptors the listener pauses, and goes on when there are some. */
+static void test_out_of_descriptors(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open(&b, one, 1);
+    assert_alive(&b);
+    struct client c = client_open(&b, false);
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)c.fd + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    client_send(&b, &c, "GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < 50; i++)
+        bench_turn(&b);
+    assert_false(b.serve->tcp.polling);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(client_await(&b, &c, NULL));
+    assert_non_null(strstr(c.in.data, "200 OK"));
+    client_close(&c);
+    bench_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_requests),   cmocka_unit_test(test_endless),
+        cmocka_unit_test(test_pipelining), cmocka_unit_test(test_dripping),
+        cmocka_unit_test(test_flood),      cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_gone),       cmocka_unit_test(test_out_of_descriptors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
