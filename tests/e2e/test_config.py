@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from lib.program import ROOT
+
 GOOD = """
 [defaults]
 interval = 7s
@@ -168,3 +170,25 @@ def test_hostile_files_are_errors_never_crashes(probe, bad):
 def test_a_directory_or_an_unreadable_file_is_78(probe):
     r = probe.run("validate", "-c", probe.dir)
     assert r.code == 78 and str(probe.dir) in r.err + r.out, str(r)
+
+
+@pytest.mark.parametrize("conf", sorted(ROOT.glob("conf/*.ini")), ids=lambda p: p.name)
+def test_shipped_configurations_are_good(probe, conf):
+    r = probe.run("validate", "-c", conf)
+    assert r.code == 0, str(r)
+
+
+def test_durations_are_composes(probe):
+    """The vectors' `compose_ns` column, by the number that `explain --json` shows."""
+    vectors = json.loads((ROOT / "tests/unit/data/durations.json").read_text())["vectors"]
+    good = [v for v in vectors if isinstance(v.get("compose_ns"), int)
+            and 10**6 <= v["compose_ns"] < 10**15]
+    text = "".join(
+        f"[probe p{i}]\ntype = tcp\naddress = h:1\ntimeout = {v['in']}\n"
+        for i, v in enumerate(good)
+    )
+    r = probe.run("explain", "--json", "-c", probe.write("probe.ini", text))
+    assert r.code == 0 and len(good) > 10, str(r)
+    for i, v in enumerate(good):
+        shown = json.dumps(r.json["probes"][i])
+        assert str(v["compose_ns"]) in shown, f"{v}: {shown}"
