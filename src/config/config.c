@@ -135,10 +135,16 @@ static int sort_sections(struct load *l)
 
 /* ---- Their content ---- */
 
+/* NULL for a section that is empty or not there. */
+static const struct ini_entry *entries_of(const struct load *l, const struct ini_section *section)
+{
+    return section && section->n ? l->ini.entries + section->first : NULL;
+}
+
 static void read_probe(struct load *l, struct loaded *p)
 {
     const struct ini_section *section = &l->ini.sections[p->line];
-    const struct ini_entry *entries = l->ini.entries + section->first;
+    const struct ini_entry *entries = entries_of(l, section);
     struct source s = source_of(l, section);
     p->line = section->line;
     for (size_t i = 0; i < section->n; i++)
@@ -152,12 +158,11 @@ static int read_sections(struct load *l, struct config *c)
 {
     struct source s = source_of(l, l->agent);
     const struct ini_section *a = l->agent;
-    if (agent_conf_read(&c->agent, &l->builder, a ? l->ini.entries + a->first : NULL, a ? a->n : 0,
-                        &s) < 0)
+    if (agent_conf_read(&c->agent, &l->builder, entries_of(l, a), a ? a->n : 0, &s) < 0)
         return -1;
     if (l->defaults) {
         s = source_of(l, l->defaults);
-        builder_defaults(&l->builder, l->ini.entries + l->defaults->first, l->defaults->n, &s);
+        builder_defaults(&l->builder, entries_of(l, l->defaults), l->defaults->n, &s);
         l->has_secret = s.has_secret;
     }
     for (size_t i = 0; i < l->n_probes; i++)

@@ -97,7 +97,7 @@ def test_values_keep_what_inih_would_cut(probe):
     )
     r = probe.run("explain", "--json", "-c", config)
     assert r.code == 0 and "someone ; else # too" in r.out, str(r)
-    assert "n" * 60 in r.out and "B: 2" in r.out, str(r)
+    assert "n" * 60 in r.out and '"B: ***"' in r.out, str(r)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_unwise_is_a_warning_not_an_error(probe, text, word):
 def test_secrets_that_all_may_read_are_a_warning(probe):
     config = probe.write("probe.ini", "[probe a]\nurl = http://h/\nuser = u\npassword = p\n", 0o644)
     r = probe.run("validate", "-c", config)
-    assert r.code == 0 and "readable" in r.out + r.err, str(r)
+    assert r.code == 0 and "0640" in r.out + r.err, str(r)
 
 
 def test_explain_shows_what_is_in_force_and_no_secret(probe):
@@ -127,7 +127,7 @@ def test_explain_shows_what_is_in_force_and_no_secret(probe):
     config = probe.write(
         "probe.ini",
         GOOD + f"\n[probe s]\nurl = http://u:in-the-url-hunter2@127.0.0.1:1/\n"
-        f"bearer_token_file = {secret}\n[probe m]\nuri = mongodb://u:uri-hunter2@127.0.0.1:1/\n",
+        f"[probe t]\nurl = http://127.0.0.1:1/\nbearer_token_file = {secret}\n[probe m]\nuri = mongodb://u:uri-hunter2@127.0.0.1:1/\n",
     )
     for args in (["explain"], ["explain", "--json"], ["explain", "-v"]):
         r = probe.run(*args, "-c", config)
