@@ -13,24 +13,25 @@
 
 #define PIDFILE     "docker-entrypoint-temp-mongod.pid"
 #define PORT        ":27017" /* the entrypoint sets it, whatever the real server's is */
+#define SOCKET_NAME "/mongodb-27017.sock"
 #define CMDLINE_MAX 4096
 #define PATH_SIZE   512
 #define LOOK_MAX    4096 /* processes; on a busier machine the server is asked */
 
-bool mongo_guard_is_loopback(const char *address)
+static bool ends_in(const char *text, size_t len, const char *end)
 {
-    return str_starts(address, "127.") || str_starts(address, "[::1]") ||
-           str_starts(address, "localhost:") || str_starts(address, "unix:") || address[0] == '/';
+    size_t n = strlen(end);
+    return len >= n && memcmp(text + len - n, end, n) == 0;
 }
 
 /* Its port is fixed, and its socket is named after that. */
 static bool may_be_temporary(const char *address)
 {
-    size_t len = strlen(address);
-    if (str_starts(address, "unix:"))
-        return strstr(address, "mongodb-27017.sock") != NULL;
-    return mongo_guard_is_loopback(address) && len > sizeof PORT - 1 &&
-           strcmp(address + len - (sizeof PORT - 1), PORT) == 0;
+    if (str_starts(address, "127.") || str_starts(address, "[::1]") ||
+        str_starts(address, "localhost:"))
+        return ends_in(address, strlen(address), PORT);
+    return (str_starts(address, "unix:") || address[0] == '/') &&
+           ends_in(address, strlen(address), SOCKET_NAME);
 }
 
 /* Reads a small file of a process; -1: gone or not ours to read. */
@@ -56,9 +57,7 @@ static bool is_temporary(const char *cmdline, size_t len)
 {
     bool option = false;
     for (const char *arg = cmdline, *end = cmdline + len; arg < end; arg += strlen(arg) + 1) {
-        size_t n = strlen(arg), tail = sizeof PIDFILE - 1;
-        bool ends = n >= tail && strcmp(arg + n - tail, PIDFILE) == 0;
-        if (ends && (option || str_starts(arg, "--pidfilepath=")))
+        if (ends_in(arg, strlen(arg), PIDFILE) && (option || str_starts(arg, "--pidfilepath=")))
             return true;
         option = strcmp(arg, "--pidfilepath") == 0;
     }
@@ -118,12 +117,6 @@ enum mongo_guard mongo_guard_look(const char *proc_root, const char *address)
     return l.mongod && !l.unclear && n < LOOK_MAX ? MONGO_GUARD_CLEAR : MONGO_GUARD_ASK;
 }
 
-static bool ends_in_pidfile(const char *text, size_t len)
-{
-    size_t tail = sizeof PIDFILE - 1;
-    return len >= tail && memcmp(text + len - tail, PIDFILE, tail) == 0;
-}
-
 /* argv as it was given; `parsed` is the same, but for what a file says. */
 bool mongo_guard_is_init(const bson_t *reply)
 {
@@ -135,7 +128,7 @@ bool mongo_guard_is_init(const bson_t *reply)
     while (bson_iter_next(&arg))
         if (BSON_ITER_HOLDS_UTF8(&arg)) {
             const char *text = bson_iter_utf8(&arg, &len);
-            if (ends_in_pidfile(text, len))
+            if (ends_in(text, len, PIDFILE))
                 return true;
         }
     return false;

@@ -30,10 +30,8 @@ enum mongo_guard {
 #define MONGO_GUARD_WORDS                                                                          \
     "%s is the temporary server of the image's init phase (docker-entrypoint-temp-mongod.pid)"
 
-/* Can the address, as dial tells it, be the temporary server's at all? */
-bool mongo_guard_is_loopback(const char *address);
-
-/* The first sign. `proc_root` is "/proc" but in tests. */
+/* The first sign, for a server at `address` ("127.0.0.1:27017", "unix:///path", "localhost:27017").
+ * `proc_root` is "/proc" but in tests. */
 enum mongo_guard mongo_guard_look(const char *proc_root, const char *address);
 
 /* The second: the server's reply to getCmdLineOpts. */

@@ -206,17 +206,16 @@ static void starved(void **state)
 {
     (void)state;
     h.env.max_workers = 1;
-    struct probe_run parent = {.env = &h.env, .deadline = clock_now() + 60 * NS_PER_S};
+    static struct probe_run parent;
+    parent = (struct probe_run){.env = &h.env, .deadline = clock_now() + 60 * NS_PER_S};
     holder = worker_start(&parent, "__hang", JOB, 1, on_holder_done);
     struct test_run *r = (struct test_run *)(void *)harness_run_new(&h, sizeof *r);
     memset(&seen, 0, sizeof seen);
     r->base.deadline = clock_now() + 50 * NS_PER_MS;
-    int64_t deadline = r->base.deadline;
     r->worker = worker_start(&r->base, "__echo", JOB, 1, on_done);
     while (!h.released)
         uv_run(&h.loop, UV_RUN_ONCE);
     assert_int_equal(seen.result.outcome, WORKER_STARVED);
-    assert_true(clock_now() < deadline);
 
     /* One in line goes as soon as there is a place. */
     start("__echo");

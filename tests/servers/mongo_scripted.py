@@ -1,0 +1,423 @@
+#!/usr/bin/python3
+"""A MongoDB server that plays a part: states no real server can be put into here, and replies that
+no right server gives. It listens on 127.0.0.1 (or --unix PATH) and prints its port on a line.
+
+    mongo_scripted.py [--port P] [--unix PATH] [--set NAME] [--delay S] [SCENARIO ...]
+
+With several scenarios the first connection gets the first, and so on; the last one goes on for all
+that follow. --list prints their names. Shapes of hello: MongoDB's manual, "hello"; for a member
+without a configuration HelloResponse in the server's source.
+"""
+
+import argparse
+import datetime
+import random
+import socket
+import struct
+import sys
+import threading
+import time
+
+import bson
+from bson.int64 import Int64
+
+OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
+NOT_FOUND = {"ok": 0.0, "errmsg": "no such command", "code": 59, "codeName": "CommandNotFound"}
+UNAUTHORIZED = {
+    "ok": 0.0,
+    "errmsg": "Command ping requires authentication",
+    "code": 13,
+    "codeName": "Unauthorized",
+}
+PIDFILE = "/tmp/docker-entrypoint-temp-mongod.pid"
+
+
+class Closed(Exception):
+    """The client went away, or the scenario is over."""
+
+
+class Connection:
+    def __init__(self, sock, options, number):
+        self.sock = sock
+        self.options = options
+        self.number = number
+
+    def bytes(self, n):
+        data = b""
+        while len(data) < n:
+            more = self.sock.recv(n - len(data))
+            if not more:
+                raise Closed
+            data += more
+        return data
+
+    def request(self):
+        """The next command: its id, its document and whether it came in an OP_QUERY."""
+        length, request_id, _, opcode = struct.unpack("<iiii", self.bytes(16))
+        body = self.bytes(length - 16)
+        if opcode == OP_QUERY:
+            start = body.index(b"\0", 4) + 1 + 8
+            return request_id, bson.decode(body[start:]), True
+        return request_id, bson.decode(body[5:]), False
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def reset(self):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Closed
+
+    def wait_for_end(self):
+        """Says nothing more until the client gives up."""
+        while self.sock.recv(4096):
+            pass
+        raise Closed
+
+
+def encode(doc):
+    return doc if isinstance(doc, bytes) else bson.encode(doc)
+
+
+def message(to, doc, flags=0, kind=0, opcode=OP_MSG, tail=b"", length=None):
+    body = struct.pack("<IB", flags, kind) + encode(doc) + tail
+    return struct.pack("<iiii", 16 + len(body) if length is None else length, 4242, to, opcode) + body
+
+
+def query_reply(to, doc):
+    body = struct.pack("<iqii", 8, 0, 0, 1) + encode(doc)
+    return struct.pack("<iiii", 16 + len(body), 4242, to, OP_REPLY) + body
+
+
+def hello(options, **more):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    doc = {
+        "helloOk": True,
+        "isWritablePrimary": True,
+        "ismaster": True,
+        "topologyVersion": {"processId": bson.ObjectId(), "counter": Int64(0)},
+        "maxBsonObjectSize": 16777216,
+        "maxMessageSizeBytes": 48000000,
+        "maxWriteBatchSize": 100000,
+        "localTime": now,
+        "logicalSessionTimeoutMinutes": 30,
+        "connectionId": 1,
+        "minWireVersion": 0,
+        "maxWireVersion": 21,
+        "readOnly": False,
+        "ok": 1.0,
+    }
+    doc.update(more)
+    return doc
+
+
+def member(options, primary=True, secondary=False, known=True, lag=0, name=None, **more):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    me = "127.0.0.1:%d" % options.port
+    last = {"opTime": {"ts": bson.Timestamp(1, 1), "t": Int64(1)}}
+    last["lastWriteDate"] = now - datetime.timedelta(seconds=lag)
+    last["majorityWriteDate"] = last["lastWriteDate"]
+    doc = hello(
+        options,
+        isWritablePrimary=primary,
+        ismaster=primary,
+        secondary=secondary,
+        setName=name or options.set or "rs0",
+        setVersion=1,
+        hosts=[me, "127.0.0.1:1"],
+        me=me,
+        lastWrite=last,
+    )
+    if known:
+        doc["primary"] = me if primary else "127.0.0.1:1"
+    doc.update(more)
+    return doc
+
+
+def not_initiated(options):
+    return hello(
+        options,
+        isWritablePrimary=False,
+        ismaster=False,
+        secondary=False,
+        isreplicaset=True,
+        info="Does not have a valid replica set config",
+    )
+
+
+STATES = {
+    "up": lambda o: member(o) if o.set else hello(o),
+    "primary": lambda o: member(o),
+    "secondary": lambda o: member(o, primary=False, secondary=True),
+    "hidden": lambda o: member(o, primary=False, secondary=True, hidden=True),
+    "arbiter": lambda o: member(o, primary=False, arbiterOnly=True),
+    "recovering": lambda o: member(o, primary=False),
+    "no-primary": lambda o: member(o, primary=False, secondary=True, known=False),
+    "lagging": lambda o: member(o, primary=False, secondary=True, lag=60),
+    "wrong-set": lambda o: member(o, name="other"),
+    "not-initiated": not_initiated,
+    "read-only": lambda o: hello(o, readOnly=True),
+    "mongos": lambda o: hello(o, msg="isdbgrid"),
+}
+
+
+def answer(options, command, state="up", **replaced):
+    """What a right server answers; `replaced` by command."""
+    name = next(iter(command))
+    if name in replaced:
+        return replaced[name]
+    if name.lower() in ("hello", "ismaster"):
+        return STATES[state](options)
+    if name in ("ping", "endSessions"):
+        return {"ok": 1.0}
+    if name == "getCmdLineOpts":
+        return {"argv": ["mongod", "--bind_ip_all"], "parsed": {}, "ok": 1.0}
+    return NOT_FOUND
+
+
+def play(c, state="up", **replaced):
+    while True:
+        request, command, query = c.request()
+        doc = answer(c.options, command, state, **replaced)
+        c.send(query_reply(request, doc) if query else message(request, doc))
+
+
+def right(c):
+    """The next request and the right reply to it."""
+    request, command, query = c.request()
+    doc = answer(c.options, command)
+    return request, doc, query_reply(request, doc) if query else message(request, doc)
+
+
+def state_scenario(state):
+    return lambda c: play(c, state)
+
+
+def ping_scenario(doc):
+    return lambda c: play(c, ping=doc)
+
+
+def reply_scenario(make):
+    """The first reply is made by `make(request id, right document)`; then silence."""
+
+    def scenario(c):
+        request, doc, _ = right(c)
+        c.send(make(request, doc))
+        c.wait_for_end()
+
+    return scenario
+
+
+def silent(c):
+    c.wait_for_end()
+
+
+def hello_then_silent(c):
+    c.send(right(c)[2])
+    c.wait_for_end()
+
+
+def close_after_hello(c):
+    c.send(right(c)[2])
+    raise Closed
+
+
+def close_idle(c):
+    """A server that ends each connection after one exchange."""
+    c.send(right(c)[2])
+    c.send(right(c)[2])
+    raise Closed
+
+
+def silent_idle(c):
+    """Answers once, then never again on this connection."""
+    close = [right(c)[2], right(c)[2]]
+    c.send(b"".join(close))
+    c.wait_for_end()
+
+
+def garbage_idle(c):
+    """Answers once, and then with garbage."""
+    c.send(right(c)[2])
+    c.send(right(c)[2])
+    c.request()
+    c.send(b"\xff" * 64)
+    c.wait_for_end()
+
+
+def reset_idle(c):
+    """Answers once, and resets at the next request."""
+    c.send(right(c)[2])
+    c.send(right(c)[2])
+    c.request()
+    c.reset()
+
+
+def drip(c):
+    while True:
+        for byte in right(c)[2]:
+            c.send(bytes([byte]))
+            time.sleep(c.options.delay or 0.02)
+
+
+def slow(c):
+    while True:
+        data = right(c)[2]
+        time.sleep(c.options.delay or 0.3)
+        c.send(data)
+
+
+def half_closed(c):
+    data = right(c)[2] + right(c)[2]
+    c.send(data)
+    c.sock.shutdown(socket.SHUT_WR)
+    c.wait_for_end()
+
+
+def cut_and_reset(bytes_sent):
+    def scenario(c):
+        c.send(right(c)[2][:bytes_sent])
+        time.sleep(0.02)  # the bytes must arrive before the reset takes them away
+        c.reset()
+
+    return scenario
+
+
+def mutated(c):
+    """Right replies with a few bytes changed; the same ones for the same connection number."""
+    rng = random.Random(c.number)
+    while True:
+        data = bytearray(right(c)[2])
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        c.send(bytes(data))
+
+
+def deep(depth):
+    doc = b"\5\0\0\0\0"
+    for _ in range(depth):
+        doc = struct.pack("<i", len(doc) + 8) + b"\3a\0" + doc + b"\0"
+    return doc
+
+
+def old(c):
+    """Before hello was known: MongoDB 3.6 to 4.4.1."""
+    play(c, hello=NOT_FOUND, isMaster={"ismaster": True, "maxWireVersion": 6, "ok": 1.0})
+
+
+INIT_ARGV = ["mongod", "--bind_ip", "127.0.0.1", "--port", "27017", "--pidfilepath", PIDFILE, "--fork"]
+SHUTDOWN = {"ok": 0.0, "errmsg": "The server is in quiesce mode", "code": 91, "codeName": "ShutdownInProgress"}
+
+SCENARIOS = {name: state_scenario(name) for name in STATES}
+SCENARIOS.update(
+    {
+        "old": old,
+        "init": lambda c: play(c, getCmdLineOpts={"argv": INIT_ARGV, "parsed": {}, "ok": 1.0}),
+        "auth-required": ping_scenario(UNAUTHORIZED),
+        "guarded": lambda c: play(c, getCmdLineOpts=UNAUTHORIZED),
+        "ping-ok0": ping_scenario(SHUTDOWN),
+        "ping-no-ok": ping_scenario({"operationTime": bson.Timestamp(1, 1)}),
+        "ping-ok-string": ping_scenario({"ok": "1"}),
+        "ping-nan": ping_scenario({"ok": float("nan")}),
+        "ping-ok-two": ping_scenario({"ok": 2.0}),
+        "ping-ok-int": ping_scenario({"ok": 1}),
+        "hello-ok0": lambda c: play(c, hello=SHUTDOWN),
+        "silent": silent,
+        "hello-then-silent": hello_then_silent,
+        "close-after-hello": close_after_hello,
+        "close-at-accept": lambda c: None,
+        "reset-at-accept": lambda c: c.reset(),
+        "reset-at-request": lambda c: (c.request(), c.reset()),
+        "reset-in-header": cut_and_reset(7),
+        "reset-mid": cut_and_reset(60),
+        "close-mid": lambda c: c.send(right(c)[2][:60]),
+        "half-closed": half_closed,
+        "close-idle": close_idle,
+        "silent-idle": silent_idle,
+        "garbage-idle": garbage_idle,
+        "reset-idle": reset_idle,
+        "drip": drip,
+        "slow": slow,
+        "mutated": mutated,
+        "garbage": reply_scenario(lambda r, d: bytes(random.Random(1).randrange(256) for _ in range(99))),
+        "http": reply_scenario(lambda r, d: b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        "tls-alert": reply_scenario(lambda r, d: b"\x15\3\1\0\2\2\x16"),
+        "bad-length": reply_scenario(lambda r, d: message(r, d, length=12)),
+        "huge-length": reply_scenario(lambda r, d: message(r, d, length=0x7FFFFFFF)),
+        "negative-length": reply_scenario(lambda r, d: message(r, d, length=-1)),
+        "short-length": reply_scenario(lambda r, d: message(r, d, length=40)),
+        "long-length": reply_scenario(lambda r, d: message(r, d, length=1000)),
+        "wrong-request-id": reply_scenario(lambda r, d: message(r + 1000, d)),
+        "wrong-opcode": reply_scenario(lambda r, d: message(r, d, opcode=OP_REPLY)),
+        "more-to-come": reply_scenario(lambda r, d: message(r, d, flags=2)),
+        "unknown-flag": reply_scenario(lambda r, d: message(r, d, flags=4)),
+        "no-body": reply_scenario(lambda r, d: message(r, d, kind=1)),
+        "broken-document": reply_scenario(lambda r, d: message(r, encode(d)[:-9] + b"\xee" * 8 + b"\0")),
+        "deep-document": reply_scenario(lambda r, d: message(r, deep(5000))),
+        "checksum-bit": reply_scenario(lambda r, d: message(r, d, flags=1)),
+    }
+)
+
+
+def checksum(c):
+    """Right replies with a checksum, which a client may leave unread."""
+    while True:
+        request, doc, _ = right(c)
+        c.send(message(request, doc, flags=1, tail=b"\1\2\3\4"))
+
+
+def extra_bytes(c):
+    first, second = right(c)[2], right(c)[2]
+    c.send(first + second + b"more")
+    c.wait_for_end()
+
+
+SCENARIOS["checksum"] = checksum
+SCENARIOS["extra-bytes"] = extra_bytes
+
+
+def serve(sock, options, number):
+    scenario = options.scenario[min(number, len(options.scenario) - 1)]
+    try:
+        with sock:
+            SCENARIOS[scenario](Connection(sock, options, number))
+    except (Closed, OSError):
+        pass
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--unix", metavar="PATH")
+    parser.add_argument("--set", metavar="NAME")
+    parser.add_argument("--delay", type=float, default=0)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("scenario", nargs="*", default=["up"], metavar="SCENARIO")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(sorted(SCENARIOS)))
+        return
+    for name in options.scenario:
+        if name not in SCENARIOS:
+            sys.exit("mongo_scripted.py: no scenario %s; --list names them" % name)
+    if options.unix:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(options.unix)
+    else:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", options.port))
+        options.port = listener.getsockname()[1]
+    listener.listen(128)
+    print(options.port, flush=True)
+    number = 0
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=serve, args=(sock, options, number), daemon=True).start()
+        number += 1
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
