@@ -48,10 +48,13 @@ static int on_sockopt(void *arg, curl_socket_t fd, curlsocktype purpose)
 static bool take_status_line(struct http_exchange *x, const char *line, size_t len)
 {
     const char *end = line + len, *p = line + strlen("HTTP/");
+    if (len < strlen("HTTP/") || strncasecmp(line, "HTTP/", strlen("HTTP/")) != 0)
+        return false;
     while (p < end && (isdigit((unsigned char)*p) || *p == '.'))
         p++;
     if (end - p < 4 || *p != ' ' || !isdigit((unsigned char)p[1]) ||
-        !isdigit((unsigned char)p[2]) || !isdigit((unsigned char)p[3]))
+        !isdigit((unsigned char)p[2]) || !isdigit((unsigned char)p[3]) ||
+        (end - p > 4 && isdigit((unsigned char)p[4])))
         return false;
     x->reply.status = (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
     p += 4;
@@ -83,9 +86,12 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     struct http_exchange *x = arg;
     size_t len = size * n;
     x->sent = true;
-    bool block_starts =
-        len > 5 && strncasecmp(data, "HTTP/", 5) == 0 && (!x->headers_complete || !x->status_seen);
-    if (block_starts) {
+    x->header_bytes += len;
+    if (x->header_bytes > HTTP_HEADERS_MAX) {
+        x->too_many_headers = true;
+        return 0;
+    }
+    if (!x->status_seen) {
         buf_reset(&x->reply.headers);
         x->status_seen = take_status_line(x, data, len);
         if (!x->status_seen) {
@@ -97,15 +103,12 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
                    x->peer);
         return len;
     }
-    x->header_bytes += len;
-    if (x->header_bytes > HTTP_HEADERS_MAX) {
-        x->too_many_headers = true;
-        return 0;
-    }
     if (data[0] != '\r' && data[0] != '\n')
         return buf_add(&x->reply.headers, data, len) == 0 ? len : 0;
-    if (x->reply.status < 200 && x->reply.status != 101) /* another block follows */
+    if (x->reply.status < 200 && x->reply.status != 101) { /* the reply is yet to come */
+        x->status_seen = false;
         return len;
+    }
     x->headers_complete = true;
     /* After 101 the connection speaks another protocol and has no end. */
     char location[HTTP_LOCATION_MAX];
@@ -121,9 +124,9 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     size_t len = size * n;
     x->sent = true;
     x->body_bytes += len;
-    if (!x->status_seen) /* curl takes what is not HTTP for HTTP/0.9, all body */
+    if (!x->headers_complete) /* curl takes what is not HTTP for HTTP/0.9, all body */
         x->not_http = true;
-    bool wanted = x->status_seen && status_set_has(&expect->status, x->reply.status);
+    bool wanted = !x->not_http && status_set_has(&expect->status, x->reply.status);
     size_t keep = wanted && http_expect_reads_body(expect) ? x->conf->max_body : BODY_SHOWN;
     size_t room = keep > x->reply.body.len ? keep - x->reply.body.len : 0;
     if (buf_add(&x->reply.body, data, len < room ? len : room) < 0)
@@ -131,7 +134,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     if (x->body_bytes > x->conf->max_body)
         x->reply.body_cut = true;
     /* A status that is not wanted needs no more than a piece to show. */
-    x->enough = x->status_seen && (!wanted || x->reply.body_cut);
+    x->enough = !x->not_http && (!wanted || x->reply.body_cut);
     if (x->enough || x->not_http)
         return 0;
     probe_note(x->run, "HTTP %d from %s, but the body stopped after %zu bytes", x->reply.status,

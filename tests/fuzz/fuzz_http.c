@@ -1,0 +1,238 @@
+/* What the http type reads: by the first byte a status list, a URL and a Location, a JSON rule with
+ * a body, or a whole reply, which goes through libcurl on a loopback connection. Of a reply that is
+ * taken for good, what makes it so must have been there. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "http_exchange.h"
+#include "http_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The engine's side: nobody listens. */
+void probe_phase(struct probe_run *run, enum probe_phase phase)
+{
+    (void)run;
+    (void)phase;
+}
+
+void probe_note(struct probe_run *run, const char *fmt, ...)
+{
+    (void)run;
+    (void)fmt;
+}
+
+void probe_cert_expiry(struct probe_run *run, int64_t not_after)
+{
+    (void)run;
+    (void)not_after;
+}
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void fuzz_status(const char *text)
+{
+    struct status_set set;
+    if (status_set_parse(&set, text, NULL) < 0)
+        return;
+    int n = 0;
+    for (int status = -1; status <= HTTP_STATUS_END; status++)
+        n += status_set_has(&set, status);
+    must(n > 0 && n <= 500);
+}
+
+/* Text up to the first newline, the rest after it. */
+static const char *split(char *text)
+{
+    char *end = strchr(text, '\n');
+    if (!end)
+        return "";
+    *end = '\0';
+    return end + 1;
+}
+
+static void fuzz_url(char *text)
+{
+    struct http_url base, to, again;
+    const char *location = split(text);
+    if (http_url_parse(&base, text, NULL) < 0)
+        return;
+    must(base.port != 0 && *base.host && *base.path == '/' && !strpbrk(base.shown, "\r\n"));
+    if (http_url_resolve(&to, &base, location, NULL) == 0) {
+        must(!to.user && !to.password && to.port != 0);
+        /* What goes to the library means what was shown and dialled. */
+        if (!to.socket_path && http_url_parse(&again, to.text, NULL) == 0) {
+            must(again.port == to.port && again.tls == to.tls && !again.user);
+            http_url_fini(&again);
+        }
+        http_url_fini(&to);
+    }
+    http_url_fini(&base);
+}
+
+static void fuzz_json(char *text, size_t size)
+{
+    struct json_rule rule;
+    struct err e;
+    const char *body = split(text);
+    struct http_reply reply = {0};
+    if (json_rule_parse(&rule, text, &e) < 0)
+        return;
+    buf_init(&reply.body, 1 << 16);
+    buf_add(&reply.body, body, *body ? (size_t)(text + size - body) : 0);
+    json_rules_check(&rule, 1, &reply, &e);
+    buf_fini(&reply.body);
+    json_rule_fini(&rule);
+}
+
+/* ---- A reply ---- */
+
+struct fuzz_run {
+    struct probe_run run;
+    struct http_exchange exchange;
+    CURLcode rc;
+    bool done;
+};
+
+static void on_done(struct curl_transfer *t, CURLcode rc)
+{
+    struct fuzz_run *f = container_of(t, struct fuzz_run, exchange.transfer);
+    f->rc = rc;
+    f->done = true;
+}
+
+/* Both ends of a connection, the first one connected without blocking, as the dialler does. */
+static bool connect_pair(int fds[2], char *peer, size_t peer_size)
+{
+    static int listener = -1;
+    static struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    if (listener < 0) {
+        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        must(bind(listener, (struct sockaddr *)&a, len) == 0 && listen(listener, 8) == 0);
+        must(getsockname(listener, (struct sockaddr *)&a, &len) == 0);
+    }
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fds[0] < 0)
+        return false;
+    connect(fds[0], (struct sockaddr *)&a, len);
+    fds[1] = accept(listener, NULL, NULL);
+    struct pollfd p = {.fd = fds[0], .events = POLLOUT};
+    if (fds[1] < 0 || poll(&p, 1, 1000) != 1) {
+        close(fds[0]);
+        return false;
+    }
+    snprintf(peer, peer_size, "127.0.0.1:%u", (unsigned)ntohs(a.sin_port));
+    return true;
+}
+
+static void check_result(struct fuzz_run *f)
+{
+    struct err e;
+    struct http_exchange *x = &f->exchange;
+    char location[HTTP_LOCATION_MAX];
+    enum reason reason = http_exchange_result(x, f->rc, &e);
+    if (reason == REASON_OK) {
+        must(x->status_seen && x->headers_complete && !x->not_http && !x->too_many_headers);
+        must(x->reply.status >= 0 && x->reply.status < HTTP_STATUS_END);
+        reason = http_expect_check(&x->conf->expect, &x->reply, &e);
+        must(reason != REASON_OK || status_set_has(&x->conf->expect.status, x->reply.status));
+    } else {
+        must(*e.text != '\0' && memchr(e.text, '\0', sizeof e.text));
+    }
+    must(x->reply.body.len <= x->conf->max_body);
+    http_exchange_redirects(x, location, sizeof location);
+}
+
+static void fuzz_reply(const struct http_conf *conf, const char *data, size_t size)
+{
+    uv_loop_t loop;
+    int fds[2];
+    char peer[DIAL_TEXT_MAX];
+    if (!connect_pair(fds, peer, sizeof peer))
+        return;
+    must(uv_loop_init(&loop) == 0);
+    struct probe_env env = {.loop = &loop};
+    struct fuzz_run f = {.run = {.conf = conf, .env = &env, .deadline = clock_now() + NS_PER_S}};
+    f.exchange = (struct http_exchange){.run = &f.run,
+                                        .conf = conf,
+                                        .url = &conf->url,
+                                        .method = "GET",
+                                        .peer = peer,
+                                        .at_origin = true,
+                                        .fd = fds[0]};
+    if (send(fds[1], data, size, MSG_NOSIGNAL) < 0)
+        size = 0;
+    shutdown(fds[1], SHUT_WR);
+    must(http_exchange_start(&f.exchange, on_done, NULL) == 0);
+    while (!f.done)
+        uv_run(&loop, UV_RUN_ONCE);
+    check_result(&f);
+    http_exchange_end(&f.exchange);
+    curl_glue_close(&env);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    must(uv_loop_close(&loop) == 0);
+    /* Reset: thousands of runs a second would leave as many TIME_WAITs. */
+    setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+               sizeof(struct linger));
+    close(fds[1]);
+}
+
+static struct http_conf *make_conf(void)
+{
+    static struct http_conf conf;
+    static struct json_rule rule;
+    if (conf.max_body)
+        return &conf;
+    conf.max_body = 4096;
+    conf.max_body_text = strdup("4KiB");
+    conf.method = strdup("GET");
+    conf.expect.status_text = strdup("200-399");
+    conf.expect.body = pattern_new("u[a-z]*p", NULL);
+    conf.expect.header = pattern_new("^X-Up: *y", NULL);
+    conf.expect.json = &rule;
+    conf.expect.n_json = 1;
+    conf.follow = true;
+    must(http_url_parse(&conf.url, "http://127.0.0.1/", NULL) == 0);
+    must(status_set_parse(&conf.expect.status, "200-399", NULL) == 0);
+    must(json_rule_parse(&rule, "/a/0/b~1c = up", NULL) == 0);
+    return &conf;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    char *text = str_dup_n((const char *)data + 1, size - 1);
+    if (!text)
+        return 0;
+    switch (data[0]) {
+    case 's':
+        fuzz_status(text);
+        break;
+    case 'u':
+        fuzz_url(text);
+        break;
+    case 'j':
+        fuzz_json(text, size - 1);
+        break;
+    default:
+        fuzz_reply(make_conf(), text, size - 1);
+        break;
+    }
+    free(text);
+    return 0;
+}
