@@ -117,7 +117,8 @@ static void drop_unwatched(struct selection *s)
         struct check_conf *c = s->out->checks[i];
         size_t kept = 0;
         for (size_t j = 0; j < c->n_after; j++)
-            if (names_get(&s->chosen, c->after[j]) != NAMES_NONE && strcmp(c->after[j], c->name))
+            if (names_get(&s->chosen, c->after[j]) != NAMES_NONE &&
+                strcmp(c->after[j], c->name) != 0)
                 c->after[kept++] = c->after[j];
             else
                 free(c->after[j]);
