@@ -1,0 +1,216 @@
+/* The conformance suite: every type of the registry, through the real configuration and engine, as
+ * a one-shot and as an agent: the right verdict, one result a run, the deadline kept, an end in
+ * every state, and nothing left: no handle, descriptor or child. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "config/config.h"
+#include "conformance.h"
+#include "engine/engine.h"
+#include "registry.h"
+#include "server.h"
+
+#define TIMEOUT_TEXT "300ms" /* of a check */
+#define LIMIT        (10 * NS_PER_S)
+#define MAX_TURNS    12 /* after how many turns of the loop a run is ended midway */
+
+extern const struct conformance_type *const conformance_types[];
+
+struct bench {
+    uv_loop_t loop;
+    struct engine engine;
+    size_t results, wanted;
+    enum reason reason;
+    char detail[1024];
+    bool stopped;
+};
+
+static void on_stopped(struct engine *e)
+{
+    container_of(e, struct bench, engine)->stopped = true;
+}
+
+static void on_result(void *ctx, struct check *c, const struct check_result *r)
+{
+    (void)c;
+    struct bench *b = ctx;
+    b->reason = r->reason;
+    snprintf(b->detail, sizeof b->detail, "%s", r->detail);
+    if (++b->results == b->wanted)
+        engine_stop(&b->engine, on_stopped);
+}
+
+static void open_bench(struct bench *b, const char *target, bool agent, size_t wanted)
+{
+    const struct config_override overrides[] = {
+        {"timeout", TIMEOUT_TEXT}, {"interval", "5ms"}, {NULL, NULL}};
+    char *targets[] = {(char *)(uintptr_t)target};
+    struct config_source source = {
+        .path = "/dev/null", .targets = targets, .n_targets = 1, .overrides = overrides};
+    struct config_report report;
+    struct config *config;
+    struct err e;
+    config_report_init(&report);
+    if (config_load(&source, &config, &report) != CONFIG_OK)
+        fail_msg("%s: %s", target, report.n ? report.problems[0].text : "not taken");
+    config_report_fini(&report);
+    *b = (struct bench){.wanted = wanted, .reason = REASON_COUNT};
+    struct engine_hooks hooks = {.on_result = on_result, .ctx = b};
+    assert_int_equal(uv_loop_init(&b->loop), 0);
+    assert_int_equal(engine_init(&b->engine, &b->loop, agent, 1, &hooks), 0);
+    assert_int_equal(engine_load(&b->engine, config, &e), 0);
+    config_free(config);
+}
+
+static void run_bench(struct bench *b, const char *what)
+{
+    int64_t limit = clock_now() + LIMIT;
+    while (uv_run(&b->loop, UV_RUN_ONCE))
+        if (clock_now() > limit)
+            fail_msg("%s: not over after 10 s (%zu results)", what, b->results);
+    assert_true(b->stopped);
+    if (uv_loop_close(&b->loop) != 0)
+        fail_msg("%s: handles are left open", what);
+}
+
+static size_t count_fds(void)
+{
+    size_t n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static void expect_no_child(const char *what)
+{
+    if (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD)
+        fail_msg("%s: a child is left", what);
+}
+
+/* As a one-shot, and three times in a row in an agent: the verdict is the same. */
+static void check_verdict(const char *type, struct conformance_case *c)
+{
+    for (size_t wanted = 1; wanted <= 3; wanted += 2) {
+        struct bench b;
+        char what[400];
+        snprintf(what, sizeof what, "%s: %s (%s, %zu results)", type, c->name, c->target, wanted);
+        open_bench(&b, c->target, wanted > 1, wanted);
+        run_bench(&b, what);
+        if (!c->reasons[b.reason])
+            fail_msg("%s: got %s: %s", what, reason_name(b.reason), b.detail);
+    }
+}
+
+/* Ended after each number of turns: whatever phase that hits. */
+static void check_cancel(const char *type, struct conformance_case *c)
+{
+    for (int agent = 0; agent < 2; agent++)
+        for (int turns = 0; turns < MAX_TURNS; turns++) {
+            struct bench b;
+            char what[400];
+            snprintf(what, sizeof what, "%s: %s ended after %d turns", type, c->name, turns);
+            open_bench(&b, c->target, agent, 1000000);
+            for (int i = 0; i < turns; i++)
+                uv_run(&b.loop, UV_RUN_ONCE);
+            engine_stop(&b.engine, on_stopped);
+            run_bench(&b, what);
+        }
+}
+
+static void run_case(const struct conformance_type *t, const struct conformance_case *original)
+{
+    struct conformance_case c = *original;
+    struct server server;
+    size_t fds = count_fds();
+    if (c.begin)
+        c.begin(&c);
+    else if (t->scheme && !*c.target) {
+        server_start(&server, t, c.manner);
+        snprintf(c.target, sizeof c.target, "%s127.0.0.1:%u%s", t->scheme, server.port, t->tail);
+    }
+    check_verdict(t->name, &c);
+    check_cancel(t->name, &c);
+    if (c.end)
+        c.end(&c);
+    else if (!original->begin && t->scheme && !*original->target)
+        server_stop(&server);
+    if (count_fds() != fds)
+        fail_msg("%s: %s: %zu descriptors before, %zu after", t->name, c.name, fds, count_fds());
+    expect_no_child(c.name);
+}
+
+static void run_common(const struct conformance_type *t)
+{
+    const enum reason closed = t->closed_is_ok ? REASON_OK : REASON_CLOSED;
+    const enum reason reset = t->closed_is_ok ? REASON_OK : REASON_RESET;
+    const struct conformance_case common[] = {
+        {.name = "up", .manner = MANNER_SERVE, .reasons[REASON_OK] = true},
+        {.name = "dripped", .manner = MANNER_DRIP, .reasons[REASON_OK] = true},
+        {.name = "refused", .manner = MANNER_REFUSED, .reasons[REASON_REFUSED] = true},
+        {.name = "silent", .manner = MANNER_SILENT, .reasons = {[0] = false}},
+        {.name = "garbage", .manner = MANNER_GARBAGE, .reasons = {[0] = false}},
+        {.name = "reset midway", .manner = MANNER_RESET, .reasons = {[0] = false}},
+        {.name = "closed midway", .manner = MANNER_CLOSE, .reasons = {[0] = false}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(common); i++) {
+        struct conformance_case c = common[i];
+        if (c.manner == MANNER_SILENT)
+            c.reasons[t->silent_is] = true;
+        else if (c.manner == MANNER_GARBAGE)
+            c.reasons[t->garbage_is] = true;
+        else if (c.manner == MANNER_CLOSE)
+            c.reasons[closed] = true;
+        else if (c.manner == MANNER_RESET)
+            c.reasons[reset] = true;
+        run_case(t, &c);
+    }
+}
+
+static void test_type(void **state)
+{
+    const struct conformance_type *t = *state;
+    if (t->scheme)
+        run_common(t);
+    for (size_t i = 0; i < t->n_cases; i++)
+        run_case(t, &t->cases[i]);
+}
+
+/* The registry and the suite hold the same types. */
+static void test_all_are_here(void **state)
+{
+    (void)state;
+    for (size_t i = 0; probe_types[i] || conformance_types[i]; i++) {
+        assert_non_null(probe_types[i]);
+        assert_non_null(conformance_types[i]);
+        assert_string_equal(probe_types[i]->name, conformance_types[i]->name);
+        assert_true(probe_types[i]->n_keys > 0 && probe_types[i]->summary != NULL);
+    }
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[32] = {cmocka_unit_test(test_all_are_here)};
+    size_t n = 1;
+    for (; conformance_types[n - 1] && n < ARRAY_LEN(tests); n++)
+        tests[n] = (struct CMUnitTest){
+            .name = conformance_types[n - 1]->name,
+            .test_func = test_type,
+            .initial_state = (void *)(uintptr_t)conformance_types[n - 1],
+        };
+    return _cmocka_run_group_tests("conformance", tests, n, NULL, NULL);
+}
