@@ -1,6 +1,6 @@
 /* pattern: regular expressions of the configuration (POSIX extended), matched against what servers
- * send. Back-references are refused: with them a hostile reply could keep the matcher busy for
- * ever. */
+ * send. Matching time is linear in the text: back-references are refused, for with them a hostile
+ * reply could keep the matcher busy for ever, and so is what would compile to something huge. */
 #ifndef PROBE_BASE_PATTERN_H
 #define PROBE_BASE_PATTERN_H
 
@@ -11,7 +11,9 @@
 
 struct pattern;
 
-/* NULL with the reason in words. */
+/* `^` and `$` are the ends of the whole text, `.` is any byte. Beyond POSIX, and alike on every
+ * libc: \d \D (digits), \w \W \s \S, and \n \r \t for these bytes. NULL with the reason in words.
+ */
 struct pattern *pattern_new(const char *text, struct err *e);
 void pattern_free(struct pattern *p); /* NULL is fine */
 

@@ -1,0 +1,115 @@
+/* Patterns: what compiles, what is refused and in which words, and matching over bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/pattern.h"
+#include "base/str.h"
+
+static bool found(const char *pattern, const char *data, size_t len)
+{
+    struct err e;
+    struct pattern *p = pattern_new(pattern, &e);
+    if (!p)
+        fail_msg("%s: %s", pattern, e.text);
+    assert_string_equal(pattern_text(p), pattern);
+    bool yes = pattern_find(p, data, len);
+    pattern_free(p);
+    return yes;
+}
+
+static void matches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool found;
+    } rows[] = {
+        {"OK", "status: OK", true},
+        {"^OK", "status: OK", false},
+        {"OK$", "status: OK", true},
+        {"a.b", "a\nb", true},
+        {"^[0-9]{3} ", "220 ready", true},
+        {"\\d+ms", "took 12ms", true},
+        {"\\d", "d", false},
+        {"^\\w+\\s\\S$", "two 3", true},
+        {"\\r\\n$", "+PONG\r\n", true},
+        {"\\.", "a", false},
+        {"(red|green)", "green", true},
+        {"[]x]", "]", true},
+        {"[^]x]", "x]", false},
+        {"[[:digit:]]", "7", true},
+        {"\\<b", "<b>", true},
+        {"\xc3\xa4", "M\xc3\xa4rz", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (found(rows[i].pattern, rows[i].text, strlen(rows[i].text)) != rows[i].found)
+            fail_msg("%s over %s", rows[i].pattern, rows[i].text);
+}
+
+static void matches_bytes(void **state)
+{
+    (void)state;
+    assert_true(found("b", "a\0b", 3));
+    assert_true(found("a b", "a\0b", 3));
+    assert_true(found("^a  $", "a\0\0", 3));
+    assert_true(found("\xff\xfe", "\x01\xff\xfe", 3));
+    assert_false(found("x", "", 0));
+}
+
+static void refused(const char *pattern, const char *words)
+{
+    struct err e;
+    struct pattern *p = pattern_new(pattern, &e);
+    if (p)
+        fail_msg("%s compiled", pattern);
+    if (!strstr(e.text, words))
+        fail_msg("%s: %s", pattern, e.text);
+}
+
+static void refuses_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *words;
+    } rows[] = {
+        {"", "empty"},
+        {"(a)\\1", "back-references"},
+        {"(a", "( without )"},
+        {"a)", ") without ("},
+        {"[a", "[ without ]"},
+        {"[[:digit]", "[: without :]"},
+        {"a\\", "backslash"},
+        {"\\q", "\\q is not known"},
+        {"[\\d]", "ordinary character"},
+        {"(?:a)", "Perl"},
+        {"a{256}", "at most 255"},
+        {"((a{200}){200}){200}", "multiply"},
+        {"(a{2}b{250}){250}", "multiply"},
+        {"a**", "repetition of a repetition"},
+        {"a{2", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        refused(rows[i].pattern, rows[i].words);
+    char deep[4200];
+    memset(deep, '(', sizeof deep);
+    deep[1000] = '\0';
+    refused(deep, "deep");
+    memset(deep, 'a', sizeof deep);
+    deep[sizeof deep - 1] = '\0';
+    refused(deep, "longer");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matches),
+        cmocka_unit_test(matches_bytes),
+        cmocka_unit_test(refuses_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
