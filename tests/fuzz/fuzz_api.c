@@ -1,133 +1,139 @@
-/* Any bytes from a client of the agent's socket, in pieces: the API answers or hangs up, and the
- * loop goes on. The first byte is the size of a piece. One agent serves all inputs of a run. */
-#include <errno.h>
-#include <fcntl.h>
+/* Any bytes as what a client sends to the agent's socket. Nothing may crash, spin or be left
+ * behind: when the client is gone, so are its connection and all that waited for it. A first byte
+ * says how the bytes come: all at once, or in pieces of that size. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "config/config.h"
-#include "engine/engine.h"
-#include "serve/serve.h"
+#include "base/clock.h"
+#include "serve/internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TURNS 40 /* of the loop, for one input at most */
-
 static uv_loop_t loop;
 static struct engine engine;
-static struct serve *serve;
-static char socket_path[64];
+static struct serve *api;
+static char directory[] = "/tmp/probe-fuzz-api.XXXXXX", path[64];
 
-static void remove_socket(void)
+/* "web" succeeds from inside its start, "db" never ends by itself. */
+static void start(struct probe_run *run)
 {
-    unlink(socket_path);
-}
-
-static void on_transition(void *ctx, struct check *c, enum health_status from)
-{
-    (void)ctx;
-    if (serve)
-        serve_on_transition(serve, c, from);
-}
-
-static void on_result(void *ctx, struct check *c, const struct check_result *r)
-{
-    (void)ctx;
-    (void)r;
-    if (serve)
-        serve_on_result(serve, c);
-}
-
-static int refuse_reload(void *ctx, struct config_report *report)
-{
-    (void)ctx;
-    config_report_add(report, true, "probe.ini", 1, "agent", "not here");
-    return -1;
-}
-
-static struct config *load(void)
-{
-    char text[512], path[64];
-    snprintf(socket_path, sizeof socket_path, "/tmp/probe-fuzz-%d.sock", (int)getpid());
-    int len = snprintf(text, sizeof text,
-                       "[agent]\nsocket = %s\nlisten = off\n"
-                       "[probe a]\ntype = tcp\naddress = 127.0.0.1:1\ninitial_delay = 9h\n"
-                       "[probe b]\ntype = tcp\naddress = 127.0.0.1:1\ninitial_delay = 9h\n",
-                       socket_path);
-    int fd = memfd_create("config", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, text, (size_t)len) != len)
-        abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    struct config_report report;
-    config_report_init(&report);
-    struct config *config;
-    if (config_load(&(struct config_source){.path = path}, &config, &report) != CONFIG_OK)
-        abort();
-    config_report_fini(&report);
-    close(fd);
-    return config;
-}
-
-static void open_once(void)
-{
-    if (serve)
+    if (run->conf)
         return;
-    log_setup(false, LOG_ERROR);
-    static const struct engine_hooks hooks = {.on_result = on_result,
-                                              .on_transition = on_transition};
-    static const struct serve_hooks serve_hooks = {.reload = refuse_reload};
-    struct err e;
-    struct config *config = load();
-    if (uv_loop_init(&loop) < 0)
-        abort();
-    engine_init(&engine, &loop, true, 1, &hooks);
-    if (engine_load(&engine, config, &e) < 0 ||
-        serve_open(&serve, &engine, &config->agent, &serve_hooks, &e) < 0)
-        abort();
-    atexit(remove_socket);
-    config_free(config);
+    probe_finish(run, REASON_OK, "fine");
+    probe_release(run);
 }
 
-static int open_client(void)
+static void cancel(struct probe_run *run)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    probe_release(run);
+}
+
+static void dispose(void *conf)
+{
+    (void)conf;
+}
+
+static const struct probe_type type = {.name = "fake",
+                                       .run_size = sizeof(struct probe_run),
+                                       .start = start,
+                                       .cancel = cancel,
+                                       .dispose = dispose};
+
+static struct check_conf *conf(const char *name, void *hangs)
+{
+    struct check_conf *c = calloc(1, sizeof *c);
+    if (!c)
         abort();
-    return fd;
+    *c = (struct check_conf){.refs = 1,
+                             .name = strdup(name),
+                             .target = strdup("127.0.0.1:80"),
+                             .type = &type,
+                             .conf = hangs,
+                             .policy = {.interval = 3600 * NS_PER_S,
+                                        .timeout = 3600 * NS_PER_S,
+                                        .start_interval = NS_PER_S,
+                                        .retries = 1,
+                                        .success_threshold = 1},
+                             .levels = LEVEL_READY,
+                             .required = true,
+                             .fingerprint = strdup(name)};
+    return c;
+}
+
+static int reload(void *ctx, struct config_report *report)
+{
+    (void)ctx;
+    (void)report;
+    serve_on_reload(api);
+    return 0;
+}
+
+static void remove_all(void)
+{
+    unlink(path);
+    rmdir(directory);
+}
+
+static void set_up(void)
+{
+    const struct engine_hooks hooks = {0};
+    const struct serve_hooks serve_hooks = {.reload = reload};
+    struct config config = {.checks = calloc(2, sizeof *config.checks), .n_checks = 2};
+    struct err e;
+    if (!config.checks || !mkdtemp(directory) || uv_loop_init(&loop) != 0 ||
+        engine_init(&engine, &loop, true, 1, &hooks) < 0)
+        abort();
+    config.checks[0] = conf("web", NULL);
+    config.checks[1] = conf("db", &loop);
+    snprintf(path, sizeof path, "%s/s", directory);
+    const struct agent_conf agent = {.socket = path, .socket_mode = 0600};
+    if (engine_load(&engine, &config, &e) < 0 ||
+        serve_open(&api, &engine, &agent, &serve_hooks, &e) < 0)
+        abort();
+    free(config.checks);
+    atexit(remove_all);
+}
+
+static void turn(int times)
+{
+    for (int i = 0; i < times; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 2)
+    int pair[2];
+    char answer[4096];
+    if (!api)
+        set_up();
+    if (size == 0)
         return 0;
-    open_once();
-    size_t piece = data[0] ? data[0] * (size_t)64 : size, at = 1;
-    int fd = open_client();
-    for (int turn = 0; turn < TURNS; turn++) {
-        if (at < size) {
-            size_t n = size - at < piece ? size - at : piece;
-            ssize_t sent = send(fd, data + at, n, MSG_NOSIGNAL);
-            if (sent < 0 && errno != EAGAIN)
-                break;
-            at += sent > 0 ? (size_t)sent : 0;
-        }
-        uv_run(&loop, UV_RUN_NOWAIT);
-        char answer[65536];
-        ssize_t got = recv(fd, answer, sizeof answer, 0);
-        if (got == 0 || (got < 0 && errno != EAGAIN))
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        abort();
+    struct sockaddr_storage addr = {.ss_family = AF_UNIX};
+    struct shard *sh = api->unix_.shards[0];
+    if (MHD_add_connection(sh->daemon, pair[0], (struct sockaddr *)&addr, sizeof addr) != MHD_YES)
+        abort();
+    size_t piece = data[0] ? data[0] : size;
+    for (size_t at = 1; at < size;) {
+        size_t n = size - at < piece ? size - at : piece;
+        ssize_t sent = send(pair[1], data + at, n, MSG_NOSIGNAL);
+        if (sent <= 0)
             break;
+        at += (size_t)sent;
+        turn(1);
     }
-    close(fd);
-    for (int turn = 0; turn < 4; turn++)
-        uv_run(&loop, UV_RUN_NOWAIT);
+    turn(8);
+    while (recv(pair[1], answer, sizeof answer, 0) > 0)
+        turn(1);
+    close(pair[1]);
+    int64_t end = clock_now() + 5 * NS_PER_S;
+    while ((api->conns || api->waiting || api->queue) && clock_now() < end)
+        turn(1);
+    if (api->conns || api->waiting || api->queue)
+        abort();
     return 0;
 }
