@@ -13,7 +13,8 @@
 #include "base/str.h"
 #include "probe.h"
 
-#define READ_SIZE 16384
+#define READ_SIZE  16384
+#define JUDGING_MS 250 /* for a server that says nothing more when it takes our certificate */
 
 /* A write in flight: the request and its bytes in one piece. */
 struct out {
@@ -97,46 +98,59 @@ void stream_write(struct stream *s, const void *data, size_t len)
 
 /* ---- In. ---- */
 
-/* The handshake is over: is the certificate good for long enough? */
-static int after_handshake(struct stream *s)
+static void tell_open(struct stream *s)
+{
+    if (s->told_open || s->closing || s->failed)
+        return;
+    s->told_open = true;
+    s->events->on_open(s);
+}
+
+static void on_judged(uv_timer_t *timer)
+{
+    tell_open(container_of(timer, struct stream, judging));
+}
+
+/* The handshake is over: is the certificate good for long enough, and ours for the server? */
+static void after_handshake(struct stream *s)
 {
     struct err e;
-    int64_t not_after = tls_not_after(s->tls);
-    probe_cert_expiry(s->run, not_after);
-    if (tls_days_left(not_after, s->tls_conf->min_days, &e) == 0) {
-        s->opened = true;
-        return 0;
+    s->opened = true;
+    if (tls_days_left(tls_not_after(s->tls), s->tls_conf->min_days, &e) < 0) {
+        fail(s, REASON_TLS, e.text);
+    } else if (!tls_is_judged(s->tls)) {
+        uv_timer_init(s->run->env->loop, &s->judging);
+        uv_timer_start(&s->judging, on_judged, JUDGING_MS, 0);
+        s->has_timer = true;
+        s->n_open++;
     }
-    fail(s, REASON_TLS, e.text);
-    return -1;
 }
 
 static void take_tls(struct stream *s, const void *data, size_t len)
 {
     struct buf plain, out;
     struct err e;
-    bool done = false, eof = false;
+    bool done = false, eof = false, knew = tls_not_after(s->tls) != 0;
     buf_init(&plain, SIZE_MAX / 2);
     buf_init(&out, SIZE_MAX / 2);
     int rc = tls_feed(s->tls, data, len, &plain, &out, &done, &eof, &e);
     int sent = send_bytes(s, out.data, out.len); /* an alert too */
     buf_fini(&out);
+    if (!knew && tls_not_after(s->tls))
+        probe_cert_expiry(s->run, tls_not_after(s->tls));
+    if (done && !s->opened)
+        after_handshake(s);
+    if (done && rc == 0 && tls_is_judged(s->tls))
+        tell_open(s);
+    if (plain.len && !s->closing && !s->failed)
+        s->events->on_data(s, plain.data, plain.len);
+    buf_fini(&plain);
     if (rc < 0)
         fail(s, REASON_TLS, e.text);
     else if (sent < 0)
         fail_uv(s, sent);
-    else if (!done || s->opened || after_handshake(s) == 0) {
-        bool first = done && !s->told_open;
-        if (first) {
-            s->told_open = true;
-            s->events->on_open(s);
-        }
-        if (plain.len && !s->closing && !s->failed)
-            s->events->on_data(s, plain.data, plain.len);
-        if (eof && !s->closing && !s->failed)
-            s->events->on_eof(s);
-    }
-    buf_fini(&plain);
+    else if (eof && !s->closing && !s->failed)
+        s->events->on_eof(s);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b)
@@ -156,7 +170,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *b)
         take_tls(s, b->base, (size_t)n);
     else if (n > 0)
         s->events->on_data(s, b->base, (size_t)n);
-    else if (n == UV_EOF && s->tls && !s->opened)
+    else if (n == UV_EOF && !s->told_open)
         fail(s, REASON_CLOSED, "closed during the TLS handshake");
     else if (n == UV_EOF) {
         uv_read_stop(handle);
@@ -248,6 +262,11 @@ static void on_handle_closed(uv_handle_t *handle)
     one_closed(container_of(handle, struct stream, uv.handle));
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+    one_closed(container_of((uv_timer_t *)handle, struct stream, judging));
+}
+
 static void close_handle(struct stream *s)
 {
     bool is_tcp = uv_handle_get_type(&s->uv.handle) == UV_TCP;
@@ -266,6 +285,8 @@ void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
 {
     s->on_closed = on_closed;
     s->closing = true;
+    if (s->has_timer)
+        uv_close((uv_handle_t *)&s->judging, on_timer_closed);
     if (s->has_handle)
         close_handle(s);
     tls_free(s->tls);

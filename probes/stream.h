@@ -37,8 +37,9 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     void (*on_closed)(struct stream *s);
-    bool has_handle, opened, told_open, failed, closing;
-    unsigned n_open; /* the dial and the handle, until closed */
+    uv_timer_t judging; /* see tls_is_judged */
+    bool has_timer, has_handle, opened, told_open, failed, closing;
+    unsigned n_open; /* the dial, the handle and the timer, until closed */
 };
 
 /* `tls` NULL: plain. `run` may be changed later (a kept connection): stream_adopt. */

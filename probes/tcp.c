@@ -154,6 +154,11 @@ static void *tcp_prepare(const struct probe_value *v, struct probe_report *repor
     c->use_tls = v[K_TLS].num != 0;
     if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, c->use_tls, report) < 0)
         bad = true;
+    if (c->use_tls && c->ep.path && c->tls.verify && !c->tls.server_name) {
+        probe_error(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME,
+                    "must be set: a unix socket has no name to verify the certificate for");
+        bad = true;
+    }
     if (bad) {
         tcp_dispose(c);
         return NULL;

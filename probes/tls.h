@@ -51,12 +51,12 @@ struct tls_conf {
     char *ca, *cert, *key, *server_name; /* NULL: not set */
     bool verify;
     int64_t min_days;
-    void *ctx; /* SSL_CTX, made on first use by tls_open; NULL before */
+    void *ctx; /* SSL_CTX; NULL before first use, and where the one shared by all does */
 };
 
 /* `v` points at the value of tls_ca; `first` is its index in the type's table. Checks that files
- * exist and can be read, that cert and key belong together, and that none of it is given where TLS
- * is off (`on`). 0, or -1 when an error was reported. */
+ * can be read and hold what they should, that cert and key belong together, and that none of it is
+ * given where TLS is off (`on`). 0, or -1 when an error was reported; `c` is then empty. */
 int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first, bool on,
                   struct probe_report *report);
 void tls_conf_fini(struct tls_conf *c);
@@ -64,7 +64,8 @@ void tls_conf_fini(struct tls_conf *c);
 /* One session; bytes go in and out by memory, no I/O of its own. */
 struct tls;
 
-/* `host` is verified (name or IP address) and sent as SNI unless the conf names another. */
+/* `host` is verified (name or IP address) and, a name, sent as SNI unless the conf names another;
+ * NULL (a unix socket) only where the conf names one or nothing is verified. */
 struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e);
 void tls_free(struct tls *t); /* NULL is fine */
 
@@ -77,7 +78,11 @@ int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, str
 int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, struct err *e);
 /* Adds our close_notify. */
 void tls_shutdown(struct tls *t, struct buf *out);
-/* End of the peer's certificate, seconds since the epoch; 0: none seen yet. */
+/* TLS 1.3 with a client certificate asked for: our handshake is over before the server has judged.
+ * False until its next word. */
+bool tls_is_judged(const struct tls *t);
+/* End of the peer's certificate, seconds since the epoch, also of one that does not verify; 0: none
+ * seen yet. */
 int64_t tls_not_after(const struct tls *t);
 /* Is a certificate that ends at `not_after` good for min_days? 0, or -1 with the words. */
 int tls_days_left(int64_t not_after, int64_t min_days, struct err *e);
