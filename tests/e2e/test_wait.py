@@ -9,6 +9,7 @@ import pytest
 
 from lib import hostile, servers
 from lib.net import wait_until
+from lib.program import ROOT
 
 # Says all that it inherits: what a command started by `wait` sees.
 REPORT = r"""
@@ -227,10 +228,11 @@ def test_json(probe, server, port):
 
 
 def test_mongo_by_its_default_name(probe, start, port):
-    """The command that the image is for: no file, only the environment's URI."""
+    """The command that the image is for: the shipped file, and the environment's URI."""
     process = probe.spawn(
         "wait", "--timeout", "60s", "mongodb", "--", "sh", "-c", "echo the app runs",
-        env={"MONGODB_URI": f"mongodb://127.0.0.1:{port}/"},
+        env={"MONGODB_URI": f"mongodb://127.0.0.1:{port}/",
+             "PROBE_CONFIG": ROOT / "conf/probe.ini"},
     )
     wait_until(lambda: b"refused" in process.err_path.read_bytes(), 10, "it waits")
     start(servers.Mongo, port=port)
