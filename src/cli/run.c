@@ -210,6 +210,16 @@ static void prepare_default_socket(struct agent_conf *conf)
     conf->socket = NULL;
 }
 
+/* Ends in order what is open already: a defect in that must show here too. */
+static int give_up(struct agent *a)
+{
+    if (a->serve)
+        serve_close(a->serve, on_serve_closed, a);
+    session_stop(&a->session);
+    session_run(&a->session);
+    return -1;
+}
+
 static int open_all(struct agent *a, struct config *config, struct err *e)
 {
     const struct serve_hooks serve_hooks = {.reload = reload, .ctx = a};
@@ -220,10 +230,12 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
     struct engine *engine = &a->session.engine;
     prepare_default_socket(&config->agent);
     if (serve_open(&a->serve, engine, &config->agent, &serve_hooks, e) < 0)
-        return -1;
+        return give_up(a);
     int rc = reaper_open(&a->reaper, engine->loop);
-    if (rc < 0)
-        return err_set(e, "cannot watch for orphans: %s", uv_strerror(rc));
+    if (rc < 0) {
+        err_set(e, "cannot watch for orphans: %s", uv_strerror(rc));
+        return give_up(a);
+    }
     notify_open(&a->notify);
     a->watchdog.fire = on_watchdog;
     if (a->notify.watchdog_ns)
