@@ -2,15 +2,14 @@
  * a head start before the next is tried beside it (RFC 8305 sections 3 to 5). */
 #include "dial.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "base/str.h"
 #include "probe.h"
 #include "resolve.h"
@@ -29,53 +28,6 @@ struct dial_attempt {
 
 static void next_attempt(struct dial *d);
 static void on_timer(uv_timer_t *timer);
-
-/* ---- Addresses as text. ---- */
-
-static void text_of(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX])
-{
-    char ip[INET6_ADDRSTRLEN];
-    if (a->sin6_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, a, sizeof in);
-        inet_ntop(AF_INET, &in.sin_addr, ip, sizeof ip);
-        snprintf(out, DIAL_TEXT_MAX, "%s:%u", ip, ntohs(in.sin_port));
-        return;
-    }
-    inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip);
-    snprintf(out, DIAL_TEXT_MAX, "[%s]:%u", ip, ntohs(a->sin6_port));
-}
-
-/* What the user wrote, where that is not the address itself. */
-static bool is_literal(const struct endpoint *ep, struct sockaddr_in6 *a)
-{
-    memset(a, 0, sizeof *a);
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(ep->port)};
-    if (inet_pton(AF_INET, ep->host, &in.sin_addr) == 1) {
-        memcpy(a, &in, sizeof in);
-        return true;
-    }
-    char bare[INET6_ADDRSTRLEN];
-    size_t len = strcspn(ep->host, "%");
-    if (len >= sizeof bare || !strchr(ep->host, ':'))
-        return false;
-    memcpy(bare, ep->host, len);
-    bare[len] = '\0';
-    a->sin6_family = AF_INET6;
-    a->sin6_port = htons(ep->port);
-    if (ep->host[len])
-        a->sin6_scope_id = if_nametoindex(ep->host + len + 1);
-    return inet_pton(AF_INET6, bare, &a->sin6_addr) == 1;
-}
-
-/* RFC 6761 section 6.3: these are the loopback, whatever files and servers say. */
-static bool is_localhost(const char *host)
-{
-    size_t n = strlen(host), tail = strlen("localhost");
-    if (n < tail || strcasecmp(host + n - tail, "localhost") != 0)
-        return false;
-    return n == tail || host[n - tail - 1] == '.';
-}
 
 /* ---- The end: one result. ---- */
 
@@ -153,8 +105,8 @@ static void fail_address(struct dial *d, const struct sockaddr_in6 *addr, int er
 {
     char where[DIAL_TEXT_MAX + 300], text[DIAL_TEXT_MAX];
     struct sockaddr_in6 literal;
-    text_of(addr, text);
-    if (is_literal(d->ep, &literal))
+    address_text(addr, text);
+    if (address_of_literal(d->ep, &literal))
         snprintf(where, sizeof where, "%s", text);
     else
         snprintf(where, sizeof where, "%s (%s)", text, d->ep->host);
@@ -202,29 +154,11 @@ static void succeed(struct dial *d, int fd, const struct sockaddr_in6 *addr)
 {
     d->fd = fd;
     if (addr)
-        text_of(addr, d->peer);
+        address_text(addr, d->peer);
     else
         snprintf(d->peer, sizeof d->peer, "unix://%s", d->ep->path);
     end_attempts(d);
     finish(d, REASON_OK);
-}
-
-/* A connect to a free local port in the ephemeral range can meet itself (simultaneous open): nobody
- * listens there. */
-static bool is_self(int fd, const struct sockaddr_in6 *peer)
-{
-    struct sockaddr_in6 own = {0};
-    socklen_t len = sizeof own;
-    if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
-        return false;
-    if (own.sin6_family == AF_INET) {
-        struct sockaddr_in a, b;
-        memcpy(&a, &own, sizeof a);
-        memcpy(&b, peer, sizeof b);
-        return a.sin_port == b.sin_port && a.sin_addr.s_addr == b.sin_addr.s_addr;
-    }
-    return own.sin6_port == peer->sin6_port &&
-           memcmp(&own.sin6_addr, &peer->sin6_addr, sizeof own.sin6_addr) == 0;
 }
 
 static void on_writable(uv_poll_t *poll, int status, int events)
@@ -238,7 +172,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
         errnum = errno;
     if (!errnum && status < 0) /* libuv only says that there is some error */
         errnum = -status;
-    if (!errnum && is_self(a->fd, &a->addr))
+    if (!errnum && address_is_own(a->fd, &a->addr))
         errnum = ECONNREFUSED;
     struct sockaddr_in6 addr = a->addr;
     int fd = a->fd;
@@ -270,9 +204,9 @@ static int watch_attempt(struct dial *d, int fd, const struct sockaddr_in6 *addr
     d->n_open++;
     uv_poll_start(&a->poll, UV_WRITABLE, on_writable);
     struct sockaddr_in6 literal;
-    if (!is_literal(d->ep, &literal)) {
+    if (!address_of_literal(d->ep, &literal)) {
         char text[DIAL_TEXT_MAX];
-        text_of(addr, text);
+        address_text(addr, text);
         probe_note(d->run, "connect to %s (%s)", text, d->ep->host);
     }
     return 0;
@@ -288,7 +222,7 @@ static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
     int errnum = fd < 0 ? errno : 0;
     if (!errnum && connect(fd, (const struct sockaddr *)addr, len) < 0)
         errnum = errno;
-    else if (!errnum && is_self(fd, addr))
+    else if (!errnum && address_is_own(fd, addr))
         errnum = ECONNREFUSED;
     else if (!errnum) {
         succeed(d, fd, addr);
@@ -480,9 +414,9 @@ void dial_start(struct dial *d, struct probe_run *run, const struct endpoint *ep
         try_unix(d);
         return;
     }
-    if (is_literal(ep, &literal))
+    if (address_of_literal(ep, &literal))
         add_address(d, &literal);
-    else if (is_localhost(ep->host))
+    else if (address_is_localhost(ep->host))
         loopback(d);
     else {
         look_up(d);
