@@ -104,7 +104,8 @@ struct kind kind_find(const struct lookup *l, const char *default_type,
             k.failed = true; /* told when the key is set */
             continue;
         }
-        kind_by_type(&k, type, entries[i].line, s);
+        if (*type)
+            kind_by_type(&k, type, entries[i].line, s);
         free(type);
     }
     if (target)

@@ -118,8 +118,9 @@ char *redact_item(const struct probe_key *key, const char *text)
 bool redact_holds_secret(const struct probe_key *key, const char *text)
 {
     if (key->flags & KEY_SECRET) {
-        const char *colon = strchr(text, ':');
-        return key->kind != KEY_LINES || !colon || is_telling(text, (size_t)(colon - text));
+        const char *colon = key->kind == KEY_LINES ? strchr(text, ':') : NULL;
+        return colon ? is_telling(text, (size_t)(colon - text))
+                     : is_telling(key->name, strlen(key->name));
     }
     if (!(key->flags & KEY_MAY_HIDE))
         return false;

@@ -13,8 +13,8 @@ char *redact_url(const char *url);
  * the URL without its credentials. Malloc'd, NULL out of memory. */
 char *redact_item(const struct probe_key *key, const char *text);
 
-/* Would that item, written in a file, be a secret in the file? Of headers those whose name says so.
- */
+/* Would that item, written in a file, be a secret in the file? Yes where the name of the key or
+ * header says so; what may be one (bytes to send) is hidden, but nobody is told off for it. */
 bool redact_holds_secret(const struct probe_key *key, const char *text);
 
 #endif

@@ -189,7 +189,7 @@ static const struct probe_key k_pick = {.name = "c", .kind = KEY_CHOICE, .choice
 static const struct probe_key k_word = {.name = "w", .kind = KEY_WORDS};
 static const struct probe_key k_line = {.name = "l", .kind = KEY_LINES};
 static const struct probe_key k_text = {.name = "t", .kind = KEY_TEXT};
-static const struct probe_key k_pass = {.name = "pw", .kind = KEY_INT, .flags = KEY_SECRET};
+static const struct probe_key k_pass = {.name = "password", .kind = KEY_INT, .flags = KEY_SECRET};
 
 static void test_numbers(void **state)
 {
@@ -324,7 +324,7 @@ static void test_redact(void **state)
         assert_string_equal(out, urls[i].out);
         free(out);
     }
-    const struct probe_key header = {.kind = KEY_LINES, .flags = KEY_SECRET};
+    const struct probe_key header = {.name = "header", .kind = KEY_LINES, .flags = KEY_SECRET};
     const struct probe_key uri = {.kind = KEY_TEXT, .flags = KEY_MAY_HIDE};
     static const struct {
         const struct probe_key *key;
@@ -348,6 +348,8 @@ static void test_redact(void **state)
     free(out);
     assert_true(redact_holds_secret(&header, "X-Api-Key: 1"));
     assert_false(redact_holds_secret(&header, "Accept: json"));
+    const struct probe_key send = {.name = "send", .kind = KEY_TEXT, .flags = KEY_SECRET};
+    assert_false(redact_holds_secret(&send, "PING: 1"));
     assert_true(redact_holds_secret(&uri, "mongodb://u:p@h"));
     assert_false(redact_holds_secret(&uri, "mongodb://h"));
 }
