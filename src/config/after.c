@@ -79,7 +79,7 @@ static void check_names(const struct walk *w, size_t n, const char *const *known
             if (names_get(w->names, c->after[j]) != NAMES_NONE)
                 continue;
             const char *near =
-                config_report_full(w->report) ? NULL : str_nearest(c->after[j], known, n);
+                config_report_suggests(w->report) ? str_nearest(c->after[j], known, n) : NULL;
             char text[256];
             snprintf(text, sizeof text, "no probe is named \"%.64s\"%s%.64s%s", c->after[j],
                      near ? ", did you mean " : "", near ? near : "", near ? "?" : "");

@@ -112,7 +112,7 @@ void build_unknown_key(const struct builder *b, const struct ini_entry *entry, b
                        uint64_t types, struct source *s)
 {
     const struct key_word *w = lookup_word(&b->lookup, entry->key);
-    if (config_report_full(s->report)) {
+    if (!config_report_suggests(s->report)) {
         source_problem(s, true, entry->line, entry->key, "unknown key");
         return;
     }

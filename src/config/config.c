@@ -64,7 +64,7 @@ static void unknown_section(struct load *l, const struct ini_section *s)
     char first[32], text[128];
     size_t n = strcspn(s->name, " ");
     const char *near = NULL;
-    if (n < sizeof first && !config_report_full(l->report)) {
+    if (n < sizeof first && config_report_suggests(l->report)) {
         memcpy(first, s->name, n);
         first[n] = '\0';
         near = str_nearest(first, words, ARRAY_LEN(words));

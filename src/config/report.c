@@ -45,7 +45,7 @@ void config_report_add(struct config_report *r, bool is_error, const char *file,
         r->errors++;
     else
         r->warnings++;
-    if (config_report_full(r) || make_room(r) < 0)
+    if (r->n >= REPORT_MAX || make_room(r) < 0)
         return;
     char text[TEXT_MAX];
     va_list ap;
@@ -69,9 +69,9 @@ void config_report_add(struct config_report *r, bool is_error, const char *file,
     r->problems[r->n++] = (struct config_problem){.is_error = is_error, .line = line, .text = made};
 }
 
-bool config_report_full(const struct config_report *r)
+bool config_report_suggests(const struct config_report *r)
 {
-    return r->n >= REPORT_MAX;
+    return r->n < REPORT_SUGGESTS;
 }
 
 void config_report_finish(struct config_report *r)

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REPORT_MAX 1000
+#define REPORT_MAX      1000
+#define REPORT_SUGGESTS 20
 
 struct config_problem {
     bool is_error;
@@ -30,8 +31,9 @@ void config_report_add(struct config_report *r, bool is_error, const char *file,
                        const char *where, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
-/* No more texts are kept: looking for a suggestion is a waste. */
-bool config_report_full(const struct config_report *r);
+/* Is a suggestion worth its search among all names? Only the first few problems get one, so that a
+ * large file with many errors takes no longer than a good one. */
+bool config_report_suggests(const struct config_report *r);
 
 /* At the end: brings the problems into the order of their lines (those without a line last), and
  * says how many were not kept. */

@@ -24,8 +24,9 @@ static void unknown_target(struct selection *s, const char *word)
     const char **names = calloc(s->n_probes + 1, sizeof *names);
     for (size_t i = 0; names && i < s->n_probes; i++)
         names[i] = s->probes[i].name;
-    char *near =
-        names && !config_report_full(s->report) ? target_suggest(word, names, s->n_probes) : NULL;
+    char *near = names && config_report_suggests(s->report)
+                     ? target_suggest(word, names, s->n_probes)
+                     : NULL;
     char *shown = redact_url(word), *shown_near = near ? redact_url(near) : NULL;
     char schemes[256];
     if (shown_near)
