@@ -174,7 +174,8 @@ static void bench_open(struct bench *b, const char *const *names, size_t n)
 }
 
 /* Ends the run in flight of a check. */
-static void bench_finish(struct bench *b, size_t i, enum reason reason, const char *detail)
+__attribute__((unused)) static void bench_finish(struct bench *b, size_t i, enum reason reason,
+                                                 const char *detail)
 {
     struct fake *f = b->engine.checks[i]->conf->conf;
     int64_t end = clock_now() + PATIENCE;
