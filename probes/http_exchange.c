@@ -14,7 +14,6 @@
 #include "http_failure.h"
 
 #define BODY_SHOWN     256 /* bytes kept when the verdict does not hang on the body */
-#define CA_CACHE_S     60L
 #define SECONDS_MARGIN 60
 
 /* 7.88.0 and .1 forget that the descriptor is connected and connect it anew (mended in 8.0). The
@@ -142,29 +141,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return len;
 }
 
-/* The end of the peer's certificate, from the first of its chain. */
-static int64_t cert_not_after(CURL *easy)
-{
-    static const char key[] = "Expire date:";
-    struct curl_certinfo *info = NULL;
-    if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &info) != CURLE_OK || !info ||
-        info->num_of_certs < 1)
-        return 0;
-    for (const struct curl_slist *line = info->certinfo[0]; line; line = line->next)
-        if (str_starts(line->data, key)) {
-            time_t end = curl_getdate(line->data + strlen(key), NULL);
-            return end > 0 ? (int64_t)end : 0;
-        }
-    return 0;
-}
-
 static void note_certificate(struct http_exchange *x)
 {
-    if (x->cert_not_after || !x->url->tls)
-        return;
-    x->cert_not_after = cert_not_after(x->transfer.easy);
-    if (x->cert_not_after && x->at_origin)
-        probe_cert_expiry(x->run, x->cert_not_after);
+    if (x->guest.not_after && x->at_origin)
+        probe_cert_expiry(x->run, x->guest.not_after);
 }
 
 static void on_sending(struct http_exchange *x)
@@ -218,27 +198,33 @@ static void set_request(struct http_exchange *x, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
 }
 
-static void set_tls(struct http_exchange *x, CURL *easy)
+/* Trust, verification and our own certificate are tls's, so that all types say the same. */
+static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
+{
+    struct http_exchange *x = arg;
+    (void)easy;
+    struct tls_conf *tls = (struct tls_conf *)(uintptr_t)&x->conf->tls;
+    const char *host = x->at_origin && tls->server_name ? tls->server_name : x->url->host;
+    if (tls_guest_setup(&x->guest, tls, host, ssl_ctx, x->at_origin, &x->setup_error) == 0)
+        return CURLE_OK;
+    x->setup_failed = true;
+    return CURLE_SSL_CERTPROBLEM;
+}
+
+static int set_tls(struct http_exchange *x, CURL *easy, struct err *e)
 {
     const struct tls_conf *tls = &x->conf->tls;
-    curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
-    /* A resumed session shows no certificate, and the certificate is what is checked. */
-    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    if (curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx) != CURLE_OK)
+        return err_set(e, "this libcurl was not built with OpenSSL");
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, x);
+    /* Curl reads no certificates of its own, which would take it milliseconds a check. */
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->verify ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->verify ? 2L : 0L);
-    if (tls->ca) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
-#if LIBCURL_VERSION_NUM >= 0x075700
-    /* The system's bundle takes milliseconds to read; a file of the user's is small, and may have
-     * been changed since by the reload that made this run. */
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, tls->ca ? 0L : CA_CACHE_S);
-#endif
-    if (x->at_origin && tls->cert) {
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert);
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key ? tls->key : tls->cert);
-    }
+    /* A resumed session shows no certificate, and the certificate is what is checked. */
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    return 0;
 }
 
 static int set_connection(struct http_exchange *x, CURL *easy, struct err *e)
@@ -306,8 +292,8 @@ int http_exchange_start(struct http_exchange *x,
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, x);
 #endif
     set_request(x, easy);
-    if (x->url->tls)
-        set_tls(x, easy);
+    if (x->url->tls && set_tls(x, easy, e) < 0)
+        return -1;
     if (set_connection(x, easy, e) < 0)
         return -1;
     if (x->url->tls) {
@@ -327,8 +313,10 @@ enum reason http_exchange_result(struct http_exchange *x, CURLcode rc, struct er
     bool refused = x->headers_complete && !status_set_has(&x->conf->expect.status, x->reply.status);
     if (!whole && !x->enough && !refused)
         return http_failure(x, rc, e);
-    if (http_certificate_days(x, e) < 0)
+    if (x->url->tls && tls_days_left(x->guest.not_after, x->conf->tls.min_days, e) < 0) {
+        err_prefix(e, "%s", x->peer);
         return REASON_TLS;
+    }
     long version = 0;
     curl_easy_getinfo(x->transfer.easy, CURLINFO_HTTP_VERSION, &version);
     if (x->conf->needs_http2 && version != CURL_HTTP_VERSION_2_0) {

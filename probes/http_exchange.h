@@ -28,7 +28,9 @@ struct http_exchange {
     bool too_many_headers;  /* given up: over HTTP_HEADERS_MAX */
     bool not_http;          /* given up: reply.body is the beginning of what came instead */
     bool enough;            /* given up: all that the verdict needs is there */
-    int64_t cert_not_after; /* seconds since the epoch; 0: not known */
+    struct tls_guest guest; /* on the certificate */
+    bool setup_failed;      /* TLS could not be set up; setup_error says why */
+    struct err setup_error;
     char error[CURL_ERROR_SIZE];
 
     struct curl_transfer transfer;

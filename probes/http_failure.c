@@ -5,12 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "base/str.h"
-
-#define S_PER_DAY 86400
 
 static const char *curl_words(const struct http_exchange *x, CURLcode rc)
 {
@@ -59,6 +55,10 @@ static enum reason not_http(const struct http_exchange *x, struct err *e)
 static enum reason tls_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
 {
     const char *words = curl_words(x, rc);
+    if (x->setup_failed || x->guest.words[0]) {
+        err_set(e, "%s: %s", x->peer, x->setup_failed ? x->setup_error.text : x->guest.words);
+        return REASON_TLS;
+    }
     if (strstr(words, "reset by peer"))
         return reset(x, e);
     if (strstr(words, "SSL_ERROR_SYSCALL") || strstr(words, "unexpected eof"))
@@ -141,24 +141,4 @@ enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err 
         err_set(e, "the reply from %s is broken: %s", x->peer, curl_words(x, rc));
         return REASON_PROTOCOL;
     }
-}
-
-int http_certificate_days(const struct http_exchange *x, struct err *e)
-{
-    int64_t min_days = x->conf->tls.min_days;
-    if (!x->url->tls || min_days <= 0)
-        return 0;
-    if (!x->cert_not_after)
-        return err_set(e, "the end of the certificate of %s cannot be read", x->peer);
-    int64_t left_s = x->cert_not_after - clock_wall() / NS_PER_S;
-    if (left_s >= min_days * S_PER_DAY)
-        return 0;
-    char day[CLOCK_RFC3339_SIZE];
-    clock_rfc3339(x->cert_not_after * NS_PER_S, day);
-    day[strlen("2026-01-02")] = '\0';
-    int64_t days = left_s / S_PER_DAY;
-    return err_set(e, "the certificate of %s %s %lld day%s %son %s, tls_min_days is %lld", x->peer,
-                   left_s < 0 ? "expired" : "expires in", (long long)(days < 0 ? -days : days),
-                   days == 1 || days == -1 ? "" : "s", left_s < 0 ? "ago " : "", day,
-                   (long long)min_days);
 }

@@ -8,7 +8,4 @@
 /* Of an exchange that ended by `rc` without a whole reply. Never REASON_OK. */
 enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err *e);
 
-/* Does the peer's certificate last for tls_min_days? 0, or -1 with the words. */
-int http_certificate_days(const struct http_exchange *x, struct err *e);
-
 #endif

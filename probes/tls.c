@@ -19,8 +19,8 @@ struct tls {
     bool began, done;
     bool cert_asked, judged;
     int64_t not_after;
-    char name[256];  /* what the certificate must be for */
-    char words[400]; /* what verification found first; "": nothing */
+    char name[TLS_NAME_SIZE]; /* what the certificate must be for */
+    char words[400];          /* what verification found first; "": nothing */
 };
 
 static int on_verify(int ok, X509_STORE_CTX *store)
@@ -43,28 +43,35 @@ static int on_cert_asked(SSL *ssl, void *arg)
     return 1;
 }
 
+int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
+                    struct err *e)
+{
+    unsigned char ip[16];
+    snprintf(out, TLS_NAME_SIZE, "%s", host);
+    size_t len = strcspn(out, "%");
+    out[len] = '\0'; /* the scope of an address is not in its certificate */
+    if (len && out[len - 1] == '.')
+        out[len - 1] = '\0';
+    if (inet_pton(AF_INET, out, ip) == 1 || inet_pton(AF_INET6, out, ip) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(param, out) == 1
+                   ? 1
+                   : err_set(e, "cannot set up TLS: out of memory");
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_host(param, out, 0) == 1)
+        return 0;
+    return err_set(e, "\"%s\" cannot be verified", out);
+}
+
 /* The name to send and to verify; an address is verified but never sent (RFC 6066 section 3). */
 static int set_name(struct tls *t, const char *host, struct err *e)
 {
-    unsigned char ip[16];
     const char *name = t->conf->server_name ? t->conf->server_name : host;
     if (!name)
         return t->conf->verify ? err_set(e, "tls_server_name is needed on a unix socket") : 0;
-    snprintf(t->name, sizeof t->name, "%s", name);
-    size_t len = strcspn(t->name, "%");
-    t->name[len] = '\0'; /* the scope of an address is not in its certificate */
-    if (len && t->name[len - 1] == '.')
-        t->name[len - 1] = '\0';
-    X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-    if (inet_pton(AF_INET, t->name, ip) == 1 || inet_pton(AF_INET6, t->name, ip) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1
-                   ? 0
-                   : err_set(e, "cannot set up TLS: out of memory");
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (X509_VERIFY_PARAM_set1_host(param, t->name, 0) == 1 &&
-        SSL_set_tlsext_host_name(t->ssl, t->name) == 1)
-        return 0;
-    return err_set(e, "\"%s\" cannot be sent as a server name", t->name);
+    int is_ip = tls_expect_name(SSL_get0_param(t->ssl), name, t->name, e);
+    if (is_ip == 0 && SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
+        return err_set(e, "\"%s\" cannot be sent as a server name", t->name);
+    return is_ip < 0 ? -1 : 0;
 }
 
 struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e)

@@ -133,8 +133,8 @@ static void test_min_days(void **state)
     ask(&r, ctx, KEYS("tls_ca", ca_file, "tls_min_days", "10"));
     expect_result(&r, REASON_OK, "HTTP 200");
     ask(&r, ctx, KEYS("tls_ca", ca_file, "tls_min_days", "11"));
-    expect_result(&r, REASON_TLS, "expires in 10 days on 20");
-    assert_non_null(strstr(r.detail, "tls_min_days is 11"));
+    expect_result(&r, REASON_TLS, "the certificate ends on 20");
+    assert_non_null(strstr(r.detail, "in 10 days, tls_min_days is 11"));
     SSL_CTX_free(ctx);
 }
 
@@ -155,20 +155,22 @@ static void test_bad_certificates(void **state)
     struct pair future = make_pair("new", "IP:127.0.0.1", DAY, 9 * DAY, &ca);
     struct pair self = make_pair("self", "IP:127.0.0.1", -DAY, 9 * DAY, NULL);
     struct pair elsewhere = make_pair("b", "DNS:b.invalid", -DAY, 9 * DAY, &ca);
-    refused(&expired, KEYS("tls_ca", ca_file), "certificate has expired");
-    refused(&future, KEYS("tls_ca", ca_file), "not yet valid");
-    refused(&self, KEYS("tls_ca", ca_file), "self");
-    refused(&self, KEYS("method", "GET"), "self"); /* the system's CAs */
-    refused(&elsewhere, KEYS("tls_ca", ca_file), "127.0.0.1");
-    refused(&good, KEYS("tls_ca", other_ca_file), "certificate");
-    refused(&good, KEYS("tls_ca", ca_file, "tls_server_name", "b.invalid"), "b.invalid");
+    refused(&expired, KEYS("tls_ca", ca_file), "the certificate expired on 20");
+    refused(&future, KEYS("tls_ca", ca_file), "the certificate is not valid before 20");
+    refused(&self, KEYS("tls_ca", ca_file), "the certificate is self-signed");
+    refused(&self, KEYS("method", "GET"), "the certificate is self-signed"); /* the system's CAs */
+    refused(&elsewhere, KEYS("tls_ca", ca_file),
+            "the certificate is not for 127.0.0.1 but for b.invalid");
+    refused(&good, KEYS("tls_ca", other_ca_file), "signed by an unknown CA");
+    refused(&good, KEYS("tls_ca", ca_file, "tls_server_name", "b.invalid"),
+            "not for b.invalid but for 127.0.0.1, app.invalid");
 
     struct harness r;
     SSL_CTX *ctx = server_ctx(&expired);
     ask(&r, ctx, KEYS("tls_verify", "no"));
     expect_result(&r, REASON_OK, "HTTP 200");
     ask(&r, ctx, KEYS("tls_verify", "no", "tls_min_days", "1"));
-    expect_result(&r, REASON_TLS, "expired 1 day ago on 20");
+    expect_result(&r, REASON_TLS, "the certificate expired on 20");
     SSL_CTX_free(ctx);
     pair_free(&expired);
     pair_free(&future);
@@ -220,8 +222,10 @@ static void test_connect_to(void **state)
     char to[32];
     snprintf(to, sizeof to, "127.0.0.1:%u", (unsigned)s.port);
     rig_run(&r, KEYS("url", "https://app.invalid/", "tls_ca", ca_file, "connect_to", to), NULL);
-    server_stop(&s);
     expect_result(&r, REASON_OK, "HTTP 200");
+    rig_run(&r, KEYS("url", "https://app.invalid./", "tls_ca", ca_file, "connect_to", to), NULL);
+    expect_result(&r, REASON_OK, "HTTP 200");
+    server_stop(&s);
     SSL_CTX_free(s.tls);
 }
 
@@ -237,6 +241,24 @@ static void test_client_certificate(void **state)
     ask(&r, ctx, KEYS("tls_ca", ca_file));
     expect_result(&r, REASON_TLS, "certificate required");
     SSL_CTX_free(ctx);
+}
+
+/* A key with a passphrase fails; nobody is asked for it. */
+static void test_locked_key(void **state)
+{
+    (void)state;
+    struct harness r;
+    char path[64];
+    snprintf(path, sizeof path, "%s/locked.pem", dir);
+    FILE *f = fopen(path, "w");
+    PEM_write_X509(f, client.cert);
+    PEM_write_PrivateKey(f, client.key, EVP_aes_128_cbc(), (unsigned char *)"word", 4, NULL, NULL);
+    fclose(f);
+    SSL_CTX *ctx = server_ctx(&good);
+    ask(&r, ctx, KEYS("tls_ca", ca_file, "tls_cert", path));
+    expect_result(&r, REASON_TLS, "cannot use the key in ");
+    SSL_CTX_free(ctx);
+    unlink(path);
 }
 
 static void broken(const struct step *steps, const char *scheme, enum reason reason,
@@ -306,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_server_name),
         cmocka_unit_test(test_connect_to),
         cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_locked_key),
         cmocka_unit_test(test_broken_handshakes),
         cmocka_unit_test(test_cancel),
     };
