@@ -381,20 +381,16 @@ static void prepare_server_name(struct build *b)
     struct http_conf *c = b->conf;
     if (!c->tls.server_name || !c->url.tls)
         return;
-    struct err e;
-    struct http_url check;
     bool v6 = strchr(c->tls.server_name, ':');
     c->tls_url = str_format("https://%s%s%s:%u%s", v6 ? "[" : "", c->tls.server_name, v6 ? "]" : "",
                             (unsigned)c->url.port, c->url.path);
+    struct http_url check = {0};
     if (!c->tls_url)
         fail(b, K_TLS + TLS_KEY_SERVER_NAME, "out of memory");
-    else if (http_url_parse(&check, c->tls_url, &e) < 0)
-        fail(b, K_TLS + TLS_KEY_SERVER_NAME, "it is not a host name");
-    else {
-        if (strcasecmp(check.host, c->tls.server_name) != 0)
-            fail(b, K_TLS + TLS_KEY_SERVER_NAME, "it is not a host name");
-        http_url_fini(&check);
-    }
+    else if (http_url_parse(&check, c->tls_url, NULL) < 0 ||
+             strcasecmp(check.host, c->tls.server_name) != 0)
+        fail(b, K_TLS + TLS_KEY_SERVER_NAME, "it is not a host name or address");
+    http_url_fini(&check);
 }
 
 static void prepare_version(struct build *b)
