@@ -140,7 +140,7 @@ static void take_tls(struct stream *s, const void *data, size_t len)
         probe_cert_expiry(s->run, tls_not_after(s->tls));
     if (done && !s->opened)
         after_handshake(s);
-    if (done && rc == 0 && tls_is_judged(s->tls))
+    if (done && rc == 0 && s->tls && tls_is_judged(s->tls))
         tell_open(s);
     if (plain.len && !s->closing && !s->failed)
         s->events->on_data(s, plain.data, plain.len);
