@@ -67,6 +67,24 @@ static bool is_healthy(const json_t *probe)
     return strcmp(text_of(probe, "status"), "healthy") == 0;
 }
 
+/* The agent's document, with the named probes only where names were given. */
+static int print_document(const struct cli *cli, json_t *document)
+{
+    json_t *all = json_object_get(document, "probes");
+    if (cli->n_targets) {
+        json_t *named = json_array();
+        for (size_t i = 0; i < cli->n_targets; i++)
+            json_array_append(named, find_probe(all, cli->targets[i]));
+        json_object_set_new(document, "probes", named);
+    }
+    char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    if (!text)
+        return EXIT_INTERNAL;
+    puts(text);
+    free(text);
+    return EXIT_HEALTHY;
+}
+
 /* The named probes, or all when none is named; the exit code by the worst of them. */
 static int report(const struct cli *cli, json_t *document)
 {
@@ -111,8 +129,8 @@ int cmd_status(const struct cli *cli)
         rc = EXIT_NO_AGENT;
     } else {
         rc = report(cli, document);
-        if (cli->json && rc != EXIT_USAGE)
-            puts(body.data);
+        if (cli->json && rc != EXIT_USAGE && print_document(cli, document) != EXIT_HEALTHY)
+            rc = EXIT_INTERNAL;
     }
     json_decref(document);
     buf_fini(&body);
