@@ -48,6 +48,12 @@ int buf_add(struct buf *b, const void *data, size_t len)
 {
     if (b->failed)
         return -1;
+    if (b->len + len < b->size && b->len + len <= b->cap) {
+        memcpy(b->data + b->len, data, len);
+        b->len += len;
+        b->data[b->len] = '\0';
+        return 0;
+    }
     size_t fits = b->cap - b->len < len ? b->cap - b->len : len;
     if (reserve(b, fits) < 0)
         return -1;
@@ -67,7 +73,21 @@ int buf_puts(struct buf *b, const char *s)
 
 int buf_putc(struct buf *b, char c)
 {
-    return buf_add(b, &c, 1);
+    if (b->failed || b->len + 1 >= b->size || b->len >= b->cap)
+        return buf_add(b, &c, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+    return 0;
+}
+
+int buf_put_uint(struct buf *b, uint64_t n)
+{
+    char text[20];
+    char *at = text + sizeof text;
+    do
+        *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    return buf_add(b, at, (size_t)(text + sizeof text - at));
 }
 
 int buf_printf(struct buf *b, const char *fmt, ...)

@@ -1,4 +1,4 @@
-/* jsonw: see json.h. */
+/* jsonw: see jsonw.h. */
 #include "base/jsonw.h"
 
 #include <inttypes.h>
@@ -14,13 +14,14 @@ void jsonw_init(struct jsonw *j, struct buf *out)
 
 static void member(struct jsonw *j, const char *key)
 {
-    if (j->comma)
-        buf_putc(j->out, ',');
-    j->comma = true;
     if (key) {
-        jsonw_quote(j->out, key);
-        buf_putc(j->out, ':');
+        buf_add(j->out, ",\"" + !j->comma, (size_t)1 + j->comma);
+        buf_puts(j->out, key);
+        buf_add(j->out, "\":", 2);
+    } else if (j->comma) {
+        buf_putc(j->out, ',');
     }
+    j->comma = true;
 }
 
 static void nest(struct jsonw *j, const char *key, char opener, char closer)
@@ -64,7 +65,10 @@ void jsonw_string(struct jsonw *j, const char *key, const char *value)
 void jsonw_int(struct jsonw *j, const char *key, int64_t value)
 {
     member(j, key);
-    buf_printf(j->out, "%" PRId64, value);
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    if (value < 0)
+        buf_putc(j->out, '-');
+    buf_put_uint(j->out, size);
 }
 
 void jsonw_bool(struct jsonw *j, const char *key, bool value)
@@ -82,22 +86,40 @@ void jsonw_null(struct jsonw *j, const char *key)
 void jsonw_ms(struct jsonw *j, const char *key, int64_t ns)
 {
     member(j, key);
-    buf_printf(j->out, "%.3f", (double)ns / (double)NS_PER_MS);
+    int64_t us = (ns < 0 ? ns - NS_PER_US / 2 : ns + NS_PER_US / 2) / NS_PER_US;
+    uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+    char fraction[] = {'.', (char)('0' + size / 100 % 10), (char)('0' + size / 10 % 10),
+                       (char)('0' + size % 10)};
+    if (us < 0)
+        buf_putc(j->out, '-');
+    buf_put_uint(j->out, size / 1000);
+    buf_add(j->out, fraction, sizeof fraction);
+}
+
+/* Where a byte comes that cannot stand in a string as it is, or that may not be valid UTF-8. */
+static const char *skip_plain(const char *s)
+{
+    for (;; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            return s;
+    }
 }
 
 void jsonw_quote(struct buf *out, const char *s)
 {
     buf_putc(out, '"');
-    const char *plain = s;
-    while (*s) {
-        size_t n = str_utf8_len(s);
-        unsigned char c = (unsigned char)*s;
-        if (n && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
-            s += n;
-            continue;
-        }
+    for (;;) {
+        const char *plain = s;
+        size_t n;
+        s = skip_plain(s);
+        while ((unsigned char)*s >= 0x80 && (n = str_utf8_len(s)))
+            s = skip_plain(s + n);
         buf_add(out, plain, (size_t)(s - plain));
-        if (!n)
+        unsigned char c = (unsigned char)*s;
+        if (!c)
+            break;
+        if (c >= 0x80)
             buf_puts(out, "\xef\xbf\xbd");
         else if (c == '"' || c == '\\')
             buf_printf(out, "\\%c", c);
@@ -105,8 +127,7 @@ void jsonw_quote(struct buf *out, const char *s)
             buf_puts(out, "\\n");
         else
             buf_printf(out, "\\u%04x", c);
-        plain = ++s;
+        s++;
     }
-    buf_add(out, plain, (size_t)(s - plain));
     buf_putc(out, '"');
 }

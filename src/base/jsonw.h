@@ -19,7 +19,8 @@ struct jsonw {
 
 void jsonw_init(struct jsonw *j, struct buf *out);
 
-/* `key` is NULL inside arrays and at the top. jsonw_end closes the innermost object or array. */
+/* `key` is NULL inside arrays and at the top; else a word of ours, which needs no escapes.
+ * jsonw_end closes the innermost object or array. */
 void jsonw_object(struct jsonw *j, const char *key);
 void jsonw_array(struct jsonw *j, const char *key);
 void jsonw_end(struct jsonw *j);

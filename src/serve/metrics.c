@@ -26,17 +26,21 @@ struct family {
 
 static void add_label_value(struct buf *b, const char *s)
 {
-    while (*s) {
-        size_t n = str_utf8_len(s);
+    for (;;) {
+        const char *plain = s;
+        size_t n;
+        while (*s && *s != '\n' && *s != '"' && *s != '\\' && (n = str_utf8_len(s)))
+            s += n;
+        buf_add(b, plain, (size_t)(s - plain));
+        if (!*s)
+            return;
         if (*s == '\n')
             buf_puts(b, "\\n");
         else if (*s == '"' || *s == '\\')
             buf_printf(b, "\\%c", *s);
-        else if (n)
-            buf_add(b, s, n);
         else
             buf_puts(b, "\xef\xbf\xbd");
-        s += n ? n : 1;
+        s++;
     }
 }
 
@@ -53,18 +57,19 @@ static void add_labels(struct buf *b, const char *name, const char *suffix, cons
 
 static void add_count(struct buf *b, uint64_t n)
 {
-    char text[24];
-    char *at = text + sizeof text;
-    *--at = '\n';
-    do
-        *--at = (char)('0' + n % 10);
-    while (n /= 10);
-    buf_add(b, at, (size_t)(text + sizeof text - at));
+    buf_put_uint(b, n);
+    buf_putc(b, '\n');
 }
 
 static void add_seconds(struct buf *b, int64_t ns)
 {
-    buf_printf(b, "%" PRId64 ".%09" PRId64 "\n", ns / NS_PER_S, ns % NS_PER_S);
+    char fraction[10] = ".";
+    int64_t rest = ns % NS_PER_S;
+    for (int i = 9; i > 0; i--, rest /= 10)
+        fraction[i] = (char)('0' + rest % 10);
+    buf_put_uint(b, (uint64_t)(ns / NS_PER_S));
+    buf_add(b, fraction, sizeof fraction);
+    buf_putc(b, '\n');
 }
 
 /* ---- Families ---- */
@@ -100,16 +105,32 @@ static void add_info(struct buf *b, const struct family *f, const struct check *
                levels & LEVEL_READY ? "ready" : "", c->conf->required ? "yes" : "no");
 }
 
+/* The bounds as labels, made once: printing a double costs more than the rest of its line. */
+static const char *bound(int i)
+{
+    static char text[CHECK_BUCKETS][24];
+    if (!text[i][0])
+        snprintf(text[i], sizeof text[i], ",le=\"%g\"} ",
+                 (double)check_bucket_bounds[i] / (double)NS_PER_S);
+    return text[i];
+}
+
 static void add_duration(struct buf *b, const struct family *f, const struct check *c, int64_t now)
 {
+    struct buf start;
     uint64_t sum = 0;
     (void)now;
-    for (int i = 0; i < CHECK_BUCKETS; i++) {
+    buf_init(&start, 64 * 1024);
+    add_labels(&start, f->name, "_bucket", c);
+    if (start.failed)
+        b->failed = true;
+    for (int i = 0; i < CHECK_BUCKETS && !start.failed; i++) {
         sum += c->buckets[i];
-        add_labels(b, f->name, "_bucket", c);
-        buf_printf(b, ",le=\"%g\"} ", (double)check_bucket_bounds[i] / (double)NS_PER_S);
+        buf_add(b, start.data, start.len);
+        buf_puts(b, bound(i));
         add_count(b, sum);
     }
+    buf_fini(&start);
     sum += c->buckets[CHECK_BUCKETS];
     add_labels(b, f->name, "_bucket", c);
     buf_puts(b, ",le=\"+Inf\"} ");

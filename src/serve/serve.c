@@ -54,19 +54,20 @@ static struct shard *shard_at(struct serve *s, size_t i)
     return i < s->unix_.n_shards ? s->unix_.shards[i] : NULL;
 }
 
-/* Runs the daemons that are ready, each at most once, while the budget lasts. True: some is left.
- */
+/* Runs the daemons that are ready, in turn, while the budget lasts. True: some is left. */
 static bool run_shards(struct serve *s)
 {
     size_t n = s->tcp.n_shards + s->unix_.n_shards;
-    for (size_t i = 0; i < n && serve_budget_left(s); i++) {
-        struct shard *sh = shard_at(s, s->next_shard++ % n);
+    size_t idle = 0; /* how many in a row had nothing to do */
+    while (idle < n) {
+        struct shard *sh = shard_at(s, s->next_shard % n);
+        if (sh->ready && !serve_budget_left(s))
+            return true;
+        s->next_shard++;
+        idle = sh->ready ? 0 : idle + 1;
         if (sh->ready)
             shard_run(sh);
     }
-    for (size_t i = 0; i < n; i++)
-        if (shard_at(s, i)->ready)
-            return true;
     return false;
 }
 
