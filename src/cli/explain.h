@@ -8,8 +8,8 @@
 #include "base/jsonw.h"
 #include "config/config.h"
 
-/* As INI that can be pasted: [agent], and each probe with all its keys, or with `given_only` those
- * that are not at their default. `path` is of the file, for the origins; may be NULL. */
+/* As INI that can be pasted: [agent], and each probe with all its keys (those at their default as
+ * comments), or with `given_only` those that are given. `path` is of the file, for the origins; may be NULL. */
 void explain_ini_agent(struct buf *out, const struct agent_conf *agent, const char *path);
 void explain_ini_probe(struct buf *out, const struct check_conf *c, const char *path,
                        bool given_only);

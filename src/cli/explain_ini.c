@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/explain.h"
+#include "config/keys.h"
 #include "config/redact.h"
 #include "config/target.h"
 
@@ -31,8 +32,11 @@ static void add_shown(struct buf *out, const struct probe_key *key, const char *
     free(shown);
 }
 
+/* A default is commented out: given, it could be a setting that nothing would use. */
 static void add_value(struct buf *out, const struct probe_key *key, const struct probe_value *v)
 {
+    if (!v->given)
+        buf_putc(out, ';');
     if (v->file) {
         buf_printf(out, "%s_file = ", key->name);
         add_text(out, v->file);
@@ -125,8 +129,12 @@ void explain_ini_probe(struct buf *out, const struct check_conf *c, const char *
     buf_puts(out, "[probe ");
     add_name(out, c->name);
     buf_puts(out, "]\n");
-    add_table(out, config_common_keys, c->common, 1, path, false); /* type */
+    if (c->common[COMMON_TYPE].given)
+        add_table(out, config_common_keys, c->common, COMMON_TYPE + 1, path, false);
+    else
+        buf_printf(out, "# known from the key that names the target\ntype = %s\n", c->type->name);
     add_table(out, c->type->keys, c->values, c->type->n_keys, path, given_only);
-    add_table(out, config_common_keys + 1, c->common + 1, config_n_common_keys - 1, path,
+    size_t next = COMMON_TYPE + 1;
+    add_table(out, config_common_keys + next, c->common + next, config_n_common_keys - next, path,
               given_only);
 }

@@ -130,27 +130,29 @@ static bool is_option(const struct probe_value *v)
     return v->given && !v->line;
 }
 
-/* Only of what a file's section says itself: defaults and options are no advice to give twice. */
-static void warn_of_schedule(const struct table *t, struct source *s)
+/* These two speak of what a section says itself: what [defaults] or an option says is no advice to
+ * give again at every probe. */
+void build_warn_of_timeout(const struct table *t, struct source *s)
 {
-    const struct probe_value *v = t->values;
-    if (!s->file)
+    const struct probe_value *timeout = &t->values[COMMON_TIMEOUT],
+                             *interval = &t->values[COMMON_INTERVAL];
+    bool timeout_here = t->slots[COMMON_TIMEOUT].word, here = t->slots[COMMON_INTERVAL].word;
+    if (!s->file || is_option(timeout) || is_option(interval) || !(timeout_here || here) ||
+        timeout->num <= interval->num)
         return;
-    if (t->slots[COMMON_START_INTERVAL].word && v[COMMON_START_PERIOD].num == 0)
-        source_problem(s, false, v[COMMON_START_INTERVAL].line, "start_interval",
+    char shown[2][DURATION_SIZE];
+    source_problem(s, false, timeout_here ? timeout->line : interval->line, "timeout",
+                   "%s is over the interval of %s: a target that hangs is checked less often than "
+                   "that, expected at most the interval",
+                   duration_format(timeout->num, shown[0]),
+                   duration_format(interval->num, shown[1]));
+}
+
+static void warn_of_start_interval(const struct table *t, struct source *s)
+{
+    if (s->file && t->slots[COMMON_START_INTERVAL].word && t->values[COMMON_START_PERIOD].num == 0)
+        source_problem(s, false, t->values[COMMON_START_INTERVAL].line, "start_interval",
                        "has no effect without start_period, expected both");
-    if (is_option(&v[COMMON_TIMEOUT]) || is_option(&v[COMMON_INTERVAL]))
-        return;
-    bool mine = t->slots[COMMON_TIMEOUT].word || t->slots[COMMON_INTERVAL].word;
-    if (mine && v[COMMON_TIMEOUT].num > v[COMMON_INTERVAL].num) {
-        char timeout[DURATION_SIZE], interval[DURATION_SIZE];
-        source_problem(s, false, v[v[COMMON_TIMEOUT].given ? COMMON_TIMEOUT : COMMON_INTERVAL].line,
-                       "timeout",
-                       "%s is over the interval of %s: a target that hangs is checked "
-                       "less often than that, expected at most the interval",
-                       duration_format(v[COMMON_TIMEOUT].num, timeout),
-                       duration_format(v[COMMON_INTERVAL].num, interval));
-    }
 }
 
 static void fill_policy(struct check_conf *c, const struct probe_value *v)
@@ -241,7 +243,8 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     const struct table *common = &b->common.scratch;
     fill_policy(c, common->values);
     fill_levels(c, &common->values[COMMON_LEVEL], s);
-    warn_of_schedule(common, s);
+    warn_of_start_interval(common, s);
+    build_warn_of_timeout(common, s);
     if (fill_after(c, &common->values[COMMON_AFTER], s) < 0)
         return -1;
     if (!own)

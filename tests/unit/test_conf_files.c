@@ -74,8 +74,9 @@ static char *part_of(const char *text, const char *name)
     const char *from = strstr(text, head);
     if (!from)
         fail_msg("conf/probe.ini has no part that begins with \"%s\"", head + 1);
+    from += strlen(head);
     free(head);
-    const char *to = strstr(from + 1, "\n# ---- ");
+    const char *to = strstr(from, "\n# ---- ");
     return str_dup_n(from, to ? (size_t)(to - from) : strlen(from));
 }
 

@@ -126,8 +126,12 @@ static const struct {
     {PROBE "interval = 5s\n",
      "warning: f:3: probe a.timeout: 30s is over the interval of 5s: a target that hangs is "
      "checked less often than that, expected at most the interval\n"},
-    {"[defaults]\ntimeout = 1m\n" PROBE PROBE,
-     "f:5: [probe a]: a section given twice, first on line 3\n"},
+    {"[defaults]\ninterval = 5s\n" PROBE "[probe b]\naddress = h:1\n",
+     "warning: f:2: defaults.timeout: 30s is over the interval of 5s: a target that hangs is "
+     "checked less often than that, expected at most the interval\n"},
+    {"[defaults]\ntimeout = 20s\n" PROBE "interval = 10s\n",
+     "warning: f:5: probe a.timeout: 20s is over the interval of 10s: a target that hangs is "
+     "checked less often than that, expected at most the interval\n"},
     /* after. */
     {PROBE "after = a\n", "f:3: probe a.after: names this probe itself\n"},
     {PROBE "after = b, bb\n[probe bc]\naddress = h:1\n",
