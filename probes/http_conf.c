@@ -218,16 +218,19 @@ static void prepare_header(struct build *b, const char *line)
 static void prepare_headers(struct build *b)
 {
     const struct probe_value *v = &b->values[K_HEADER];
-    bool typed = false, agent = false, host = false;
+    bool typed = false, agent = false, host = false, connection = false;
     for (size_t i = 0; i < v->n_lines; i++) {
         size_t n = token_len(v->lines[i]);
         typed = typed || name_is(v->lines[i], n, "Content-Type");
         agent = agent || name_is(v->lines[i], n, "User-Agent");
         host = host || name_is(v->lines[i], n, "Host");
+        connection = connection || name_is(v->lines[i], n, "Connection");
         prepare_header(b, v->lines[i]);
     }
+    /* There is no second request on a connection; said so, the server need not keep it for one. */
     const char *const more[] = {"Expect:", typed ? NULL : "Content-Type:",
-                                agent ? NULL : "User-Agent: probe/" PROBE_VERSION};
+                                agent ? NULL : "User-Agent: probe/" PROBE_VERSION,
+                                connection ? NULL : "Connection: close"};
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {
         if (!more[i])
             continue;

@@ -44,9 +44,13 @@ static enum reason not_http(const struct http_exchange *x, struct err *e)
 {
     const struct buf *got = &x->reply.body;
     char excerpt[HTTP_EXCERPT_MAX];
+    bool is_http2 = !x->conf->needs_http2 && got->len >= 9 && got->data[0] == 0 &&
+                    got->data[1] == 0 && got->data[3] == 4;
     /* A TLS alert record: what a TLS server answers to plain text (RFC 8446 section 5.1). */
     if (!x->url->tls && got->len >= 2 && got->data[0] == 0x15 && got->data[1] == 0x03)
         err_set(e, "%s speaks TLS: is the URL https://?", x->peer);
+    else if (is_http2) /* its first frame, SETTINGS (RFC 9113 section 6.5) */
+        err_set(e, "%s speaks only HTTP/2: set http_version to 2", x->peer);
     else
         err_set(e, "the reply from %s is not HTTP%s", x->peer, http_excerpt(&x->reply, excerpt));
     return REASON_PROTOCOL;
@@ -65,8 +69,12 @@ static enum reason tls_failure(const struct http_exchange *x, CURLcode rc, struc
         return closed(x, e);
     bool plain = strstr(words, "wrong version number") || strstr(words, "packet length too long") ||
                  strstr(words, "http request");
-    err_set(e, "TLS with %s failed: %s%s", x->peer, words,
-            plain ? " (it speaks plain text: is the URL http://?)" : "");
+    const char *last =
+        strstr(words, " routines::"); /* "OpenSSL/3.0: error:0A0: SSL routines::why" */
+    if (plain)
+        err_set(e, "%s: the server does not speak TLS: is the URL http://?", x->peer);
+    else
+        err_set(e, "%s: TLS failed: %s", x->peer, last ? last + strlen(" routines::") : words);
     return REASON_TLS;
 }
 

@@ -39,6 +39,8 @@ int tls_guest_setup(struct tls_guest *g, struct tls_conf *c, const char *host, v
     g->conf = c;
     SSL_CTX_set_app_data(guest, g);
     SSL_CTX_set_verify(guest, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, on_verify);
+    /* The library may close connections at its leisure, when `g` is gone. */
+    SSL_CTX_set_options(guest, SSL_OP_NO_RENEGOTIATION);
     if (c->verify && tls_expect_name(SSL_CTX_get0_param(guest), host, g->name, e) < 0)
         return -1;
     /* Not its cert_store: curl 7.88 fills or replaces that one later, even with what it has kept

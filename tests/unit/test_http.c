@@ -415,6 +415,7 @@ static void test_request(void **state)
     assert_non_null(strstr(q, "\r\nUser-Agent: me\r\n"));
     assert_non_null(strstr(q, "\r\nContent-Length: 2\r\n"));
     assert_non_null(strstr(q, "\r\nAuthorization: Bearer tokentoken\r\n"));
+    assert_non_null(strstr(q, "\r\nConnection: close\r\n"));
     assert_null(strstr(q, "Content-Type"));
     assert_null(strstr(q, "Accept-Encoding"));
     assert_null(strstr(q, "Expect"));

@@ -267,7 +267,7 @@ static void test_broken_handshakes(void **state)
     broken(STEPS({ACT_SOME, NULL}, {ACT_RESET, NULL}), "https", REASON_RESET,
            "during the TLS handshake");
     broken(STEPS({ACT_SEND, "HTTP/1.1 400 Bad Request\r\n\r\n"}, {ACT_FIN, NULL}), "https",
-           REASON_TLS, "it speaks plain text");
+           REASON_TLS, "the server does not speak TLS: is the URL http://?");
     broken(STEPS({ACT_SEND, "\x16\x03\x03"}, {ACT_FIN, NULL}), "https", REASON_CLOSED,
            "during the TLS handshake");
     broken(STEPS({ACT_TLS, NULL}, {ACT_READ, NULL}), "https", REASON_CLOSED, "without a reply");
