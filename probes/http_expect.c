@@ -131,7 +131,7 @@ static bool any_header_matches(const struct pattern *pattern, const struct buf *
     const char *p = headers->data, *line;
     size_t len;
     while (p && (line = next_line(&p, headers->data + headers->len, &len)))
-        if (pattern_find(pattern, line, len))
+        if (pattern_find(pattern, line, len) > 0)
             return true;
     return false;
 }
@@ -174,11 +174,18 @@ static enum reason check_body(const struct http_expect *x, const struct http_rep
     const char *body = reply->body.data ? reply->body.data : "";
     size_t len = reply->body.len;
     char hint[64], excerpt[HTTP_EXCERPT_MAX];
-    if (x->reject && pattern_find(x->reject, body, len)) {
+    int rejected = x->reject ? pattern_find(x->reject, body, len) : 0;
+    int wanted = x->body ? pattern_find(x->body, body, len) : 1;
+    if (rejected > 0) {
         err_set(e, "the body matches reject_body /%s/", pattern_text(x->reject));
         return REASON_MISMATCH;
     }
-    if (x->body && !pattern_find(x->body, body, len)) {
+    if (rejected < 0 || wanted < 0) {
+        err_set(e, "to match %s with the body takes too much time or memory",
+                rejected < 0 ? "reject_body" : "expect_body");
+        return REASON_MISMATCH;
+    }
+    if (!wanted) {
         if (reply->body_cut)
             err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
                     reply->max_body, pattern_text(x->body));

@@ -62,7 +62,7 @@ static bool line_matches(const struct process_conf *c, struct process_crowd *cro
         note_failure(c, crowd, pid);
     while (len > 0 && line[len - 1] == '\0')
         len--;
-    return len > 0 && pattern_find(c->cmdline, line, (size_t)len);
+    return len > 0 && pattern_find(c->cmdline, line, (size_t)len) > 0;
 }
 
 static void insert_oldest(struct process_crowd *crowd, const struct proc_info *p)

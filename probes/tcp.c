@@ -251,7 +251,7 @@ static void on_dialled(struct dial *d)
 static bool found(struct tcp_run *t)
 {
     t->searched = t->reply.len;
-    if (!pattern_find(conf_of(t)->expect, t->reply.data, t->reply.len))
+    if (pattern_find(conf_of(t)->expect, t->reply.data, t->reply.len) <= 0)
         return false;
     probe_finish(&t->run, REASON_OK, "%s answered as expected", t->stream.peer);
     let_go(t);

@@ -1,227 +1,217 @@
-/* pattern: see pattern.h. The text is first read by a small scanner of our own, because the C
- * libraries differ in what they take beyond POSIX (glibc reads \d as the letter d), and because
- * regcomp answers nested repetitions and parentheses with unbounded memory and stack. */
+/* pattern: see pattern.h. The program is run as a DFA that is built as far as the text asks for it:
+ * a state is the set of instructions that are waiting for a byte, and each byte moves from one
+ * state to the next, so that no byte is looked at twice. The states are of one search; when there
+ * are too many they are forgotten and begun anew, and all this work is counted and has a limit. */
 #include "base/pattern.h"
 
-#include <ctype.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/str.h"
+#include "base/pattern_program.h"
 
-#define TEXT_MAX   4096
-#define DEPTH_MAX  64
-#define REPEAT_MAX 255   /* RE_DUP_MAX of POSIX; musl's limit */
-#define SIZE_LIMIT 20000 /* atoms after the repetitions are written out */
+#define STATES_MAX 256
+#define WORK_MAX   20000000 /* instructions looked at while states are made: some 30 ms */
 
 struct pattern {
-    regex_t regex;
+    struct pattern_program prog;
     char *text;
 };
 
-struct scan {
-    const char *at;
-    struct buf out;
-    size_t depth;
-    size_t sum[DEPTH_MAX + 1]; /* expanded size of each open group so far */
-    size_t last;               /* and of the last atom, which a repetition multiplies */
+struct state {
+    uint16_t next[256]; /* 1 + the state's number; 0: not made yet */
+    bool matched;
+    uint64_t hash;
+    uint64_t waiting[]; /* a bit an instruction: SET, END, MATCH */
 };
 
-/* What a backslash and a letter or digit stand for; NULL: unknown. */
-static const char *escape_for(char c)
+struct search {
+    const struct pattern_program *prog;
+    size_t n_words;
+    struct state *states[STATES_MAX];
+    size_t n_states;
+    uint64_t *restart; /* what waits when a match begins later than at the first byte */
+    uint64_t *seen, *set;
+    uint16_t *stack;
+    unsigned forgotten; /* how often */
+    long work;
+};
+
+static void bit_set(uint64_t *bits, size_t i)
 {
-    switch (c) {
-    case 'n':
-        return "\n";
-    case 'r':
-        return "\r";
-    case 't':
-        return "\t";
-    case 'd':
-        return "[0-9]";
-    case 'D':
-        return "[^0-9]";
-    case 'w':
-        return "[[:alnum:]_]";
-    case 'W':
-        return "[^[:alnum:]_]";
-    case 's':
-        return "[[:space:]]";
-    case 'S':
-        return "[^[:space:]]";
-    default:
-        return NULL;
-    }
+    bits[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-static void add_atom(struct scan *s, size_t size)
+static bool bit_has(const uint64_t *bits, size_t i)
 {
-    s->last = size;
-    s->sum[s->depth] += size;
+    return bits[i / 64] >> (i % 64) & 1;
 }
 
-static int scan_escape(struct scan *s, struct err *e)
+/* Adds to `set` all that waits for a byte, or matches, from instruction `from` on without one. */
+static void follow(struct search *s, uint64_t *set, size_t from, bool at_begin, bool at_end)
 {
-    char c = s->at[1];
-    if (!c)
-        return err_set(e, "it ends with a backslash");
-    if (c >= '1' && c <= '9')
-        return err_set(e, "back-references (\\%c) are not supported", c);
-    if (isalnum((unsigned char)c)) {
-        const char *as = escape_for(c);
-        if (!as)
-            return err_set(e, "\\%c is not known; only \\d \\D \\w \\W \\s \\S \\n \\r \\t are", c);
-        buf_puts(&s->out, as);
-    } else if (c == '<' || c == '>' || c == '`' || c == '\'') {
-        buf_putc(&s->out, c); /* a word boundary to GNU only: here what POSIX has, the character */
-    } else {
-        buf_add(&s->out, s->at, 2);
-    }
-    add_atom(s, 1);
-    s->at += 2;
-    return 0;
-}
-
-static int scan_bracket(struct scan *s, struct err *e)
-{
-    const char *p = s->at + 1;
-    if (*p == '^')
-        p++;
-    if (*p == ']')
-        p++;
-    for (; *p != ']'; p++) {
-        if (!*p)
-            return err_set(e, "[ without ]");
-        if (*p == '\\' && isalnum((unsigned char)p[1]))
-            return err_set(e,
-                           "inside [ ] a backslash is an ordinary character, so \\%c there is not "
-                           "what it looks like; write [:digit:], [:alnum:] or [:space:]",
-                           p[1]);
-        if (*p == '[' && (p[1] == ':' || p[1] == '.' || p[1] == '=')) {
-            const char *end = p + 2;
-            while (*end && !(end[0] == p[1] && end[1] == ']'))
-                end++;
-            if (!*end)
-                return err_set(e, "[%c without %c]", p[1], p[1]);
-            p = end + 1;
+    size_t n = 0;
+    s->stack[n++] = (uint16_t)from;
+    while (n) {
+        size_t at = s->stack[--n];
+        if (bit_has(s->seen, at))
+            continue;
+        bit_set(s->seen, at);
+        s->work++;
+        const struct pattern_inst *inst = &s->prog->insts[at];
+        switch (inst->op) {
+        case OP_SPLIT:
+            s->stack[n++] = (uint16_t)(at + (size_t)inst->x);
+            s->stack[n++] = (uint16_t)(at + (size_t)inst->y);
+            break;
+        case OP_JUMP:
+            s->stack[n++] = (uint16_t)(at + (size_t)inst->x);
+            break;
+        case OP_BEGIN:
+            if (at_begin)
+                s->stack[n++] = (uint16_t)(at + 1);
+            break;
+        case OP_END:
+            bit_set(set, at);
+            if (at_end)
+                s->stack[n++] = (uint16_t)(at + 1);
+            break;
+        default:
+            bit_set(set, at);
         }
     }
-    buf_add(&s->out, s->at, (size_t)(p + 1 - s->at));
-    add_atom(s, 1);
-    s->at = p + 1;
-    return 0;
 }
 
-/* {n}, {n,} or {n,m}: regcomp judges the syntax; here only how much it multiplies. */
-static int scan_repeat(struct scan *s, struct err *e)
+static void clear(const struct search *s, uint64_t *bits)
 {
-    size_t times = 0, number = 0;
-    const char *p = s->at + 1;
-    for (; isdigit((unsigned char)*p) || *p == ','; p++) {
-        number = *p == ',' ? 0 : number * 10 + (size_t)(*p - '0');
-        if (number > REPEAT_MAX)
-            return err_set(e, "a repetition is at most %d times", REPEAT_MAX);
-        times = number > times ? number : times;
-    }
-    if (times > 1) {
-        s->sum[s->depth] += s->last * (times - 1);
-        s->last *= times;
-    }
-    buf_add(&s->out, s->at, (size_t)(p - s->at));
-    s->at = p;
-    return 0;
+    memset(bits, 0, s->n_words * sizeof *bits);
 }
 
-static int scan_group(struct scan *s, struct err *e)
+static bool matched(const struct search *s, const uint64_t *set)
 {
-    char c = *s->at++;
-    buf_putc(&s->out, c);
-    if (c == '(') {
-        if (s->depth == DEPTH_MAX)
-            return err_set(e, "parentheses more than %d deep", DEPTH_MAX);
-        if (*s->at == '?')
-            return err_set(e, "(? is Perl's; this is a POSIX extended regular expression");
-        s->sum[++s->depth] = 0;
-        return 0;
-    }
-    if (!s->depth)
-        return err_set(e, ") without (");
-    size_t inner = s->sum[s->depth--];
-    add_atom(s, inner ? inner : 1);
-    return 0;
+    return bit_has(set, s->prog->n_insts - 1);
 }
 
-static int scan_one(struct scan *s, struct err *e)
+static void forget_states(struct search *s)
 {
-    switch (*s->at) {
-    case '\\':
-        return scan_escape(s, e);
-    case '[':
-        return scan_bracket(s, e);
-    case '(':
-    case ')':
-        return scan_group(s, e);
-    case '{':
-        return scan_repeat(s, e);
-    case '*':
-    case '+':
-    case '?':
-        if (s->at[1] == '*' || s->at[1] == '+' || s->at[1] == '?')
-            return err_set(e, "%c%c: a repetition of a repetition", s->at[0], s->at[1]);
-        break;
-    default:
-        add_atom(s, 1);
-    }
-    buf_putc(&s->out, *s->at++);
-    return 0;
+    for (size_t i = 0; i < s->n_states; i++)
+        free(s->states[i]);
+    s->n_states = 0;
+    s->forgotten++;
 }
 
-/* The text in the words of every libc, malloc'd. */
-static char *rewrite(const char *text, struct err *e)
+static uint64_t hash_of(const struct search *s)
 {
-    if (!*text || strlen(text) > TEXT_MAX) {
-        err_set(e, *text ? "it is longer than %d bytes" : "it is empty", TEXT_MAX);
-        return NULL;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < s->n_words; i++) {
+        hash = (hash ^ s->set[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
     }
-    struct scan s = {.at = text};
-    buf_init(&s.out, TEXT_MAX * 16);
-    int rc = 0;
-    while (rc == 0 && *s.at) {
-        rc = scan_one(&s, e);
-        if (rc == 0 && s.sum[s.depth] > SIZE_LIMIT)
-            rc = err_set(e, "its repetitions multiply to more than %d", SIZE_LIMIT);
+    return hash;
+}
+
+/* The number of the state that waits for s->set; -1 without memory. */
+static int state_of(struct search *s)
+{
+    size_t bytes = s->n_words * sizeof *s->set;
+    uint64_t hash = hash_of(s);
+    for (size_t i = 0; i < s->n_states; i++)
+        if (s->states[i]->hash == hash && memcmp(s->states[i]->waiting, s->set, bytes) == 0)
+            return (int)i;
+    if (s->n_states == STATES_MAX)
+        forget_states(s);
+    struct state *made = calloc(1, sizeof *made + bytes);
+    if (!made)
+        return -1;
+    memcpy(made->waiting, s->set, bytes);
+    made->hash = hash;
+    made->matched = matched(s, s->set);
+    s->states[s->n_states] = made;
+    return (int)s->n_states++;
+}
+
+/* From a state by one byte. -1: no memory, or too much work. */
+static int step(struct search *s, size_t from, unsigned char c)
+{
+    struct state *state = s->states[from];
+    memcpy(s->set, s->restart, s->n_words * sizeof *s->set);
+    clear(s, s->seen);
+    for (size_t word = 0; word < s->n_words; word++)
+        for (uint64_t bits = state->waiting[word]; bits; bits &= bits - 1) {
+            size_t at = word * 64 + (size_t)__builtin_ctzll(bits);
+            const struct pattern_inst *inst = &s->prog->insts[at];
+            s->work++;
+            if (inst->op == OP_SET && pattern_set_has(&s->prog->sets[inst->set], c))
+                follow(s, s->set, at + 1, false, false);
+        }
+    s->work += (long)(s->n_words + s->n_states); /* to clear and to compare */
+    if (s->work > WORK_MAX)
+        return -1;
+    unsigned forgotten = s->forgotten;
+    int next = state_of(s);
+    if (next >= 0 && s->forgotten == forgotten) /* else `state` is gone */
+        state->next[c] = (uint16_t)(next + 1);
+    return next;
+}
+
+static int search_end(struct search *s, size_t from, bool at_begin)
+{
+    const struct state *state = s->states[from];
+    clear(s, s->set);
+    clear(s, s->seen);
+    for (size_t at = 0; at < s->prog->n_insts; at++)
+        if (s->prog->insts[at].op == OP_END && bit_has(state->waiting, at))
+            follow(s, s->set, at, at_begin, true);
+    return matched(s, s->set);
+}
+
+static int search_text(struct search *s, const unsigned char *data, size_t len)
+{
+    clear(s, s->seen);
+    follow(s, s->restart, 0, false, false);
+    clear(s, s->seen);
+    clear(s, s->set);
+    follow(s, s->set, 0, true, false);
+    int at = state_of(s);
+    for (size_t i = 0; at >= 0 && i < len; i++) {
+        if (s->states[at]->matched)
+            return 1;
+        unsigned char c = data[i] ? data[i] : ' ';
+        int next = s->states[at]->next[c];
+        at = next ? next - 1 : step(s, (size_t)at, c);
     }
-    if (rc == 0 && s.depth)
-        rc = err_set(e, "( without )");
-    if (rc == 0 && s.out.failed)
-        rc = err_set(e, "out of memory");
-    if (rc == 0)
-        return buf_take(&s.out);
-    buf_fini(&s.out);
-    return NULL;
+    if (at < 0)
+        return -1;
+    return s->states[at]->matched || search_end(s, (size_t)at, len == 0);
+}
+
+int pattern_find(const struct pattern *p, const char *data, size_t len)
+{
+    struct search s = {.prog = &p->prog, .n_words = (p->prog.n_insts + 63) / 64};
+    size_t stack_bytes = (2 * p->prog.n_insts + 1) * sizeof *s.stack;
+    uint64_t *block = calloc(1, 3 * s.n_words * sizeof *block + stack_bytes);
+    if (!block)
+        return -1;
+    s.restart = block;
+    s.seen = block + s.n_words;
+    s.set = block + 2 * s.n_words;
+    s.stack = (uint16_t *)(block + 3 * s.n_words);
+    int found = search_text(&s, (const unsigned char *)data, len);
+    forget_states(&s);
+    free(block);
+    return found;
 }
 
 struct pattern *pattern_new(const char *text, struct err *e)
 {
-    char *plain = rewrite(text, e);
-    if (!plain)
-        return NULL;
     struct pattern *p = calloc(1, sizeof *p);
-    char *copy = strdup(text);
-    int rc = p && copy ? regcomp(&p->regex, plain, REG_EXTENDED | REG_NOSUB) : REG_ESPACE;
-    free(plain);
-    if (rc == 0) {
-        p->text = copy;
-        return p;
+    if (!p || !(p->text = strdup(text))) {
+        err_set(e, "out of memory");
+        free(p);
+        return NULL;
     }
-    char words[128] = "out of memory";
-    if (p && copy)
-        regerror(rc, &p->regex, words, sizeof words);
-    err_set(e, "not a regular expression (POSIX extended): %s", words);
-    free(copy);
-    free(p);
+    if (pattern_compile(&p->prog, text, e) == 0)
+        return p;
+    pattern_free(p);
     return NULL;
 }
 
@@ -229,21 +219,9 @@ void pattern_free(struct pattern *p)
 {
     if (!p)
         return;
-    regfree(&p->regex);
+    pattern_program_fini(&p->prog);
     free(p->text);
     free(p);
-}
-
-bool pattern_find(const struct pattern *p, const char *data, size_t len)
-{
-    char *copy = str_dup_n(data, len);
-    if (!copy)
-        return false;
-    for (char *nul = copy; (nul = memchr(nul, '\0', len - (size_t)(nul - copy))); nul++)
-        *nul = ' ';
-    bool found = regexec(&p->regex, copy, 0, NULL, 0) == 0;
-    free(copy);
-    return found;
 }
 
 const char *pattern_text(const struct pattern *p)

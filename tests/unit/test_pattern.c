@@ -1,9 +1,11 @@
 /* Patterns: what compiles, what is refused and in which words, and matching over bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -17,9 +19,10 @@ static bool found(const char *pattern, const char *data, size_t len)
     if (!p)
         fail_msg("%s: %s", pattern, e.text);
     assert_string_equal(pattern_text(p), pattern);
-    bool yes = pattern_find(p, data, len);
+    int yes = pattern_find(p, data, len);
     pattern_free(p);
-    return yes;
+    assert_true(yes == 0 || yes == 1);
+    return yes == 1;
 }
 
 static void matches(void **state)
@@ -45,6 +48,26 @@ static void matches(void **state)
         {"[[:digit:]]", "7", true},
         {"\\<b", "<b>", true},
         {"\xc3\xa4", "M\xc3\xa4rz", true},
+        {"a|b|cd", "xcx", false},
+        {"^(a|b|cd)+$", "acdba", true},
+        {"^(a|b|)c$", "c", true},
+        {"^(ab){2,3}$", "abab", true},
+        {"^(ab){2,3}$", "ab", false},
+        {"^(ab){2,3}$", "abababab", false},
+        {"^a{2,}$", "aaaa", true},
+        {"^a{0}b{1}$", "b", true},
+        {"^(a{0,2}b?){3}$", "aabaab", true},
+        {"(a*)*b", "aaac", false},
+        {"()+x", "x", true},
+        {"{\"up\": true}", "{\"up\": true}", true},
+        {"^$", "", true},
+        {"$^", "", true},
+        {"$^", "x", false},
+        {"a^b", "ab", false},
+        {"[a-c-]", "-", true},
+        {"[[.a.]-c]", "b", true},
+        {"[\\.]", "\\", true},
+        {"\\^\\$\\(\\[\\\\", "^$([\\", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (found(rows[i].pattern, rows[i].text, strlen(rows[i].text)) != rows[i].found)
@@ -91,7 +114,14 @@ static void refuses_in_words(void **state)
         {"((a{200}){200}){200}", "multiply"},
         {"(a{2}b{250}){250}", "multiply"},
         {"a**", "repetition of a repetition"},
-        {"a{2", ""},
+        {"a{2", "{ without }"},
+        {"a{3,2}", "wrong way round"},
+        {"a{,3}", "begins with a number"},
+        {"[z-a]", "wrong way round"},
+        {"[[:nonsense:]]", "[:nonsense:] is not known"},
+        {"*a", "nothing in front of *"},
+        {"(+a)", "nothing in front of +"},
+        {"^*", "nothing in front of *"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         refused(rows[i].pattern, rows[i].words);
@@ -104,12 +134,42 @@ static void refuses_in_words(void **state)
     refused(deep, "longer");
 }
 
+/* No pattern over no text takes the loop's time: the C library needs minutes for the first. */
+static void time_is_bounded(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"(a|b)*c.*zz", "(a.*){10}(b.*){20}zz", "((a*)*)*zz",
+                                           "a[ab]{250}c", "(a|ab)(b|ba)*(a[ab]{9}){99}c"};
+    size_t len = 1 << 20;
+    char *text = malloc(len);
+    assert_non_null(text);
+    uint32_t random = 1;
+    for (size_t i = 0; i < len; i++) {
+        random = random * 1664525 + 1013904223;
+        text[i] = random >> 31 ? 'a' : 'b';
+    }
+    for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+        struct err e;
+        struct pattern *p = pattern_new(patterns[i], &e);
+        if (!p)
+            fail_msg("%s: %s", patterns[i], e.text);
+        clock_t before = clock();
+        int found = pattern_find(p, text, len);
+        double ms = (double)(clock() - before) * 1000 / CLOCKS_PER_SEC;
+        print_message("%s: %d in %.1f ms\n", patterns[i], found, ms);
+        assert_true(found <= 0);
+        pattern_free(p);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches),
         cmocka_unit_test(matches_bytes),
         cmocka_unit_test(refuses_in_words),
+        cmocka_unit_test(time_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
