@@ -421,6 +421,34 @@ static void test_request(void **state)
     assert_null(strstr(q, "Expect"));
 }
 
+/* Each check opens a connection of its own and leaves none behind: the server, which serves one at
+ * a time until its client has gone, could not answer the second otherwise. */
+static void test_fresh_connections(void **state)
+{
+    (void)state;
+    struct server s = {.n_scripts = 0};
+    struct harness h;
+    struct probe_report report;
+    char *target;
+    SCRIPT(&s, {ACT_READ, NULL}, {ACT_SEND, OK_REPLY}, {ACT_HANG, NULL});
+    server_start(&s, NULL);
+    void *conf = make_conf(
+        (const char *[]){"url", url_of(&s, "http", "/"), "header", "Connection: keep-alive", NULL},
+        &report, &target);
+    assert_non_null(conf);
+    harness_open(&h);
+    for (int i = 0; i < 3; i++) {
+        harness_start(&h, &probe_type_http, conf, NULL);
+        harness_wait(&h, GUARD_MS);
+        expect_result(&h, REASON_OK, "HTTP 200");
+    }
+    harness_close(&h);
+    probe_type_http.dispose(conf);
+    free(target);
+    server_stop(&s);
+    assert_int_equal(s.n_requests, 3);
+}
+
 /* ---- Redirects ---- */
 
 static void test_redirect_is_not_followed_unasked(void **state)
@@ -600,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_request),
+        cmocka_unit_test(test_fresh_connections),
         cmocka_unit_test(test_redirect_is_not_followed_unasked),
         cmocka_unit_test(test_redirect_followed),
         cmocka_unit_test(test_redirect_keeps_secrets),
