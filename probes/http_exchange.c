@@ -21,8 +21,10 @@
  * on a unix socket. */
 static bool must_connect_itself(const struct http_exchange *x)
 {
+    if (!x->at_origin || !x->conf->ep.path)
+        return false;
     unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
-    return x->at_origin && x->conf->ep.path && version >= 0x075800 && version < 0x080000;
+    return version >= 0x075800 && version < 0x080000;
 }
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
