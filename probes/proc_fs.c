@@ -245,7 +245,8 @@ static bool parse_id(const char *text, uid_t *uid)
 /* The lookup of the C library would load modules, and may ask a server over the network. */
 int proc_user_id(const char *name, uid_t *uid, struct err *e)
 {
-    if (parse_id(name, uid) && !strchr(name, ':'))
+    bool one_field = name[0] && !strchr(name, ':');
+    if (one_field && parse_id(name, uid))
         return 0;
     char *text = malloc(USERS_BYTES);
     if (!text)
@@ -258,7 +259,7 @@ int proc_user_id(const char *name, uid_t *uid, struct err *e)
         free(text);
         return -1;
     }
-    for (char *line = text; line && rc < 0; line = strchr(line, '\n')) {
+    for (char *line = text; one_field && line && rc < 0; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, name, len) != 0 || line[len] != ':')
             continue;
