@@ -63,9 +63,9 @@ build_openssl() {
 
 build_curl() {
   # http and https only. No resolver of its own that threads or asks: probe looks names up itself.
-  deps_cmake -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DENABLE_MANUAL=OFF \
+  CFLAGS=-DNGHTTP2_STATICLIB deps_cmake -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DENABLE_MANUAL=OFF \
     -DCURL_USE_OPENSSL=ON -DOPENSSL_ROOT_DIR="$prefix" -DCURL_ZLIB=OFF -DCURL_BROTLI=OFF \
-    -DCURL_ZSTD=OFF -DUSE_NGHTTP2=OFF -DUSE_LIBIDN2=OFF -DCURL_USE_LIBPSL=OFF -DCURL_USE_LIBSSH2=OFF \
+    -DCURL_ZSTD=OFF -DUSE_NGHTTP2=ON -DUSE_LIBIDN2=OFF -DCURL_USE_LIBPSL=OFF -DCURL_USE_LIBSSH2=OFF \
     -DENABLE_ARES=OFF -DENABLE_THREADED_RESOLVER=OFF -DENABLE_UNIX_SOCKETS=ON \
     -DCURL_CA_PATH=/etc/ssl/certs -DCURL_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt \
     -DCURL_DISABLE_ALTSVC=ON -DCURL_DISABLE_HSTS=ON -DCURL_DISABLE_COOKIES=ON -DCURL_DISABLE_DOH=ON \
@@ -77,7 +77,7 @@ build_curl() {
   cp b/lib/libcurl.a "$prefix/lib/"
   mkdir -p "$prefix/include/curl"
   cp include/curl/*.h "$prefix/include/curl/"
-  write_pc libcurl "$1" -lcurl "libssl libcrypto" -DCURL_STATICLIB
+  write_pc libcurl "$1" -lcurl "libnghttp2 libssl libcrypto" -DCURL_STATICLIB
 }
 
 build_mongo_c_driver() {
@@ -143,15 +143,18 @@ build_libinih() {
 }
 
 # Where inih's source cannot be had: Debian's own archive of it calls nothing but libc and links.
-build_libinih_from_package() {
-  local deb dir=$work/libinih-deb
-  mkdir -p "$dir" && (cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download libinih-dev) || return 1
-  deb=$(echo "$dir"/libinih-dev_*.deb)
-  dpkg-deb -x "$deb" "$dir/root"
-  find "$dir/root" -name libinih.a -exec cp {} "$prefix/lib/" \;
-  cp "$dir/root/usr/include/ini.h" "$prefix/include/"
-  version=$(dpkg-deb -f "$deb" Version)
-  sum=$(sha256sum "$deb" | cut -d' ' -f1)
-  write_pc inih "$(upstream_version "$version")" -linih
-  echo "libinih $version $sum binary-package" >"$prefix/manifest.d/libinih"
+build_libinih_from_package() { # DEB
+  dpkg-deb -x "$1" "$work/libinih-root"
+  find "$work/libinih-root" -name libinih.a -exec cp {} "$prefix/lib/" \;
+  cp "$work/libinih-root/usr/include/ini.h" "$prefix/include/"
+  write_pc inih "$(upstream_version "$(dpkg-deb -f "$1" Version)")" -linih
+}
+
+build_nghttp2() {
+  deps_cmake -DENABLE_LIB_ONLY=ON -DENABLE_STATIC_LIB=ON -DENABLE_SHARED_LIB=OFF -DENABLE_DOC=OFF
+  ninja -C b -j"$jobs" nghttp2_static
+  cp b/lib/libnghttp2*.a "$prefix/lib/libnghttp2.a"
+  mkdir -p "$prefix/include/nghttp2"
+  cp lib/includes/nghttp2/nghttp2.h b/lib/includes/nghttp2/nghttp2ver.h "$prefix/include/nghttp2/"
+  write_pc libnghttp2 "$1" -lnghttp2 "" -DNGHTTP2_STATICLIB
 }

@@ -6,7 +6,7 @@ sbom_license() {
   case $1 in
     openssl | mongo-c-driver) echo Apache-2.0 ;;
     curl) echo curl ;;
-    c-ares | libuv1 | jansson | musl) echo MIT ;;
+    c-ares | libuv1 | jansson | musl | nghttp2) echo MIT ;;
     libmicrohttpd) echo LGPL-2.1-or-later ;;
     libinih) echo BSD-3-Clause ;;
     *) echo NOASSERTION ;;

@@ -12,19 +12,18 @@ apt_private() { # the apt options that keep all state under $cache/static-apt
     -o "Acquire::http::Timeout=30" -o "Acquire::Retries=2" -o "APT::Sandbox::User=root"
 }
 
-sources_index() { # once a run: the list of source packages
-  local state=$cache/static-apt file found=0
+sources_index() { # TYPES: "deb-src" or "deb": the list of packages of that kind
+  local state=$cache/static-apt file found=0 type=$1
   mkdir -p "$state/sources" "$state/lists/partial" "$state/cache/archives/partial"
   rm -f "$state"/sources/*
   for file in /etc/apt/sources.list.d/*.sources; do
     [ -e "$file" ] || continue
-    sed -E 's/^Types:.*/Types: deb-src/' "$file" >"$state/sources/${file##*/}" && found=1
+    sed -E "s/^Types:.*/Types: $type/" "$file" >"$state/sources/${file##*/}" && found=1
   done
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     [ -s "$file" ] || continue
-    sed -nE 's/^deb(-src)?[[:space:]]/deb-src /p' "$file" | sort -u \
-      >"$state/sources/copy-${file##*/}.list"
-    mv "$state/sources/copy-${file##*/}.list" "$state/sources/copy-$(basename "$file" .list).list"
+    sed -nE "s/^deb(-src)?[[:space:]]/$type /p" "$file" | sort -u \
+      >"$state/sources/copy-$(basename "$file" .list).list"
     found=1
   done
   [ $found = 1 ] || return 1
@@ -60,7 +59,7 @@ source_download() { # NAME VERSION
   local dir options
   dir=$(source_folder "$1" "$2")
   [ ! -e "$dir/.complete" ] || return 0
-  [ $indexed = yes ] || { sources_index || true; } && indexed=yes
+  [ $indexed = yes ] || { sources_index deb-src || true; } && indexed=yes
   mapfile -t options < <(apt_private)
   rm -rf "$dir" && mkdir -p "$dir"
   (cd "$dir" && timeout 300 apt-get "${options[@]}" -qq --download-only --only-source \
@@ -76,7 +75,7 @@ source_fetch() {
   fi
   pinned=$(awk -v n="$name" '$1 == n {print $2}' "$here/versions")
   if [ "$pin" = yes ] || ! source_download "$name" "$pinned"; then
-    [ $indexed = yes ] || { sources_index || true; } && indexed=yes
+    [ $indexed = yes ] || { sources_index deb-src || true; } && indexed=yes
   fi
   for version in $(source_candidates "$name"); do
     if source_download "$name" "$version" && dsc=$(source_in "$name" "$(source_folder "$name" "$version")"); then
@@ -96,6 +95,15 @@ source_way_on() {
   say "  packaging/static/versions names into a folder and set PROBE_STATIC_SOURCES to it,"
   say "  or run 'packaging/static/build --pin' to take what the mirror has today."
   [ ! -s "$cache/static-apt/update.log" ] || sed 's/^/  apt: /' "$cache/static-apt/update.log" >&2
+}
+
+# NAME FOLDER: leaves a binary package there.
+package_download() {
+  local options
+  sources_index deb || return 1
+  indexed=no
+  mapfile -t options < <(apt_private)
+  (cd "$2" && timeout 300 apt-get "${options[@]}" -qq download "$1")
 }
 
 source_check() { # NAME DSC: the pinned version has the pinned content
