@@ -61,8 +61,8 @@ void cli_print_report(const struct cli *cli, const struct config_report *r);
  * EXIT_INTERNAL when writing failed and code was 0. A closed pipe is no crash. */
 int cli_finish(int code);
 
-/* Remembers signal mask and dispositions as they were found; cli_process_restore puts them back
- * before an exec. */
+/* Remembers signal mask and dispositions as they were found, and unblocks all signals;
+ * cli_process_restore puts them back before an exec. */
 void cli_process_save(void);
 void cli_process_restore(void);
 

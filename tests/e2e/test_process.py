@@ -1,0 +1,124 @@
+"""The process type in an agent, and `probe` itself as a process: the signals it is born with."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lib.net import wait_until
+
+# One check an hour: what is noticed sooner, is noticed because the process ended.
+RARELY = "interval = 1h\nretries = 1\n"
+
+BLOCKED = [
+    sys.executable, "-c",
+    "import os, signal, sys\n"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))\n"
+    "os.execvp(sys.argv[1], sys.argv[1:])",
+]
+
+
+@pytest.fixture
+def sleepers(probe):
+    """Starts processes of a name that nobody else has: a copy of sleep."""
+    name = "sleeper-" + probe.mark[:6]
+    program = probe.path(name)
+    program.symlink_to("/bin/sleep")
+    started = []
+
+    def start():
+        started.append(subprocess.Popen([program, "1000"], executable=program))
+        comm = f"/proc/{started[-1].pid}/comm"
+        wait_until(lambda: open(comm).read().strip() == name, 10, "exec is done")
+        return started[-1]
+
+    start.name = name
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def end(process):
+    process.kill()
+    process.wait()
+
+
+def test_pidfile_over_a_life(probe, sleepers):
+    first = sleepers()
+    path = probe.write("app.pid", f"{first.pid}\n")
+    agent = probe.agent(f"[probe app]\npidfile = {path}\n{RARELY}fail_interval = 50ms\n")
+    app = agent.wait_status("app", "healthy")
+    assert f"pidfile {path}: pid {first.pid} ({sleepers.name})" in app["last"]["detail"]
+    end(first)
+    app = agent.wait_status("app", "unhealthy")
+    assert app["last"]["reason"] == "not-running"
+    path.unlink()
+    wait_until(lambda: "is not there" in agent.probe("app")["last"]["detail"], 10, "it is told")
+    second = sleepers()
+    path.write_text("")
+    wait_until(lambda: "is empty" in agent.probe("app")["last"]["detail"], 10, "it is told")
+    path.write_text(str(second.pid))
+    agent.wait_status("app", "healthy")
+
+
+def test_too_few_of_a_name(probe, sleepers):
+    processes = [sleepers() for _ in range(3)]
+    agent = probe.agent(f"[probe app]\nname = {sleepers.name}\nmin_count = 2\n{RARELY}")
+    app = agent.wait_status("app", "healthy")
+    assert app["last"]["detail"].startswith(f"3 processes named {sleepers.name} are running")
+    end(processes[0])
+    end(processes[1])
+    app = agent.wait_status("app", "unhealthy")
+    assert app["last"]["reason"] == "mismatch"
+    assert app["last"]["detail"] == (
+        f"1 process named {sleepers.name} is running, expected at least 2"
+    )
+
+
+def test_a_stopped_process_lives(probe, sleepers):
+    process = sleepers()
+    process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: ") T " in open(f"/proc/{process.pid}/stat").read(), 10, "it is stopped")
+    r = probe.run("check", f"pid:{process.pid}")
+    assert r.code == 0 and "is stopped by a signal" in r.out, str(r)
+
+
+def test_wait_until_it_has_ended(probe, sleepers):
+    process = sleepers()
+    waiting = probe.spawn("wait", "--invert", "--timeout", "30s", f"pid:{process.pid}")
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.3)
+    end(process)
+    assert waiting.wait(20) == 0
+
+
+def test_wait_is_not_done_when_it_cannot_look(probe):
+    """A place that is no proc file system has no processes; that says nothing of any."""
+    config = probe.write("p.ini", f"[probe app]\nname = x\nproc_root = {probe.dir}\n")
+    r = probe.run("wait", "-c", config, "--invert", "--timeout", "500ms", "app")
+    assert r.code == 124 and "is no proc file system" in r.err, str(r)
+
+
+# ---- born with every signal blocked, as careless parents leave it
+
+
+def test_blocked_signals_stop_the_agent_all_the_same(probe):
+    agent = probe.agent(f"[probe me]\npid = {os.getpid()}\n", prefix=BLOCKED)
+    agent.wait_status("me", "healthy")
+    agent.stop()
+
+
+def test_blocked_signals_and_a_child(probe, port):
+    """Credentials go through a child process, whose end is told by SIGCHLD."""
+    r = probe.run("check", "--timeout", "10s", f"mongodb://u:p@127.0.0.1:{port}/", prefix=BLOCKED)
+    assert r.code == 1 and "refused" in r.out, str(r)
+
+
+def test_wait_hands_blocked_signals_on(probe):
+    r = probe.run("wait", f"pid:{os.getpid()}", "--", "grep", "SigBlk", "/proc/self/status",
+                  prefix=BLOCKED)
+    assert r.code == 0, str(r)
+    assert int(r.out.split()[-1], 16) & 1 << signal.SIGTERM - 1, str(r)
