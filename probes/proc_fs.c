@@ -25,7 +25,8 @@
 #define STAT_BYTES  1024 /* 52 numbers and a name: about 400 at most */
 #define USERS_BYTES (1024 * 1024)
 
-/* Reads at most size - 1 bytes of ROOT/PID/FILE and ends them with a NUL. The length, or -1. */
+/* Reads at most size - 1 bytes of ROOT/PID/FILE and ends them with a NUL. The length, or -1. One
+ * read does: each of these files is made in one piece. */
 static ssize_t read_file(const char *root, pid_t pid, const char *file, char *out, size_t size)
 {
     char path[PATH_BYTES];
@@ -36,24 +37,15 @@ static ssize_t read_file(const char *root, pid_t pid, const char *file, char *ou
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return -1;
-    size_t len = 0;
-    while (len < size - 1) {
-        ssize_t n = read(fd, out + len, size - 1 - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            int err = errno;
-            close(fd);
-            errno = err;
-            return -1;
-        }
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
+    ssize_t len;
+    do
+        len = read(fd, out, size - 1);
+    while (len < 0 && errno == EINTR);
+    int err = errno;
     close(fd);
-    out[len] = '\0';
-    return (ssize_t)len;
+    errno = err;
+    out[len < 0 ? 0 : len] = '\0';
+    return len;
 }
 
 /* "PID (COMM) STATE PPID ..."; COMM may hold anything, also ") Z 1". Nothing after it can hold a

@@ -10,10 +10,12 @@
 #include "base/str.h"
 #include "proc_fs.h"
 
-/* What all scans that are under way may take of one turn of the loop, together. */
+/* What one turn of the loop may spend on scans. */
 #define SLICE_NS NS_PER_MS
 
-static unsigned n_idling; /* scans in slices now; everything happens on one thread */
+/* Those under way, in line: only the first one walks, so that many cost a turn no more than one
+ * does. Everything happens on one thread. */
+static struct proc_scan *line;
 
 /* A process's folder is a number; 0 for the others. */
 static pid_t pid_of(const char *name)
@@ -27,22 +29,39 @@ static pid_t pid_of(const char *name)
     return n <= PROC_PID_MAX ? (pid_t)n : 0;
 }
 
-static void finish(struct proc_scan *s, int errnum)
+static void leave_line(struct proc_scan *s)
 {
-    if (s->idling) {
+    struct proc_scan **at = &line;
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (*at)
+        *at = s->next;
+}
+
+static void stop(struct proc_scan *s)
+{
+    leave_line(s);
+    if (s->idling)
         uv_idle_stop(&s->idle);
-        n_idling--;
-    }
     if (s->dir)
         closedir(s->dir);
     s->dir = NULL;
+}
+
+static void finish(struct proc_scan *s, int errnum)
+{
+    stop(s);
     s->on_done(s, errnum);
 }
 
 /* Looks at one process at least. False when the walk is over, and on_done was called. */
-static bool walk(struct proc_scan *s, int64_t budget)
+static bool walk(struct proc_scan *s)
 {
-    int64_t until = clock_now() + budget;
+    int64_t until = clock_now() + SLICE_NS;
+    if (!s->dir && !(s->dir = opendir(s->root))) {
+        finish(s, errno);
+        return false;
+    }
     do {
         errno = 0;
         const struct dirent *entry = readdir(s->dir);
@@ -53,7 +72,6 @@ static bool walk(struct proc_scan *s, int64_t budget)
         pid_t pid = pid_of(entry->d_name);
         if (!pid)
             continue;
-        s->seen++;
         if (!s->each(s, pid)) {
             finish(s, 0);
             return false;
@@ -64,25 +82,25 @@ static bool walk(struct proc_scan *s, int64_t budget)
 
 static void on_idle(uv_idle_t *idle)
 {
-    walk(container_of(idle, struct proc_scan, idle), SLICE_NS / n_idling);
+    struct proc_scan *s = container_of(idle, struct proc_scan, idle);
+    if (s == line)
+        walk(s);
 }
 
 void proc_scan_start(struct proc_scan *s, uv_loop_t *loop, const char *root,
                      bool (*each)(struct proc_scan *s, pid_t pid),
                      void (*on_done)(struct proc_scan *s, int errnum))
 {
-    *s = (struct proc_scan){.each = each, .on_done = on_done};
-    s->dir = opendir(root);
-    if (!s->dir) {
-        finish(s, errno);
+    *s = (struct proc_scan){.root = root, .each = each, .on_done = on_done};
+    if (!line && !walk(s))
         return;
-    }
-    if (!walk(s, SLICE_NS / (n_idling + 1)))
-        return;
+    struct proc_scan **last = &line;
+    while (*last)
+        last = &(*last)->next;
+    *last = s;
     uv_idle_init(loop, &s->idle);
     uv_idle_start(&s->idle, on_idle);
     s->idling = true;
-    n_idling++;
 }
 
 static void on_idle_closed(uv_handle_t *handle)
@@ -94,12 +112,7 @@ static void on_idle_closed(uv_handle_t *handle)
 void proc_scan_close(struct proc_scan *s, void (*on_closed)(struct proc_scan *s))
 {
     s->on_closed = on_closed;
-    if (s->dir) {
-        closedir(s->dir);
-        s->dir = NULL;
-        if (s->idling)
-            n_idling--;
-    }
+    stop(s);
     if (s->idling)
         uv_close((uv_handle_t *)&s->idle, on_idle_closed);
     else

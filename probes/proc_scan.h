@@ -9,8 +9,9 @@
 #include <uv.h>
 
 struct proc_scan {
-    size_t seen; /* processes so far */
     /* Private. */
+    struct proc_scan *next;
+    const char *root;
     uv_idle_t idle;
     DIR *dir;
     bool (*each)(struct proc_scan *s, pid_t pid);
@@ -19,8 +20,9 @@ struct proc_scan {
     bool idling;
 };
 
-/* Calls `each` for every process; it returns false to end the walk early. Then, perhaps from
- * inside, calls `on_done` once, with an errno value when the folder could not be read to its end.
+/* Calls `each` for every process (`root` must stay); it returns false to end the walk early. Then,
+ * perhaps from inside, calls `on_done` once, with an errno value when the folder could not be read
+ * to its end.
  */
 void proc_scan_start(struct proc_scan *s, uv_loop_t *loop, const char *root,
                      bool (*each)(struct proc_scan *s, pid_t pid),

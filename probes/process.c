@@ -246,6 +246,8 @@ static void start_one(struct probe_run *run)
             judge_by_pidfile(c, kept, &p, &v);
         bool ours = false;
         pid_t self;
+        if (kept && v.reason == REASON_OK && proc_watch_has(&kept->watches, &p.id))
+            break;
         if (kept && v.reason == REASON_OK && p.id.start)
             proc_self(c->root, &self, &ours);
         size_t n = ours ? 1 : 0;
