@@ -112,9 +112,8 @@ bool proc_pidfile_same(const struct proc_pidfile *a, const struct proc_pidfile *
     return a->dev == b->dev && a->ino == b->ino && a->written == b->written && a->pid == b->pid;
 }
 
-/* Wall time of the boot, the least that was ever seen: a clock that is set forward while we watch
- * makes every process seem younger than the files of its time, and none is a liar for that. (One
- * set forward before we came cannot be told.) */
+/* Wall time of the boot, as now's clock has it, the least that was ever seen. A clock that is set
+ * forward makes every process seem younger than the files of its time. */
 static int64_t boot_wall(void)
 {
     static int64_t least = INT64_MAX;
@@ -126,8 +125,27 @@ static int64_t boot_wall(void)
     return least;
 }
 
-int64_t proc_pidfile_lag(const struct proc_pidfile *file, const struct proc_id *id)
+/* The same as the clock had it when the first process was started: that is when its /proc was made,
+ * and dated. A machine that was asleep or restored from a snapshot since (its clock was then set
+ * forward by hours or days) is told by this. A /proc that was mounted later only tells less. */
+static int64_t boot_wall_of_first(const char *root)
 {
-    int64_t lag = boot_wall() + proc_start_boot(id) - file->written;
-    return lag > MARGIN ? lag : 0;
+    struct stat st;
+    struct proc_info first;
+    if (stat(root, &st) < 0 || proc_look(root, 1, &first, NULL) != PROC_FOUND)
+        return INT64_MAX;
+    return (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec - proc_start_boot(&first.id);
+}
+
+int64_t proc_pidfile_lag(const char *root, const struct proc_pidfile *file,
+                         const struct proc_id *id)
+{
+    int64_t before = file->written - proc_start_boot(id) + MARGIN; /* a boot before it is no sign */
+    int64_t boot = boot_wall();
+    if (boot <= before)
+        return 0;
+    int64_t first = boot_wall_of_first(root);
+    if (first < boot)
+        boot = first;
+    return boot > before ? boot - before + MARGIN : 0;
 }

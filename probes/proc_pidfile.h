@@ -25,7 +25,8 @@ enum reason proc_pidfile_read(const char *path, struct proc_pidfile *file, bool 
 bool proc_pidfile_same(const struct proc_pidfile *a, const struct proc_pidfile *b);
 
 /* Was the process that the file names started so long after the file was written that it cannot be
- * the one that was meant? By how much, ns; 0: no sign of it. */
-int64_t proc_pidfile_lag(const struct proc_pidfile *file, const struct proc_id *id);
+ * the one that was meant? By how much, ns; 0: no sign of it. `root` is the proc file system. */
+int64_t proc_pidfile_lag(const char *root, const struct proc_pidfile *file,
+                         const struct proc_id *id);
 
 #endif

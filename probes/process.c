@@ -190,17 +190,17 @@ static void judge_by_pid(const struct process_conf *c, struct process_kept *kept
 }
 
 /* The file is right; is the process that it names the one that was meant? */
-static void judge_named(const char *path, const struct proc_pidfile *file,
+static void judge_named(const struct process_conf *c, const struct proc_pidfile *file,
                         struct process_kept *kept, const char *subject, struct proc_info *p,
                         struct verdict *v)
 {
-    int64_t lag = p->id.start ? proc_pidfile_lag(file, &p->id) : 0;
+    int64_t lag = p->id.start ? proc_pidfile_lag(c->root, file, &p->id) : 0;
     if (kept && proc_pidfile_same(&kept->file, file) && is_other(&kept->id, p)) {
         say_reused(v, subject, p);
     } else if (lag) {
         char late[CLOCK_SHORT_SIZE];
         say(v, REASON_NOT_RUNNING,
-            "pidfile %s is stale: %d (%s) was started %s after the file was written", path,
+            "pidfile %s is stale: %d (%s) was started %s after the file was written", c->pidfile,
             (int)file->pid, p->comm, clock_short(lag, late));
         v->gone = true;
     } else if (kept && p->id.start) {
@@ -225,7 +225,7 @@ static void judge_by_pidfile(const struct process_conf *c, struct process_kept *
     snprintf(subject, sizeof subject, "pidfile %s: pid %d", c->pidfile, (int)file.pid);
     judge_pid(c, file.pid, subject, p, v);
     if (v->reason == REASON_OK)
-        judge_named(c->pidfile, &file, kept, subject, p, v);
+        judge_named(c, &file, kept, subject, p, v);
     else if (v->gone && p->id.pid == 0)
         snprintf(v->words, sizeof v->words, "pidfile %s names %d, no such process", c->pidfile,
                  (int)file.pid);

@@ -132,7 +132,7 @@ static void judges(void *conf, enum reason reason, bool gone, const char *words)
     TYPE->dispose(conf);
 }
 
-static size_t open_descriptors(void)
+__attribute__((unused)) static size_t open_descriptors(void)
 {
     size_t n = 0;
     DIR *dir = opendir("/proc/self/fd");
@@ -176,7 +176,7 @@ static void child_reap(pid_t pid)
 }
 
 /* Dead, and not taken away. */
-static void child_zombify(pid_t pid)
+__attribute__((unused)) static void child_zombify(pid_t pid)
 {
     siginfo_t info;
     kill(pid, SIGKILL);

@@ -91,107 +91,6 @@ static void test_threads(void **state)
     close(tid_pipe[1]);
 }
 
-/* ---- By pid file ---- */
-
-static void test_pidfile_contents(void **state)
-{
-    (void)state;
-    static char big[5000];
-    memset(big, '1', sizeof big - 1);
-    pid_t pid = child_start("named");
-    char good[16], padded[24], postgres[64];
-    sprintf(good, "%d", (int)pid);
-    sprintf(padded, " \t%d \r\n", (int)pid);
-    sprintf(postgres, "%d\n/var/lib/data\n1700000000\n5432\n", (int)pid);
-    const struct {
-        const char *content;
-        enum reason reason;
-        const char *words;
-    } rows[] = {
-        {good, REASON_OK, "(named) has been running for"},
-        {padded, REASON_OK, "(named) has been running for"},
-        {postgres, REASON_OK, "(named) has been running for"},
-        {"", REASON_NOT_RUNNING, " is empty"},
-        {" \n\n\t", REASON_NOT_RUNNING, " is empty"},
-        {"garbage\n", REASON_MISMATCH, " holds \"garbage\", not a process number"},
-        {"\x80\xff\x01", REASON_MISMATCH, " holds \"\\x80\\xff\\x01\", not a process number"},
-        {"-1\n", REASON_MISMATCH, " holds \"-1\", not a process number"},
-        {"+1\n", REASON_MISMATCH, "not a process number"},
-        {"1 2\n", REASON_MISMATCH, "not a process number"},
-        {"12x", REASON_MISMATCH, "not a process number"},
-        {"0x10", REASON_MISMATCH, "not a process number"},
-        {"\n12", REASON_MISMATCH, "holds \"\", not a process number"},
-        {"0\n", REASON_MISMATCH, " holds \"0\", not in 1-4194304"},
-        {"4194305", REASON_MISMATCH, "not in 1-4194304"},
-        {"18446744073709551617", REASON_MISMATCH, "not in 1-4194304"},
-        {big, REASON_MISMATCH, " is over 4096 bytes long, no pid file"},
-    };
-    char dir[64], path[100];
-    scratch_open(dir);
-    snprintf(path, sizeof path, "%s/x.pid", dir);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        write_file(path, rows[i].content, strlen(rows[i].content));
-        judges(CONF("pidfile", path), rows[i].reason, false, rows[i].words);
-    }
-    write_file(path, good, strlen(good));
-    child_reap(pid);
-    char words[160];
-    snprintf(words, sizeof words, "pidfile %s names %d, no such process", path, (int)pid);
-    judges(CONF("pidfile", path), REASON_NOT_RUNNING, true, words);
-    scratch_close(dir);
-}
-
-static void test_pidfile_places(void **state)
-{
-    (void)state;
-    char dir[64], path[100];
-    scratch_open(dir);
-    snprintf(path, sizeof path, "%s/x.pid", dir);
-    judges(CONF("pidfile", path), REASON_NOT_RUNNING, true, "is not there");
-    judges(CONF("pidfile", "/dev/null/x"), REASON_NOT_RUNNING, true, "is not there");
-    judges(CONF("pidfile", dir), REASON_MISMATCH, false, "is not a regular file");
-    assert_int_equal(mkfifo(path, 0600), 0); /* must not wait for a writer */
-    judges(CONF("pidfile", path), REASON_MISMATCH, false, "is not a regular file");
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink(path, path), 0);
-    judges(CONF("pidfile", path), REASON_INTERNAL, false, "cannot be read: ");
-    assert_int_equal(unlink(path), 0);
-
-    write_file(path, "1\n", 2);
-    assert_int_equal(chmod(path, 0), 0);
-    uid_t uid = geteuid();
-    if (uid == 0)
-        assert_int_equal(chmod(dir, 0755) + seteuid(65534), 0);
-    judges(CONF("pidfile", path), REASON_INTERNAL, false, "cannot be read: Permission denied");
-    assert_int_equal(seteuid(uid), 0);
-    scratch_close(dir);
-}
-
-/* A process that was started well after the file was written is not the one it was written for. */
-static void test_pidfile_older_than_process(void **state)
-{
-    (void)state;
-    char dir[64], path[100];
-    pid_t pid = child_start("late");
-    scratch_open(dir);
-    snprintf(path, sizeof path, "%s/x.pid", dir);
-    write_file(path, number(pid), strlen(number(pid)));
-    const struct {
-        int64_t age_s;
-        bool stale;
-    } rows[] = {{0, false}, {5, false}, {20, true}, {86400 * 400, true}, {-3600, false}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct timespec t[2];
-        t[0].tv_sec = t[1].tv_sec = time(NULL) - rows[i].age_s;
-        t[0].tv_nsec = t[1].tv_nsec = 0;
-        assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
-        judges(CONF("pidfile", path), rows[i].stale ? REASON_NOT_RUNNING : REASON_OK, rows[i].stale,
-               rows[i].stale ? " is stale: " : "has been running");
-    }
-    child_reap(pid);
-    scratch_close(dir);
-}
-
 /* ---- By name and command line ---- */
 
 static void test_name(void **state)
@@ -443,9 +342,6 @@ int main(void)
         cmocka_unit_test(test_self_by_pid),
         cmocka_unit_test(test_pid_of_a_user),
         cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_pidfile_contents),
-        cmocka_unit_test(test_pidfile_places),
-        cmocka_unit_test(test_pidfile_older_than_process),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_other_names),
         cmocka_unit_test(test_cmdline),
