@@ -15,7 +15,8 @@ void cli_process_save(void)
     sigprocmask(SIG_SETMASK, NULL, &mask);
     for (int sig = 1; sig < NSIG; sig++)
         known[sig] = sigaction(sig, NULL, &dispositions[sig]) == 0;
-    /* Left blocked by a careless parent, no signal would stop us, and no child's end be heard of. */
+    /* Left blocked by a careless parent, no signal would stop us, and no child's end be heard of.
+     */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
