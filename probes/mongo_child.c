@@ -74,11 +74,11 @@ static int fail(struct session *s, enum reason reason, const char *fmt, ...)
 
 static int fail_driver(struct session *s, const bson_error_t *error)
 {
-    enum reason reason = mongo_child_reason(error->domain, error->code, error->message);
-    s->answer.refused_all =
-        reason == REASON_REFUSED || mongo_child_no_such_name(reason, error->message);
-    return s->answer.address[0] ? fail(s, reason, "%s: %s", s->answer.address, error->message)
-                                : fail(s, reason, "%s", error->message);
+    const char *words = mongo_child_words(error->message);
+    enum reason reason = mongo_child_reason(error->domain, error->code, words);
+    s->answer.refused_all = mongo_child_gone(words);
+    return s->answer.address[0] ? fail(s, reason, "%s: %s", s->answer.address, words)
+                                : fail(s, reason, "%s", words);
 }
 
 static int append_file(int to, const char *path)
@@ -186,6 +186,10 @@ static int fail_selection(struct session *s, const bson_error_t *error, bool for
         rc = fail(s, REASON_MISMATCH, "no member of the wanted role: %s", what);
     else if (ghosts > 0)
         rc = fail(s, REASON_NOT_INITIATED, "the set is not initiated: %s", what);
+    else if (error->domain == MONGOC_ERROR_SERVER_SELECTION && !strchr(error->message, '['))
+        /* No server failed, yet none is left: the driver drops who belongs to another set. */
+        rc = fail(s, REASON_MISMATCH, "none of the hosts belongs to the set %s",
+                  mongoc_uri_get_replica_set(s->uri));
     else
         rc = fail_driver(s, error);
     buf_fini(&seen);
@@ -198,11 +202,13 @@ static int select_server(struct session *s)
     bson_error_t error;
     bool for_writes =
         s->job.require == MONGO_REQUIRE_PRIMARY || s->job.require == MONGO_REQUIRE_WRITABLE;
-    mongoc_read_prefs_t *prefs = mongoc_read_prefs_new(
-        s->job.require == MONGO_REQUIRE_SECONDARY ? MONGOC_READ_SECONDARY : MONGOC_READ_NEAREST);
+    bool secondary = s->job.require == MONGO_REQUIRE_SECONDARY;
+    mongoc_read_prefs_t *prefs =
+        mongoc_read_prefs_new(secondary ? MONGOC_READ_SECONDARY : MONGOC_READ_NEAREST);
     /* A single member is judged by its hello, whatever it is. */
+    for_writes = for_writes && !s->job.direct;
     mongoc_server_description_t *server = mongoc_client_select_server(
-        s->client, for_writes && !s->job.direct, s->job.direct ? NULL : prefs, &error);
+        s->client, for_writes, for_writes || s->job.direct ? NULL : prefs, &error);
     mongoc_read_prefs_destroy(prefs);
     if (!server)
         return fail_selection(s, &error, for_writes);

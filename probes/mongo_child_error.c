@@ -20,10 +20,11 @@ static const struct {
     {"socket timeout", REASON_TIMEOUT},
     {"timed out", REASON_TIMEOUT},
     {"connection refused", REASON_REFUSED},
-    {"Failed to resolve", REASON_DNS},
+    {"ailed to resolve", REASON_DNS},
     {"Failed to look up", REASON_DNS},
     {"connection closed", REASON_CLOSED},
     {"Server closed connection", REASON_CLOSED},
+    {"Failed to receive length header", REASON_CLOSED},
     {"Connection reset", REASON_RESET},
     {"socket error or timeout", REASON_CLOSED},
 };
@@ -33,7 +34,7 @@ static enum reason by_code(uint32_t code)
     return code == MONGO_UNAUTHORIZED || code == MONGO_AUTH_FAILED ? REASON_AUTH : REASON_PROTOCOL;
 }
 
-enum reason mongo_child_reason(uint32_t domain, uint32_t code, const char *message)
+enum reason mongo_child_reason(uint32_t domain, uint32_t code, const char *words)
 {
     if (domain == MONGOC_ERROR_SERVER)
         return by_code(code);
@@ -41,12 +42,28 @@ enum reason mongo_child_reason(uint32_t domain, uint32_t code, const char *messa
         (domain == MONGOC_ERROR_CLIENT && code == MONGOC_ERROR_CLIENT_AUTHENTICATE))
         return REASON_AUTH;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (strstr(message, table[i].words))
+        if (strstr(words, table[i].words))
             return table[i].reason;
     return domain == MONGOC_ERROR_STREAM ? REASON_CLOSED : REASON_PROTOCOL;
 }
 
-bool mongo_child_no_such_name(enum reason reason, const char *message)
+const char *mongo_child_words(const char *message)
 {
-    return reason == REASON_DNS && strstr(message, "does not exist");
+    const char *bracket = str_starts(message, "No suitable servers") ? strchr(message, '[') : NULL;
+    return bracket ? bracket : message;
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, word)); text++)
+        n++;
+    return n;
+}
+
+/* The driver does not tell a name that is not there from a lookup that failed: not gone. */
+bool mongo_child_gone(const char *words)
+{
+    size_t servers = count(words, "[");
+    return servers > 0 && count(words, "[connection refused") == servers;
 }

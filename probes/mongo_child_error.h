@@ -7,9 +7,12 @@
 
 #include "base/reason.h"
 
-enum reason mongo_child_reason(uint32_t domain, uint32_t code, const char *message);
+enum reason mongo_child_reason(uint32_t domain, uint32_t code, const char *words);
 
-/* Does this failure of a lookup say that the name does not exist? */
-bool mongo_child_no_such_name(enum reason reason, const char *message);
+/* The telling part of a message: a selection's has every server's in brackets after a preamble. */
+const char *mongo_child_words(const char *message);
+
+/* Do the words say that every server refused, or that there is no such name? */
+bool mongo_child_gone(const char *words);
 
 #endif

@@ -182,6 +182,9 @@ static int parse_hosts(struct mongo_uri *u, const char *text, size_t len, struct
     }
     if (u->srv && (u->n_hosts != 1 || strchr(u->hosts[0], ':')))
         return err_set(e, "mongodb+srv takes one host name, without a port");
+    const char *dot = strchr(u->hosts[0], '.');
+    if (u->srv && (!dot || !strchr(dot + 1, '.')))
+        return err_set(e, "mongodb+srv takes a host name of at least three parts, a.b.c");
     return 0;
 }
 

@@ -252,6 +252,13 @@ def reset_idle(c):
     c.reset()
 
 
+def sick_later(c):
+    """Answers once, and then says that it is shutting down."""
+    c.send(right(c)[2])
+    c.send(right(c)[2])
+    play(c, ping=SHUTDOWN)
+
+
 def drip(c):
     while True:
         for byte in right(c)[2]:
@@ -280,6 +287,12 @@ def cut_and_reset(bytes_sent):
         c.reset()
 
     return scenario
+
+
+def close_mid(c):
+    data = right(c)[2]
+    c.request()  # left unread it would make the close a reset
+    c.send(data[:60])
 
 
 def mutated(c):
@@ -329,12 +342,13 @@ SCENARIOS.update(
         "reset-at-request": lambda c: (c.request(), c.reset()),
         "reset-in-header": cut_and_reset(7),
         "reset-mid": cut_and_reset(60),
-        "close-mid": lambda c: c.send(right(c)[2][:60]),
+        "close-mid": close_mid,
         "half-closed": half_closed,
         "close-idle": close_idle,
         "silent-idle": silent_idle,
         "garbage-idle": garbage_idle,
         "reset-idle": reset_idle,
+        "sick-later": sick_later,
         "drip": drip,
         "slow": slow,
         "mutated": mutated,
@@ -351,7 +365,7 @@ SCENARIOS.update(
         "more-to-come": reply_scenario(lambda r, d: message(r, d, flags=2)),
         "unknown-flag": reply_scenario(lambda r, d: message(r, d, flags=4)),
         "no-body": reply_scenario(lambda r, d: message(r, d, kind=1)),
-        "broken-document": reply_scenario(lambda r, d: message(r, encode(d)[:-9] + b"\xee" * 8 + b"\0")),
+        "broken-document": reply_scenario(lambda r, d: message(r, encode(d).replace(b"\1ok\0", b"\x2bok\0"))),
         "deep-document": reply_scenario(lambda r, d: message(r, deep(5000))),
         "checksum-bit": reply_scenario(lambda r, d: message(r, d, flags=1)),
     }

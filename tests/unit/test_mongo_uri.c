@@ -74,6 +74,7 @@ static void bad_strings(void **state)
         {"mongodb://a\n", "blank or control"},
         {"mongodb+srv://a,b", "one host name"},
         {"mongodb+srv://a:27017", "one host name"},
+        {"mongodb+srv://a.b", "three parts"},
         {"mongodb://a/?tls=maybe", "tls must be true or false"},
         {"mongodb://a/?tls", "name=value"},
         {"mongodb://a/?=true", "name=value"},
