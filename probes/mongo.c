@@ -1,7 +1,6 @@
 /* mongo: the type `mongo`: hello and ping, in one write, over our own codec on the loop; what that
  * does not speak goes to the driver in a child. It keeps one connection between the checks of an
  * agent, and gives a verdict only on replies that were checked (mongo_wire, mongo_hello). */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,17 +8,12 @@
 #include "base/str.h"
 #include "mongo_conf.h"
 #include "mongo_driver.h"
-#include "mongo_guard.h"
-#include "mongo_hello.h"
+#include "mongo_exchange.h"
 #include "mongo_wire.h"
 #include "stream.h"
 
 /* A kept connection sees neither a changed address nor a listener that is gone: not for longer. */
 #define CONN_AGE_MAX (60 * NS_PER_S)
-
-enum step { STEP_HELLO, STEP_PING, STEP_LEGACY, STEP_GUARD, STEP_DONE };
-
-static const char *const step_words[] = {"hello", "ping", "isMaster", "getCmdLineOpts", ""};
 
 struct mongo_run {
     struct probe_run base;
@@ -33,7 +27,8 @@ struct mongo_run {
 
 struct mongo_kept {
     struct probe_kept base;
-    struct conn *conn; /* idle */
+    struct conn *conn;      /* idle */
+    struct scram_keys keys; /* of the last login */
     unsigned holds;
     bool closing;
 };
@@ -43,14 +38,23 @@ struct conn {
     struct stream stream;
     struct mongo_run *run;   /* NULL while idle */
     struct mongo_kept *kept; /* who waits for its end, when no run does */
-    struct buf in;           /* the start of a reply whose rest is to come */
+    struct mongo_exchange exchange;
+    struct work *work; /* under way on another thread */
+    struct buf in;     /* the start of a reply whose rest is to come */
     int64_t opened;
-    int32_t last_id; /* of the requests sent */
-    int32_t awaited; /* the id of the request whose reply comes next */
-    enum step step;
     bool reused;
-    bool old_server; /* does not know hello, but isMaster */
-    struct mongo_hello hello;
+    bool giving_up;
+    bool closed; /* the stream is; the work may be not */
+};
+
+/* A login's costly step, on libuv's threads: at SCRAM_ITERATIONS_MAX it takes tens of
+ * milliseconds, so not being able to cancel it does no harm. It touches nothing but itself. */
+struct work {
+    uv_work_t req;
+    struct conn *conn;
+    struct scram_keys keys;
+    const char *user, *password; /* the configuration's, which outlives the connection */
+    int rc;
 };
 
 static void give_up(struct conn *c);
@@ -69,23 +73,34 @@ static void unhold_run(struct mongo_run *r)
 
 static void unhold_kept(struct mongo_kept *k)
 {
-    if (--k->holds == 0 && k->closing && !k->conn)
-        probe_kept_closed(&k->base);
+    if (--k->holds > 0 || !k->closing || k->conn)
+        return;
+    scram_keys_wipe(&k->keys);
+    probe_kept_closed(&k->base);
 }
 
 /* ---- The connection's way: opened, used by a run, kept, used again, given up ---- */
 
-static void on_closed(struct stream *s)
+static void free_if_over(struct conn *c)
 {
-    struct conn *c = s->owner;
     struct mongo_run *run = c->run;
     struct mongo_kept *kept = c->kept;
+    if (!c->closed || c->work)
+        return;
+    mongo_exchange_fini(&c->exchange);
     buf_fini(&c->in);
     free(c);
     if (run)
         unhold_run(run);
     else
         unhold_kept(kept);
+}
+
+static void on_closed(struct stream *s)
+{
+    struct conn *c = s->owner;
+    c->closed = true;
+    free_if_over(c);
 }
 
 /* Closes it; its run or, when it is idle, the kept state waits for that. */
@@ -98,6 +113,7 @@ static void give_up(struct conn *c)
         c->kept->conn = NULL;
         c->kept->holds++;
     }
+    c->giving_up = true;
     stream_close(&c->stream, on_closed);
 }
 
@@ -112,6 +128,9 @@ static void put_away(struct conn *c)
     }
     stream_adopt(&c->stream, NULL);
     buf_fini(&c->in);
+    buf_fini(&c->exchange.out);
+    if (c->exchange.scram.keys.valid)
+        k->keys = c->exchange.scram.keys;
     c->run = NULL;
     c->kept = k;
     c->reused = true;
@@ -151,157 +170,75 @@ static void fail_conn(struct conn *c, enum reason reason, const char *detail)
     }
 }
 
-static void fail_reply(struct conn *c, enum reason reason, const char *words)
-{
-    char detail[PROBE_DETAIL_MAX];
-    snprintf(detail, sizeof detail, "%s: %s: %.250s", c->stream.peer, step_words[c->step], words);
-    fail_conn(c, reason, detail);
-}
-
 /* ---- The exchange ---- */
 
-static int add_command(struct conn *c, struct buf *out, const char *name)
+static void go_on(struct conn *c, enum mongo_next next);
+
+static void do_work(uv_work_t *req)
 {
-    bson_t cmd;
-    bson_init(&cmd);
-    bson_append_int32(&cmd, name, -1, 1);
-    bson_append_utf8(&cmd, "$db", -1, "admin", -1);
-    int rc = mongo_wire_command(out, ++c->last_id, &cmd);
-    bson_destroy(&cmd);
-    return rc;
+    struct work *w = (struct work *)req;
+    w->rc = scram_salt(&w->keys, w->user, w->password);
 }
 
-/* Sends one command or two and awaits the reply to the first. */
-static void send_commands(struct conn *c, const char *first, const char *second)
+static void on_worked(uv_work_t *req, int status)
 {
-    struct buf out;
-    buf_init(&out, 2 * MONGO_REQUEST_BYTES);
-    c->awaited = c->last_id + 1;
-    if (add_command(c, &out, first) || (second && add_command(c, &out, second))) {
-        buf_fini(&out);
-        finish(c->run, REASON_INTERNAL, "out of memory", false);
-        return;
+    struct work *w = (struct work *)req;
+    struct conn *c = w->conn;
+    int rc = status ? -1 : w->rc;
+    c->exchange.scram.keys = w->keys;
+    scram_keys_wipe(&w->keys);
+    free(w);
+    c->work = NULL;
+    if (c->giving_up)
+        free_if_over(c);
+    else
+        go_on(c, mongo_exchange_worked(&c->exchange, rc));
+}
+
+static int start_work(struct conn *c)
+{
+    struct work *w = calloc(1, sizeof *w);
+    if (!w)
+        return -1;
+    *w = (struct work){.conn = c,
+                       .keys = c->exchange.scram.keys,
+                       .user = conf_of(c->run)->user,
+                       .password = conf_of(c->run)->password};
+    if (uv_queue_work(c->run->base.env->loop, &w->req, do_work, on_worked)) {
+        free(w);
+        return -1;
     }
-    probe_phase(&c->run->base, PHASE_REQUEST);
-    probe_note(&c->run->base, "connected to %s, no reply to %s", c->stream.peer, first);
-    stream_write(&c->stream, out.data, out.len); /* c may be gone after it */
-    buf_fini(&out);
+    c->work = w;
+    return 0;
+}
+
+static void go_on(struct conn *c, enum mongo_next next)
+{
+    struct mongo_exchange *x = &c->exchange;
+    char note[PROBE_DETAIL_MAX];
+    switch (next) {
+    case MONGO_NEXT_DONE:
+        finish(c->run, x->reason, x->detail, x->whole);
+        return;
+    case MONGO_NEXT_FAIL:
+        fail_conn(c, x->reason, x->detail);
+        return;
+    case MONGO_NEXT_WORK:
+        if (start_work(c))
+            finish(c->run, REASON_INTERNAL, "out of memory", false);
+        return;
+    default:
+        mongo_exchange_note(x, note);
+        probe_note(&c->run->base, "%s", note);
+        if (next == MONGO_NEXT_SEND)
+            stream_write(&c->stream, x->out.data, x->out.len); /* c may be gone after it */
+    }
 }
 
 static void begin_exchange(struct conn *c)
 {
-    c->step = STEP_HELLO;
-    c->old_server = false;
-    send_commands(c, "hello", "ping");
-}
-
-static void conclude(struct conn *c)
-{
-    char detail[PROBE_DETAIL_MAX];
-    enum reason reason =
-        mongo_hello_judge(&c->hello, &conf_of(c->run)->wish, c->stream.peer, detail);
-    finish(c->run, reason, detail, true);
-}
-
-/* A connection that has passed once is to a server that stays what it is. */
-static void guard_then_conclude(struct conn *c)
-{
-    char detail[PROBE_DETAIL_MAX];
-    enum mongo_guard guard = MONGO_GUARD_CLEAR;
-    if (conf_of(c->run)->init_guard && !c->reused)
-        guard = mongo_guard_look("/proc", c->stream.peer);
-    if (guard == MONGO_GUARD_CLEAR) {
-        conclude(c);
-    } else if (guard == MONGO_GUARD_ASK) {
-        c->step = STEP_GUARD;
-        send_commands(c, "getCmdLineOpts", NULL);
-    } else {
-        snprintf(detail, sizeof detail, MONGO_GUARD_WORDS, c->stream.peer);
-        finish(c->run, REASON_INIT_PHASE, detail, false);
-    }
-}
-
-/* The server's own verdict on a command: it stands, also on a kept connection. */
-static void fail_command(struct conn *c, const bson_t *doc)
-{
-    char words[256], detail[PROBE_DETAIL_MAX];
-    int32_t code = mongo_reply_error(doc, words, sizeof words);
-    bool auth = code == MONGO_UNAUTHORIZED || code == MONGO_AUTH_FAILED;
-    snprintf(detail, sizeof detail, "%s: %s: %s", c->stream.peer, step_words[c->step], words);
-    finish(c->run, auth ? REASON_AUTH : REASON_PROTOCOL, detail, false);
-}
-
-/* The first of two replies: true when it was good. */
-static bool take_hello(struct conn *c, const bson_t *doc)
-{
-    char words[256];
-    if (mongo_reply_ok(doc)) {
-        mongo_hello_read(&c->hello, doc);
-    } else if (mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
-        c->old_server = true;
-    } else {
-        fail_command(c, doc);
-        return false;
-    }
-    c->step = STEP_PING;
-    c->awaited++;
-    probe_note(&c->run->base, "connected to %s, hello answered, no reply to ping", c->stream.peer);
-    return true;
-}
-
-/* The last reply that was asked for so far. */
-static void take_last(struct conn *c, const bson_t *doc)
-{
-    enum step step = c->step;
-    bool ok = mongo_reply_ok(doc);
-    if (step == STEP_GUARD && ok && mongo_guard_is_init(doc)) {
-        char detail[PROBE_DETAIL_MAX];
-        snprintf(detail, sizeof detail, MONGO_GUARD_WORDS, c->stream.peer);
-        finish(c->run, REASON_INIT_PHASE, detail, false);
-    } else if (step == STEP_GUARD) {
-        conclude(c); /* also when it is refused: the temporary server refuses nothing */
-    } else if (!ok) {
-        fail_command(c, doc);
-    } else if (step == STEP_PING && c->old_server) {
-        c->step = STEP_LEGACY;
-        send_commands(c, "isMaster", NULL);
-    } else {
-        if (step == STEP_LEGACY)
-            mongo_hello_read(&c->hello, doc);
-        guard_then_conclude(c);
-    }
-}
-
-/* Takes what is whole of the bytes. Returns how many are used, SIZE_MAX when they were the end of
- * an exchange and the connection may be gone. */
-static size_t take_replies(struct conn *c, const char *data, size_t len)
-{
-    struct mongo_reply reply;
-    struct err e;
-    bson_t doc;
-    size_t used = 0;
-    for (;;) {
-        enum mongo_wire got = mongo_wire_reply(data + used, len - used, c->awaited, &reply, &e);
-        if (got == MONGO_WIRE_MORE)
-            return used;
-        if (got == MONGO_WIRE_BAD ||
-            mongo_wire_document(&doc, reply.document, reply.document_len, &e)) {
-            fail_reply(c, REASON_PROTOCOL, e.text);
-            return SIZE_MAX;
-        }
-        used += reply.message_len;
-        if (c->step == STEP_HELLO) {
-            if (!take_hello(c, &doc))
-                return SIZE_MAX;
-        } else if (used < len) {
-            fail_reply(c, REASON_PROTOCOL, "more bytes than the reply");
-            return SIZE_MAX;
-        } else {
-            buf_reset(&c->in); /* keeps the bytes that doc is a view of */
-            take_last(c, &doc);
-            return SIZE_MAX;
-        }
-    }
+    probe_phase(&c->run->base, PHASE_REQUEST);
+    go_on(c, mongo_exchange_begin(&c->exchange, !c->reused));
 }
 
 /* ---- Events of the stream ---- */
@@ -309,38 +246,58 @@ static size_t take_replies(struct conn *c, const char *data, size_t len)
 static void on_open(struct stream *s)
 {
     struct conn *c = s->owner;
+    struct mongo_kept *k = (struct mongo_kept *)c->run->base.kept;
     c->opened = clock_now();
+    mongo_exchange_init(&c->exchange, conf_of(c->run), c->stream.peer);
+    if (k)
+        c->exchange.scram.keys = k->keys;
     begin_exchange(c);
+}
+
+/* Bytes that belong to no whole reply yet. */
+static int keep_rest(struct conn *c, const char *rest, size_t len, bool kept_already)
+{
+    if (kept_already) {
+        buf_consume(&c->in, c->in.len - len);
+        return 0;
+    }
+    return len ? buf_add(&c->in, rest, len) : 0;
 }
 
 static void on_data(struct stream *s, const char *data, size_t len)
 {
     struct conn *c = s->owner;
+    bool buffered = c->in.len > 0;
     if (!c->run) {
         give_up(c); /* nobody has asked */
         return;
     }
-    bool direct = c->in.len == 0;
-    if (!direct && buf_add(&c->in, data, len)) {
+    if (c->work) {
+        fail_conn(c, REASON_PROTOCOL, "more bytes than the reply");
+        return;
+    }
+    if (buffered && buf_add(&c->in, data, len)) {
         finish(c->run, REASON_INTERNAL, "out of memory", false);
         return;
     }
-    size_t used = direct ? take_replies(c, data, len) : take_replies(c, c->in.data, c->in.len);
-    if (used == SIZE_MAX)
-        return;
-    if (!direct)
-        buf_consume(&c->in, used);
-    else if (used < len && buf_add(&c->in, data + used, len - used))
+    const char *bytes = buffered ? c->in.data : data;
+    size_t all = buffered ? c->in.len : len, used;
+    enum mongo_next next = mongo_exchange_take(&c->exchange, bytes, all, &used);
+    if (keep_rest(c, bytes + used, all - used, buffered))
         finish(c->run, REASON_INTERNAL, "out of memory", false);
+    else
+        go_on(c, next);
 }
 
 static void on_eof(struct stream *s)
 {
     struct conn *c = s->owner;
-    if (c->run)
-        fail_reply(c, REASON_CLOSED, "the server closed the connection before its reply");
-    else
+    if (!c->run) {
         give_up(c);
+        return;
+    }
+    mongo_exchange_cut(&c->exchange, "the server closed the connection before its reply");
+    fail_conn(c, c->exchange.reason, c->exchange.detail);
 }
 
 static void on_fail(struct stream *s, enum reason reason, const char *detail)
@@ -360,7 +317,8 @@ static void open_conn(struct mongo_run *r)
     buf_init(&c->in, 2 * MONGO_MESSAGE_MAX);
     c->run = r;
     r->conn = c;
-    stream_start(&c->stream, &r->base, &conf_of(r)->ep, NULL, &events, c);
+    const struct mongo_conf *conf = conf_of(r);
+    stream_start(&c->stream, &r->base, &conf->ep, conf->tls_on ? &conf->tls : NULL, &events, c);
 }
 
 /* ---- The type ---- */

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "mongo_scram.h"
 
 static const char *const requires[] = {
     [MONGO_REQUIRE_PING] = "ping",         [MONGO_REQUIRE_DATA] = "data",
@@ -157,8 +158,13 @@ static void prepare_tls(struct build *b)
 static bool needs_driver(const struct mongo_conf *c)
 {
     const struct mongo_uri *u = &c->uri;
-    return !mongo_uri_is_direct(u) || u->load_balanced == 1 || c->user || c->tls_on ||
-           u->auth_mechanism || u->key_password;
+    const char *mechanism = u->auth_mechanism;
+    bool scram = !mechanism || strcmp(mechanism, "SCRAM-SHA-1") == 0 ||
+                 strcmp(mechanism, "SCRAM-SHA-256") == 0;
+    bool plain =
+        !c->user || (scram_is_plain(c->user) && c->password && scram_is_plain(c->password));
+    return !mongo_uri_is_direct(u) || u->load_balanced == 1 || u->any_hostname || u->key_password ||
+           !scram || !plain;
 }
 
 static void prepare_uri(struct build *b)

@@ -29,10 +29,16 @@ static const struct {
     {MONGO_CHILD_ENTRY, mongo_child_run},
 };
 
-static void limit(int resource, rlim_t most)
+/* A limit that is lower already is as good. */
+static void lower_limits(void)
 {
-    struct rlimit r = {.rlim_cur = most, .rlim_max = most};
-    setrlimit(resource, &r); /* fails where the limit is lower already: as good */
+    struct rlimit none = {0, 0}, files = {FILES_MAX, FILES_MAX};
+    setrlimit(RLIMIT_CORE, &none);
+    setrlimit(RLIMIT_NOFILE, &files);
+#ifndef HAS_ASAN
+    struct rlimit memory = {MEMORY_MAX, MEMORY_MAX};
+    setrlimit(RLIMIT_AS, &memory);
+#endif
 }
 
 /* libuv's descriptors close by themselves; those of other libraries, or inherited, may not. */
@@ -54,11 +60,7 @@ static void harden(void)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0); /* nobody of the same user reads the password out of it */
     close_others();
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, FILES_MAX);
-#ifndef HAS_ASAN
-    limit(RLIMIT_AS, MEMORY_MAX);
-#endif
+    lower_limits();
     signal(SIGPIPE, SIG_IGN);
 }
 
