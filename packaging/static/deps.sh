@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086,SC2116,SC2154,SC2164
 # deps.sh: how each dependency is built: small, static, without what probe never uses. Each
 # recipe runs in the unpacked source, installs into $prefix and writes its own .pc file, so that
 # the order of the libraries at the link is ours. The hash of this file is part of the cache's key.
@@ -150,11 +150,16 @@ build_libinih_from_package() { # DEB
   write_pc inih "$(upstream_version "$(dpkg-deb -f "$1" Version)")" -linih
 }
 
-build_nghttp2() {
-  deps_cmake -DENABLE_LIB_ONLY=ON -DENABLE_STATIC_LIB=ON -DENABLE_SHARED_LIB=OFF -DENABLE_DOC=OFF
-  ninja -C b -j"$jobs" nghttp2_static
-  cp b/lib/libnghttp2*.a "$prefix/lib/libnghttp2.a"
+build_nghttp2() { # by hand: its own build wants a C++ compiler
+  local number
+  number=$(printf '0x%02x%02x%02x' ${1//./ })
+  sed -e "s/@PACKAGE_VERSION@/$1/" -e "s/@PACKAGE_VERSION_NUM@/$number/" \
+    lib/includes/nghttp2/nghttp2ver.h.in >lib/includes/nghttp2/nghttp2ver.h
+  cd lib
+  printf '%s\n' nghttp2_*.c | xargs -P "$jobs" -n 4 musl-cc $deps_cflags -Iincludes -c \
+    -DNGHTTP2_STATICLIB -DHAVE_ARPA_INET_H -DHAVE_NETINET_IN_H -DHAVE_TIME_H
+  ar Drcs "$prefix/lib/libnghttp2.a" nghttp2_*.o
   mkdir -p "$prefix/include/nghttp2"
-  cp lib/includes/nghttp2/nghttp2.h b/lib/includes/nghttp2/nghttp2ver.h "$prefix/include/nghttp2/"
+  cp includes/nghttp2/*.h "$prefix/include/nghttp2/"
   write_pc libnghttp2 "$1" -lnghttp2 "" -DNGHTTP2_STATICLIB
 }
