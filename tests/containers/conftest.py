@@ -1,0 +1,244 @@
+"""Tests on a real Docker engine. Everything that one makes carries the label of its run and is gone
+when the session ends, also when a test fails. Waits are on conditions, each with a deadline."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = "t" + secrets.token_hex(3)
+LABEL = f"probe.test={RUN}"
+DOCKERFILE = ROOT / "packaging/docker/Dockerfile"
+COMPOSE_DIR = ROOT / "packaging/compose"
+IMAGES = {"binary": None, "sidecar": None, "example-app": None}
+
+
+def sh(*args, check=True, timeout=120, **kw):
+    done = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=timeout, **kw)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return done
+
+
+def docker(*args, **kw):
+    return sh("docker", *args, **kw)
+
+
+def until(condition, seconds=30, what="condition", pause=0.1):
+    """The first true value of condition(); fails with its last value at the deadline."""
+    end, last = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        last = condition()
+        if last:
+            return last
+        time.sleep(pause)
+    raise AssertionError(f"not in {seconds} s: {what}; last: {last!r}")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def http(url, timeout=5):
+    """(status, text); (0, why) where no reply came."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+    except OSError as e:
+        return 0, str(e)
+
+
+class Container:
+    def __init__(self, ident):
+        self.id = ident
+
+    def inspect(self):
+        return json.loads(docker("inspect", self.id).stdout)[0]
+
+    @property
+    def state(self):
+        return self.inspect()["State"]
+
+    @property
+    def health(self):
+        return self.state.get("Health", {}).get("Status")
+
+    def health_log(self):
+        return self.state.get("Health", {}).get("Log") or []
+
+    def logs(self):
+        done = docker("logs", self.id)
+        return done.stdout + done.stderr
+
+    def exec(self, *args, check=False, **kw):
+        return docker("exec", self.id, *args, check=check, **kw)
+
+    def ip(self, network):
+        return self.inspect()["NetworkSettings"]["Networks"][network]["IPAddress"]
+
+    def wait_exit(self, seconds=30):
+        until(lambda: not self.state["Running"], seconds, f"exit of {self.id}")
+        return self.state["ExitCode"]
+
+    def until_health(self, status, seconds=60):
+        return until(lambda: self.health == status, seconds, f"{self.id} {status}: {self.health_log()[-1:]}")
+
+
+def build(target, tag, context=ROOT, buildkit=False, **args):
+    command = ["docker", "build", "-f", Path(context) / "packaging/docker/Dockerfile", "--target", target, "-t", tag,
+               "--label", LABEL, "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}"]
+    for name, value in args.items():
+        command += ["--build-arg", f"{name}={value}"]
+    env = dict(os.environ, DOCKER_BUILDKIT="1" if buildkit else "0")
+    return sh(*command, context, timeout=1200, env=env)
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """The images of the Dockerfile, and mongodb: a real server with probe in it."""
+    made = {}
+    for target in ("binary", "sidecar", "example-app"):
+        made[target] = f"probe-test/{target}:{RUN}"
+        build(target, made[target])
+    context = tmp_path_factory.mktemp("mongo")
+    shutil.copy(os.environ["PROBE_TEST_MONGO"], context / "ferretdb")
+    for name in ("mongo.Dockerfile", "mongo-entrypoint"):
+        shutil.copy(ROOT / "tests/containers/images" / name, context)
+    sh("docker", "build", "-f", context / "mongo.Dockerfile", "-t", f"probe-test/mongo:{RUN}", "--label", LABEL,
+       "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}", context, timeout=300,
+       env=dict(os.environ, DOCKER_BUILDKIT="0"))
+    made["mongodb"] = f"probe-test/mongodb:{RUN}"
+    build("with-probe", made["mongodb"], SERVICE_IMAGE=f"probe-test/mongo:{RUN}")
+    return made
+
+
+@pytest.fixture
+def run():
+    """run(image, *args, options=[...]) starts a container of this test alone."""
+    made = []
+
+    def start(image, *args, options=(), detach=True):
+        done = docker("run", "--detach", "--label", LABEL, *options, image, *args)
+        made.append(Container(done.stdout.strip()))
+        return made[-1]
+
+    yield start
+    for container in made:
+        docker("rm", "--force", "--volumes", container.id, check=False)
+
+
+@pytest.fixture
+def network():
+    name = f"{RUN}-{secrets.token_hex(3)}"
+    docker("network", "create", "--label", LABEL, name)
+    yield name
+    docker("network", "rm", name, check=False)
+
+
+class Stack:
+    """packaging/compose under one generation of Compose, with a project, ports and a subnet of its own."""
+
+    def __init__(self, command, images, tmp):
+        self.command, self.project = command, f"{RUN}{secrets.token_hex(3)}"
+        self.files, self.dir = ["docker-compose.yml"], COMPOSE_DIR
+        self.secrets = tmp / "secrets"
+        self.ports = {"APP_PORT": free_port(), "PROBE_PORT": free_port()}
+        self.env = dict(
+            os.environ, SECRETS_DIR=str(self.secrets), MONGO_SERVICE_IMAGE=images["mongodb"],
+            APP_IMAGE=images["example-app"], PROBE_IMAGE=images["sidecar"], HEALTH_INTERVAL="1s", PROBE_INTERVAL="1s",
+            SUBNET=f"172.30.{secrets.randbelow(200) + 20}.0/24", **{k: str(v) for k, v in self.ports.items()})
+        sh(COMPOSE_DIR / "make-secrets", env=self.env)
+
+    def compose(self, *args, check=True, timeout=180, popen=False):
+        command = [*self.command, "--project-name", self.project]
+        for name in self.files:
+            command += ["-f", str(name)]
+        command += [str(a) for a in args]
+        if popen:
+            return subprocess.Popen(command, cwd=self.dir, env=self.env, text=True, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT)
+        return sh(*command, check=check, timeout=timeout, cwd=self.dir, env=self.env)
+
+    def up(self, *services, **kw):
+        return self.compose("up", "--detach", "--no-build", *services, **kw)
+
+    def get(self, service):
+        """The service's container, or None."""
+        found = docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=com.docker.compose.project={self.project}",
+                       "--filter", f"label=com.docker.compose.service={service}").stdout.split()
+        return Container(found[0]) if found else None
+
+    def agent(self, path):
+        return http(f"http://127.0.0.1:{self.ports['PROBE_PORT']}{path}")
+
+    def app(self, path):
+        return http(f"http://127.0.0.1:{self.ports['APP_PORT']}{path}")
+
+    def override(self, text):
+        path = self.secrets.parent / f"override{len(self.files)}.yml"
+        path.write_text(text)
+        self.files.append(path)
+
+    def down(self):
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", check=False)
+
+
+GENERATIONS = {"v1": ["docker-compose"], "v2": ["docker", "compose"]}
+
+
+@pytest.fixture(params=GENERATIONS)
+def stack(request, images, tmp_path):
+    command = GENERATIONS[request.param]
+    with contextlib.suppress(OSError):
+        if subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+            made = Stack(command, images, tmp_path)
+            made.generation = request.param
+            yield made
+            made.down()
+            return
+    assert os.environ.get("CI") != "true", f"{command} must be there in CI"
+    pytest.skip(f"no {' '.join(command)}")
+
+
+def remove_everything():
+    def every(kind, label):
+        return docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={label}",
+                      check=False).stdout.split()
+
+    projects = {label for line in docker("container", "ls", "--all", "--format", "{{.Label \"com.docker.compose.project\"}}",
+                                         check=False).stdout.split() if (label := line).startswith(RUN)}
+    for label in (LABEL, *(f"com.docker.compose.project={p}" for p in projects)):
+        for kind, remove in (("container", ["rm", "--force", "--volumes"]), ("network", ["rm"]), ("volume", ["rm", "--force"])):
+            found = every(kind, label)
+            if found:
+                docker(kind, *remove, *found, check=False)
+    if not os.environ.get("PROBE_TEST_KEEP_IMAGES"):
+        for _ in range(2):
+            tags = docker("image", "ls", "--all", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"label={LABEL}", check=False)
+            named = [t for t in tags.stdout.split() if "<none>" not in t]
+            loose = every("image", LABEL)
+            docker("image", "rm", "--force", *(named or loose), check=False) if named or loose else None
+        if os.environ["PROBE_TEST_BASE"] == "probe-test/base":
+            docker("image", "rm", "--force", "probe-test/base", check=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left():
+    yield
+    remove_everything()
+    for kind in ("container", "network", "volume"):
+        left = docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={LABEL}").stdout.split()
+        assert not left, f"{kind}: {left}"

@@ -1,0 +1,150 @@
+"""What is in the images, and what is not; how they are built."""
+
+import io
+import json
+import re
+import shutil
+import tarfile
+
+import pytest
+from conftest import LABEL, ROOT, build, docker, sh
+
+SIZES = {"binary": 3 << 20, "sidecar": 4 << 20}
+
+
+def files(image):
+    """Every file of every layer: (layer, TarInfo, content of small ones)."""
+    blob = sh_bytes("docker", "save", image)
+    with tarfile.open(fileobj=io.BytesIO(blob)) as outer:
+        manifest = json.load(outer.extractfile("manifest.json"))[0]
+        for layer in manifest["Layers"]:
+            member = outer.getmember(layer)
+            if member.issym():
+                member = outer.getmember(str((__import__("pathlib").PurePosixPath(layer).parent / member.linkname)).replace("/..", ""))
+            with tarfile.open(fileobj=io.BytesIO(outer.extractfile(member).read())) as inner:
+                for info in inner:
+                    yield layer, info, inner
+
+
+def sh_bytes(*args):
+    import subprocess
+
+    return subprocess.run(args, check=True, capture_output=True, timeout=120).stdout
+
+
+def root_files(image):
+    """The files of a container of it: what is there in the end."""
+    name = docker("create", "--label", LABEL, image, "x").stdout.strip()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(sh_bytes("docker", "export", name))) as tar:
+            return {i.name.removeprefix("./"): i for i in tar if i.name not in (".", "./")}
+    finally:
+        docker("rm", name)
+
+
+MADE_BY_ENGINE = re.compile(r"^(\.dockerenv|dev|proc|sys|etc|etc/(hostname|hosts|resolv\.conf|mtab)|dev/.*)$")
+
+
+def test_binary_is_scratch_with_the_program_only(images):
+    there = {n for n in root_files(images["binary"]) if not MADE_BY_ENGINE.match(n)}
+    assert there == {"probe"}
+
+
+def test_sidecar_has_no_shell_and_nothing_else(images):
+    there = {n for n, i in root_files(images["sidecar"]).items() if i.isfile() and not MADE_BY_ENGINE.match(n)}
+    assert there == {"probe", "etc/passwd", "etc/group", "etc/probe/probe.ini", "etc/ssl/certs/ca-certificates.crt"}
+
+
+@pytest.mark.parametrize("target", SIZES)
+def test_size(images, target):
+    size = int(docker("image", "inspect", "--format", "{{.Size}}", images[target]).stdout)
+    assert size <= SIZES[target]
+
+
+@pytest.mark.parametrize("target", ["binary", "sidecar", "example-app"])
+def test_no_setuid_no_world_writable(images, target):
+    bad = [n for n, i in root_files(images[target]).items() if i.isfile() and i.mode & 0o6002]
+    assert bad == []
+    open_dirs = [n for n, i in root_files(images[target]).items() if i.isdir() and i.mode & 0o002 and not i.mode & 0o1000]
+    assert open_dirs == []
+
+
+@pytest.mark.parametrize("target", ["binary", "sidecar", "example-app"])
+def test_layers_have_no_build_tools_package_lists_or_secrets(images, target):
+    secret = re.compile(r"(^|/)(id_rsa|id_ed25519|\.env|secrets/.*|\.git(/|$)|\.npmrc|\.netrc)")
+    names = [info.name for _, info, _ in files(images[target])]
+    assert not [n for n in names if secret.search(n)]
+    assert not [n for n in names if re.search(r"var/lib/apt/lists/.*(Packages|Sources|Release)", n)]
+    assert not [n for n in names if re.search(r"(^|/)bin/(gcc|cc|make|cmake|ninja|musl-gcc)$", n)]
+    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", images[target]).stdout
+    assert not re.search(r"(?i)password|token|secret", history)
+
+
+@pytest.mark.parametrize("target", ["binary", "sidecar", "example-app"])
+def test_labels(images, target):
+    labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", images[target]).stdout)
+    for name in ("title", "description", "version", "revision", "created", "licenses", "source"):
+        assert labels[f"org.opencontainers.image.{name}"]
+
+
+def test_runs_as_a_plain_user(images):
+    for target in ("sidecar", "example-app"):
+        assert docker("image", "inspect", "--format", "{{.Config.User}}", images[target]).stdout.strip() == "1000:1000"
+
+
+def test_account_is_an_argument(images):
+    tag = images["example-app"] + "-account"
+    build("sidecar", tag, APP_USER="watch", APP_UID="4242", APP_GID="4243")
+    assert docker("image", "inspect", "--format", "{{.Config.User}}", tag).stdout.strip() == "4242:4243"
+    there = root_files(tag)
+    assert (there["run/probe"].uid, there["run/probe"].gid) == (4242, 4243)
+
+
+def test_copied_from_the_binary_image(images, tmp_path):
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {__import__('os').environ['PROBE_TEST_BASE']}\nCOPY --from={images['binary']} /probe /usr/local/bin/probe\n")
+    tag = images["binary"] + "-copy"
+    sh("docker", "build", "--label", LABEL, "-t", tag, tmp_path, env=dict(__import__("os").environ, DOCKER_BUILDKIT="0"))
+    assert "probe 0" in docker("run", "--rm", "--label", LABEL, tag, "probe", "version").stdout
+
+
+def steps(output):
+    """Of the legacy builder's output: (instruction, whether its layer came from the cache)."""
+    found = []
+    for line in output.splitlines():
+        step = re.match(r"Step \d+/\d+ : (.*)", line)
+        if step:
+            found.append([step[1], False])
+        elif "Using cache" in line:
+            found[-1][1] = True
+    return found
+
+
+def copied_tree(tmp_path):
+    tree = tmp_path / "tree"
+    for name in ("CMakeLists.txt", ".dockerignore", "conf", "packaging", "probes", "src"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("secrets"))
+        else:
+            tree.mkdir(exist_ok=True)
+            shutil.copy2(source, tree / name)
+    return tree
+
+
+def test_second_build_is_all_cache(images):
+    again = steps(build("sidecar", images["sidecar"]).stdout)
+    made = [s for s in again if not s[0].startswith(("FROM", "ARG BASE", "ARG SERVICE"))]
+    assert [s for s in made if not s[1]] == []
+
+
+def test_a_changed_source_rebuilds_the_last_layers_only(images, tmp_path):
+    tree = copied_tree(tmp_path)
+    with open(tree / "src/main.c", "a") as f:
+        f.write("/* changed */\n")
+    again = steps(build("binary", images["binary"] + "-changed", context=tree).stdout)
+    by_name = {s[0]: s[1] for s in again}
+    assert by_name["RUN packaging/static/build --deps-only"]
+    assert by_name["COPY probes probes"]
+    assert not by_name["COPY src src"]
+    assert not by_name["RUN packaging/static/build --out /out"]
