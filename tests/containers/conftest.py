@@ -94,7 +94,10 @@ class Container:
         return self.state["ExitCode"]
 
     def until_health(self, status, seconds=60):
-        return until(lambda: self.health == status, seconds, f"{self.id} {status}: {self.health_log()[-1:]}")
+        try:
+            return until(lambda: self.health == status, seconds, f"{self.id} {status}")
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.health}: {self.health_log()[-2:]}\n{self.logs()[-1500:]}") from None
 
 
 def build(target, tag, context=ROOT, buildkit=False, **args):

@@ -70,9 +70,10 @@ def checks_total(agent):
         return 0
 
 
-def test_network_namespace_of_another(run, images, network):
+def test_network_namespace_of_another(run, images, network, tmp_path):
     service = app(run, images, network)
-    agent = run(images["sidecar"], "run", "web=http://127.0.0.1:8080/healthz", options=["--network", f"container:{service.id}"])
+    agent = run(images["sidecar"], options=["--network", f"container:{service.id}", *config(
+        tmp_path, "[defaults]\ninterval = 1s\n[probe web]\nurl = http://127.0.0.1:8080/healthz\n")])
     assert until(lambda: all_healthy(agent), 20, "healthy over the other's loopback")
 
 
@@ -129,6 +130,7 @@ def test_hanging_target_ends_by_its_own_deadline(run, images, network):
         try:
             checked = run(images["example-app"], "wait", "tcp://127.0.0.1:9", options=[
                 "--network", network, "--entrypoint", "probe", "--health-interval", "1s", "--health-timeout", "3s", "--health-retries", "1",
+                "--health-start-period", "1ms",
                 "--health-cmd", f"probe check --timeout 1500ms {target[0]}"])
             checked.until_health("unhealthy", 30)
             entry = checked.health_log()[-1]
@@ -144,7 +146,7 @@ def test_engine_kills_the_check_and_nothing_outlives_it(run, images, network, tm
     until(lambda: db.exec("probe", "check", "mongodb://127.0.0.1:27017/").returncode == 0, 20, "the server")
     docker("kill", "--signal", "STOP", db.id)
     (tmp_path / "Dockerfile").write_text(
-        f"FROM {images['example-app']}\nHEALTHCHECK --interval=1s --timeout=2s --retries=1 CMD "
+        f"FROM {images['example-app']}\nHEALTHCHECK --interval=1s --timeout=2s --retries=1 --start-period=1ms CMD "
         '["probe", "check", "--timeout", "60s", "mongodb://u:p@mongodb:27017/"]\n')
     tag = images["example-app"] + "-hang"
     sh("docker", "build", "--label", LABEL, "-t", tag, tmp_path, env=dict(os.environ, DOCKER_BUILDKIT="0"))
