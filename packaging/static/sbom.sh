@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # sbom.sh: writes an SPDX 2.3 document about the static binary from the manifest of its parts.
 # Every field is ours or a version number: nothing in it needs escaping.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # sources.sh: gets each dependency's source from Debian: a private copy of the machine's own package
 # sources with deb-src in place of deb, so that nothing under /etc or /var/lib/apt changes.
 # `source_fetch` leaves its result in $dsc; nothing here builds anything.

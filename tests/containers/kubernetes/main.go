@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 	goyaml "sigs.k8s.io/yaml/goyaml.v2"
 )
@@ -45,12 +46,17 @@ func check(name string) error {
 		if err != nil {
 			return err
 		}
+		asJSON, err := yaml.YAMLToJSONStrict(document)
+		if err != nil {
+			return err
+		}
 		kind := fmt.Sprintf("%v/%v", any["apiVersion"], any["kind"])
 		object := typed(kind)
 		if object == nil {
 			return fmt.Errorf("%s is not known here", kind)
 		}
-		if err := yaml.UnmarshalStrict(document, object); err != nil {
+		strict, err := json.UnmarshalStrict(asJSON, object)
+		if err := errors.Join(append(strict, err)...); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
 		fmt.Println(name, kind)
