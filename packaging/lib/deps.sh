@@ -15,6 +15,8 @@ deps_list()
             'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'nginx-light|nginx' \
             git shellcheck python3-pytest python3-pytest-xdist python3-pymongo python3-dnslib \
             openssl curl haproxy prometheus iproute2 strace ;;
+        static) echo musl-tools linux-libc-dev dpkg-dev make patch perl xz-utils ;;
+        containers) echo debootstrap docker-compose yamllint ;;
         *) return 1 ;;
     esac
 }
