@@ -345,7 +345,9 @@ enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, 
         enum mongo_next next = take_reply(x, &doc);
         if (next == MONGO_NEXT_WAIT)
             continue; /* the one after it was asked for already */
-        if (*used < len && next != MONGO_NEXT_FAIL) {
+        /* After a bad hello the reply to the ping that went along may be there too. */
+        bool last = next == MONGO_NEXT_DONE ? x->whole : next != MONGO_NEXT_FAIL;
+        if (last && *used < len) {
             x->step = (int)step;
             x->whole = false;
             return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "more bytes than the reply");

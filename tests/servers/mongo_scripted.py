@@ -10,7 +10,10 @@ without a configuration HelloResponse in the server's source.
 """
 
 import argparse
+import base64
 import datetime
+import hashlib
+import hmac
 import random
 import socket
 import struct
@@ -317,6 +320,78 @@ def old(c):
     play(c, hello=NOT_FOUND, isMaster={"ismaster": True, "maxWireVersion": 6, "ok": 1.0})
 
 
+class Scram:
+    """A server's side of SCRAM (RFC 5802) for user "user" with password "pencil"."""
+
+    def __init__(self, name, iterations=4096, salt=b"0123456789abcdef"):
+        self.hash = "sha256" if name == "SCRAM-SHA-256" else "sha1"
+        secret = b"pencil"
+        if self.hash == "sha1":
+            secret = hashlib.md5(b"user:mongo:pencil").hexdigest().encode()
+        self.salted = hashlib.pbkdf2_hmac(self.hash, secret, salt, min(iterations, 5000))
+        self.salt, self.iterations = salt, iterations
+
+    def mac(self, key, text):
+        return hmac.new(key, text, self.hash).digest()
+
+    def first(self, payload):
+        self.client_first = payload[3:]
+        nonce = payload[payload.index(b"r=") + 2 :]
+        salt = base64.b64encode(self.salt)
+        self.server_first = b"r=%sSERVER,s=%s,i=%d" % (nonce, salt, self.iterations)
+        return self.server_first
+
+    def last(self, payload):
+        """The server's proof, or None when the client's is wrong."""
+        without, proof = payload.rsplit(b",p=", 1)
+        text = b",".join([self.client_first, self.server_first, without])
+        key = self.mac(self.salted, b"Client Key")
+        signature = self.mac(hashlib.new(self.hash, key).digest(), text)
+        if bytes(a ^ b for a, b in zip(key, signature)) != base64.b64decode(proof):
+            return None
+        return b"v=" + base64.b64encode(self.mac(self.mac(self.salted, b"Server Key"), text))
+
+
+AUTH_FAILED = {"ok": 0.0, "errmsg": "Authentication failed.", "code": 18, "codeName": "AuthenticationFailed"}
+
+
+def sasl(payload, done=False):
+    return {"conversationId": 7, "done": done, "payload": payload, "ok": 1.0}
+
+
+def login(mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: doc, empty=False, **more):
+    """A server that pings only for who has logged in. `change` spoils its login replies."""
+
+    def scenario(c):
+        scram, known, step = None, False, 0
+        while True:
+            request, command, query = c.request()
+            name = next(iter(command))
+            doc = answer(c.options, command)
+            if name == "hello" and mechanisms and "saslSupportedMechs" in command:
+                doc["saslSupportedMechs"] = list(mechanisms)
+            elif name == "ping" and not known:
+                doc = UNAUTHORIZED
+            elif name == "saslStart":
+                scram = Scram(command["mechanism"], **more)
+                doc = change(0, sasl(scram.first(command["payload"])))
+            elif name == "saslContinue" and step == 0:
+                proof = scram.last(command["payload"])
+                doc = change(1, sasl(proof, done=not empty)) if proof else AUTH_FAILED
+                known, step = bool(proof) and not empty, 1
+            elif name == "saslContinue":
+                doc = change(2, sasl(b"", done=True))
+                known = True
+            c.send(query_reply(request, doc) if query else message(request, doc))
+
+    return scenario
+
+
+def only(step, **fields):
+    """Replaces fields of the login's reply number `step`."""
+    return lambda at, doc: dict(doc, **fields) if at == step else doc
+
+
 INIT_ARGV = ["mongod", "--bind_ip", "127.0.0.1", "--port", "27017", "--pidfilepath", PIDFILE, "--fork"]
 SHUTDOWN = {"ok": 0.0, "errmsg": "The server is in quiesce mode", "code": 91, "codeName": "ShutdownInProgress"}
 
@@ -327,6 +402,18 @@ SCENARIOS.update(
         "init": lambda c: play(c, getCmdLineOpts={"argv": INIT_ARGV, "parsed": {}, "ok": 1.0}),
         "auth-required": ping_scenario(UNAUTHORIZED),
         "guarded": lambda c: play(c, getCmdLineOpts=UNAUTHORIZED),
+        "login": login(),
+        "login-sha-1": login(mechanisms=("SCRAM-SHA-1",)),
+        "login-unnamed": login(mechanisms=()),
+        "login-empty": login(empty=True),
+        "login-endless": login(empty=True, change=only(2, done=False)),
+        "login-false": login(change=only(1, payload=b"v=" + base64.b64encode(b"x" * 32))),
+        "login-silent": login(change=only(1, payload=b"")),
+        "login-no-payload": login(change=only(0, payload=None)),
+        "login-garbage": login(change=only(0, payload=b"\xff" * 99)),
+        "login-nonce": login(change=only(0, payload=b"r=other,s=MDEyMw==,i=4096")),
+        "login-weak": login(iterations=1000),
+        "login-costly": login(iterations=2000000000),
         "ping-ok0": ping_scenario(SHUTDOWN),
         "ping-no-ok": ping_scenario({"operationTime": bson.Timestamp(1, 1)}),
         "ping-ok-string": ping_scenario({"ok": "1"}),

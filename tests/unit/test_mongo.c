@@ -270,6 +270,100 @@ static void refused(void **state)
     probe_type_mongo.dispose(conf);
 }
 
+/* ---- logins ---- */
+
+static const struct {
+    const char *scenario, *user, *more;
+    enum reason reason;
+    const char *says;
+} logins[] = {
+    {"login", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login", "user:pencil@", "?authMechanism=SCRAM-SHA-1", REASON_OK, "standalone"},
+    {"login", "user:pencil@", "?authMechanism=SCRAM-SHA-256", REASON_OK, "standalone"},
+    {"login-sha-1", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login-unnamed", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login-empty", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login", "user:wrong@", "", REASON_AUTH, "login: AuthenticationFailed (18)"},
+    {"login", "", "", REASON_AUTH, "ping: Unauthorized (13)"},
+    {"up", "user:pencil@", "", REASON_PROTOCOL, "login: CommandNotFound (59)"},
+    {"login-false", "user:pencil@", "", REASON_AUTH, "proof that it knows the password is wrong"},
+    {"login-silent", "user:pencil@", "", REASON_AUTH, "does not prove"},
+    {"login-endless", "user:pencil@", "", REASON_PROTOCOL, "a login without end"},
+    {"login-no-payload", "user:pencil@", "", REASON_PROTOCOL, "without a payload"},
+    {"login-garbage", "user:pencil@", "", REASON_PROTOCOL, "not a login challenge"},
+    {"login-nonce", "user:pencil@", "", REASON_PROTOCOL, "another nonce"},
+    {"login-weak", "user:pencil@", "", REASON_PROTOCOL, "iterations not in"},
+    {"login-costly", "user:pencil@", "", REASON_PROTOCOL, "iterations not in"},
+    {"silent", "user:pencil@", "", REASON_TIMEOUT, "no reply to hello"},
+};
+
+static void *conf_with_user(const struct server *s, const char *user, const char *more)
+{
+    struct probe_report report;
+    char uri[256];
+    snprintf(uri, sizeof uri, "mongodb://%s127.0.0.1:%d/%s", user, s->port, more);
+    const char *pairs[] = {"uri", uri, NULL};
+    void *conf = make_conf(pairs, &report);
+    if (!conf)
+        fail_msg("%s", report.text);
+    return conf;
+}
+
+static void login(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(logins); i++) {
+        const char *words[] = {logins[i].scenario, NULL};
+        struct server s = serve(words);
+        void *conf = conf_with_user(&s, logins[i].user, logins[i].more);
+        harness_open(&h);
+        check(conf, NULL, logins[i].reason == REASON_TIMEOUT ? SHORT_MS : LONG_MS);
+        expect(logins[i].scenario, logins[i].reason, logins[i].says);
+        assert_null(strstr(h.detail, "pencil"));
+        harness_close(&h);
+        probe_type_mongo.dispose(conf);
+        end(&s);
+    }
+}
+
+/* The login of one connection serves many checks, and its keys the connections after it. */
+static void login_is_kept(void **state)
+{
+    (void)state;
+    const char *words[] = {"login", NULL};
+    struct server s = serve(words);
+    void *conf = conf_with_user(&s, "user:pencil@", "");
+    harness_open(&h);
+    struct probe_kept *kept = harness_kept_open(&h, &probe_type_mongo, conf);
+    for (int i = 0; i < 3; i++) {
+        check(conf, kept, LONG_MS);
+        expect("login", REASON_OK, "standalone");
+    }
+    harness_kept_close(&h, &probe_type_mongo, kept);
+    harness_close(&h);
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
+static void login_cancelled_at_any_time(void **state)
+{
+    (void)state;
+    const char *words[] = {"login", NULL};
+    struct server s = serve(words);
+    void *conf = conf_with_user(&s, "user:pencil@", "");
+    for (int turns = 0; turns < 12; turns++) {
+        harness_open(&h);
+        harness_start(&h, &probe_type_mongo, conf, NULL);
+        for (int i = 0; i < turns && !h.released; i++)
+            uv_run(&h.loop, UV_RUN_ONCE);
+        if (!h.released)
+            harness_cancel(&h);
+        harness_close(&h);
+    }
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
 /* ---- the kept connection: what two checks of one agent say ---- */
 
 static void kept_connection(void **state)
@@ -433,11 +527,19 @@ int main(int argc, char **argv)
         return child;
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settings),        cmocka_unit_test(scenarios),
-        cmocka_unit_test(timeouts),        cmocka_unit_test(dripped_in_time),
-        cmocka_unit_test(refused),         cmocka_unit_test(kept_connection),
-        cmocka_unit_test(ends_while_idle), cmocka_unit_test(cancel_at_any_time),
-        cmocka_unit_test(driver),          cmocka_unit_test(driver_is_killed),
+        cmocka_unit_test(settings),
+        cmocka_unit_test(scenarios),
+        cmocka_unit_test(timeouts),
+        cmocka_unit_test(dripped_in_time),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(kept_connection),
+        cmocka_unit_test(ends_while_idle),
+        cmocka_unit_test(cancel_at_any_time),
+        cmocka_unit_test(login),
+        cmocka_unit_test(login_is_kept),
+        cmocka_unit_test(login_cancelled_at_any_time),
+        cmocka_unit_test(driver),
+        cmocka_unit_test(driver_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
