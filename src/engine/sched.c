@@ -79,7 +79,9 @@ static void arm(struct sched *s)
     }
     uv_update_time(s->timer.loop);
     int64_t wait = due - (int64_t)uv_now(s->timer.loop) * NS_PER_MS;
-    uint64_t ms = wait <= 0 ? 0 : (uint64_t)((wait + NS_PER_MS - 1) / NS_PER_MS);
+    /* The loop's clock is cut to ms: what is due already would wait one more. */
+    uint64_t ms =
+        wait <= 0 || due <= clock_now() ? 0 : (uint64_t)((wait + NS_PER_MS - 1) / NS_PER_MS);
     uv_timer_start(&s->timer, on_timer, ms, 0);
 }
 

@@ -229,13 +229,17 @@ def remove_everything():
             if found:
                 docker(kind, *remove, *found, check=False)
     if not os.environ.get("PROBE_TEST_KEEP_IMAGES"):
-        for _ in range(2):
-            tags = docker("image", "ls", "--all", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"label={LABEL}", check=False)
-            named = [t for t in tags.stdout.split() if "<none>" not in t]
-            loose = every("image", LABEL)
-            docker("image", "rm", "--force", *(named or loose), check=False) if named or loose else None
-        if os.environ["PROBE_TEST_BASE"] == "probe-test/base":
-            docker("image", "rm", "--force", "probe-test/base", check=False)
+        remove_images()
+
+
+def remove_images():
+    """What was tagged, and the stages below: those that are built on the base image have its label."""
+    for _ in range(20):
+        found = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", "--filter", "label=probe.test").stdout.split("\n")
+        names = [name if "<none>" not in name else ident for name, _, ident in (line.partition(" ") for line in found if line)]
+        if not names:
+            return
+        docker("image", "rm", "--force", *names, check=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -245,3 +249,5 @@ def nothing_left():
     for kind in ("container", "network", "volume"):
         left = docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={LABEL}").stdout.split()
         assert not left, f"{kind}: {left}"
+    if not os.environ.get("PROBE_TEST_KEEP_IMAGES"):
+        assert not docker("image", "ls", "--all", "--quiet", "--filter", "label=probe.test").stdout.split()
