@@ -122,13 +122,20 @@ static int set_tls(struct session *s)
     return 0;
 }
 
+/* At least 1: 0 would mean the driver's own default. */
+static int32_t left_ms(const struct session *s)
+{
+    int64_t ms = (s->job.deadline - clock_now()) / NS_PER_MS;
+    return ms < 1 ? 1 : ms < INT32_MAX ? (int32_t)ms : INT32_MAX;
+}
+
 static int make_uri(struct session *s)
 {
     bson_error_t error;
     s->uri = mongoc_uri_new_with_error(s->job.uri, &error);
     if (!s->uri) /* the driver's words may quote it, and with it the password */
         return fail(s, REASON_INTERNAL, "the driver does not take the connection string");
-    int32_t ms = s->job.budget_ms < INT32_MAX ? (int32_t)s->job.budget_ms : INT32_MAX;
+    int32_t ms = left_ms(s);
     mongoc_uri_set_option_as_int32(s->uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, ms);
     mongoc_uri_set_option_as_int32(s->uri, MONGOC_URI_CONNECTTIMEOUTMS, ms);
     mongoc_uri_set_option_as_int32(s->uri, MONGOC_URI_SOCKETTIMEOUTMS, ms);
@@ -291,7 +298,7 @@ int mongo_child_run(void)
     buf_init(&in, MONGO_JOB_MAX);
     if (read_job(&in) || mongo_job_decode(&s.job, &doc, in.data, in.len, &e))
         return 1;
-    alarm((unsigned)(s.job.budget_ms / 1000) + GRACE_S);
+    alarm((unsigned)(left_ms(&s) / 1000) + GRACE_S);
     mongoc_log_set_handler(ignore_log, NULL);
     mongoc_init();
     int rc = check(&s, &hello);

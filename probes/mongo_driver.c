@@ -11,11 +11,9 @@
 
 /* The driver's own timeouts end a little before the deadline, at which the child is killed: then it
  * still tells which server it waited for. */
-static int64_t driver_budget_ms(const struct probe_run *run)
+static int64_t driver_deadline(const struct probe_run *run)
 {
-    int64_t left = run->deadline - clock_now();
-    left -= left / 20 + 10 * NS_PER_MS;
-    return left > NS_PER_MS ? left / NS_PER_MS : 1;
+    return run->deadline - (run->deadline - run->started) / 20 - 10 * NS_PER_MS;
 }
 
 struct worker *mongo_driver_start(struct probe_run *run, const struct mongo_conf *conf,
@@ -34,7 +32,7 @@ struct worker *mongo_driver_start(struct probe_run *run, const struct mongo_conf
         .direct = mongo_uri_is_direct(&conf->uri),
         .init_guard = conf->init_guard,
         .require = conf->wish.require,
-        .budget_ms = driver_budget_ms(run),
+        .deadline = driver_deadline(run),
     };
     struct buf b;
     buf_init(&b, MONGO_JOB_MAX);
@@ -79,6 +77,14 @@ static enum reason killed(const struct mongo_conf *conf, int number, char *detai
     return REASON_PROTOCOL;
 }
 
+static enum reason starved(const struct mongo_conf *conf, char *detail)
+{
+    snprintf(detail, PROBE_DETAIL_MAX,
+             "%s: no place for the driver's process within the timeout (max_workers)",
+             conf->target);
+    return REASON_INTERNAL;
+}
+
 static enum reason ended(const struct mongo_conf *conf, const struct worker_result *result,
                          char *detail, bool *gone)
 {
@@ -96,6 +102,8 @@ static enum reason ended(const struct mongo_conf *conf, const struct worker_resu
                  conf->target, e.text);
         return REASON_PROTOCOL;
     }
+    if (answer.reason == REASON_TIMEOUT && result->late)
+        return starved(conf, detail);
     *gone = answer.refused_all;
     if (answer.reason == REASON_OK)
         return mongo_hello_judge(&answer.hello, &conf->wish, answer.address, detail);
@@ -113,10 +121,7 @@ enum reason mongo_driver_verdict(const struct mongo_conf *conf, const struct wor
                  conf->target);
         return REASON_PROTOCOL;
     case WORKER_STARVED:
-        snprintf(detail, PROBE_DETAIL_MAX,
-                 "%s: no place for the driver's process within the timeout (max_workers)",
-                 conf->target);
-        return REASON_INTERNAL;
+        return starved(conf, detail);
     case WORKER_FAILED:
         snprintf(detail, PROBE_DETAIL_MAX, "%.390s", result->error.text);
         return REASON_INTERNAL;

@@ -27,7 +27,7 @@ int mongo_job_encode(struct buf *out, const struct mongo_job *job)
     bson_append_bool(&doc, "direct", -1, job->direct);
     bson_append_bool(&doc, "initGuard", -1, job->init_guard);
     bson_append_int64(&doc, "require", -1, job->require);
-    bson_append_int64(&doc, "budgetMs", -1, job->budget_ms);
+    bson_append_int64(&doc, "deadline", -1, job->deadline);
     int rc = buf_add(out, bson_get_data(&doc), doc.len);
     explicit_bzero((void *)bson_get_data(&doc), doc.len);
     bson_destroy(&doc);
@@ -72,9 +72,9 @@ int mongo_job_decode(struct mongo_job *job, bson_t *doc, const void *data, size_
         .direct = get_bool(doc, "direct"),
         .init_guard = get_bool(doc, "initGuard"),
         .require = get_int(doc, "require"),
-        .budget_ms = get_int(doc, "budgetMs"),
+        .deadline = get_int(doc, "deadline"),
     };
-    if (!job->uri || job->budget_ms < 0 || job->require < 0 || job->require >= MONGO_REQUIRE_COUNT)
+    if (!job->uri || job->deadline < 0 || job->require < 0 || job->require >= MONGO_REQUIRE_COUNT)
         return err_set(e, "not a job");
     return 0;
 }

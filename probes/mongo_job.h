@@ -21,10 +21,10 @@ struct mongo_job {
     const char *user, *password; /* NULL: as in the uri */
     const char *ca, *cert, *key; /* NULL: none */
     bool tls, verify;
-    bool direct;     /* that very member, whatever its role */
-    bool init_guard; /* ask a loopback server for its command line */
-    int64_t require; /* enum mongo_require */
-    int64_t budget_ms;
+    bool direct;      /* that very member, whatever its role */
+    bool init_guard;  /* ask a loopback server for its command line */
+    int64_t require;  /* enum mongo_require */
+    int64_t deadline; /* clock_now() time, the same clock in the child */
 };
 
 /* 0 or -1 (too long, out of memory). The buffer then holds secrets. */

@@ -109,7 +109,7 @@ static void join_line(struct worker *w)
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
-    if (leave_line(w))
+    if (leave_line(w) || w->running)
         w->result.outcome = WORKER_STARVED;
     report(w);
 }
@@ -216,10 +216,14 @@ static int spawn(struct worker *w)
     return rc;
 }
 
-/* The result of a failure comes by the timer: never from inside worker_start. */
+/* The result of a failure comes by the timer: never from inside worker_start. One that comes late
+ * out of the line keeps its timer. */
 static void start_child(struct worker *w)
 {
-    uv_timer_stop(&w->timer);
+    int64_t now = clock_now();
+    w->result.late = now - w->run->started > w->run->deadline - now;
+    if (!w->result.late)
+        uv_timer_stop(&w->timer);
     uv_pipe_init(w->loop, &w->in, 0);
     uv_pipe_init(w->loop, &w->out, 0);
     w->in.data = w->out.data = w->process.data = w;

@@ -19,7 +19,7 @@ struct worker;
 enum worker_outcome {
     WORKER_ENDED,   /* by itself: exit_status or term_signal, and what it wrote */
     WORKER_FLOODED, /* wrote more than WORKER_REPLY_MAX and was killed */
-    WORKER_STARVED, /* got no free place before the deadline, and was not started */
+    WORKER_STARVED, /* got no free place before the deadline, or one too late to be of use */
     WORKER_FAILED,  /* could not be started: `error` */
 };
 
@@ -27,6 +27,7 @@ struct worker_result {
     enum worker_outcome outcome;
     const struct buf *reply;
     int exit_status, term_signal; /* as waitpid has them */
+    bool late; /* it stood in line for most of its time: that it ran out of it says nothing */
     struct err error;
 };
 

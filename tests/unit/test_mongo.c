@@ -93,8 +93,10 @@ struct server {
 /* `scenarios`: words of the scripted server's command line. */
 static struct server serve(const char *const *scenarios)
 {
-    char script[] = __FILE__;
-    strcpy(strrchr(script, '/') - strlen("unit"), "servers/mongo_scripted.py");
+    char script[512];
+    const char *file = strrchr(__FILE__, '/');
+    snprintf(script, sizeof script, "%.*s/../servers/mongo_scripted.py", (int)(file - __FILE__),
+             __FILE__);
     const char *argv[16] = {"python3", script};
     for (size_t i = 0; scenarios[i] && i < 12; i++)
         argv[i + 2] = scenarios[i];
