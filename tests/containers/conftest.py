@@ -101,7 +101,7 @@ class Container:
 
 
 def build(target, tag, context=ROOT, buildkit=False, **args):
-    command = ["docker", "build", "-f", Path(context) / "packaging/docker/Dockerfile", "--target", target, "-t", tag,
+    command = ["docker", "build", "--force-rm", "-f", Path(context) / "packaging/docker/Dockerfile", "--target", target, "-t", tag,
                "--label", LABEL, "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}"]
     for name, value in args.items():
         command += ["--build-arg", f"{name}={value}"]
@@ -120,7 +120,7 @@ def images(tmp_path_factory):
     shutil.copy(os.environ["PROBE_TEST_MONGO"], context / "ferretdb")
     for name in ("mongo.Dockerfile", "mongo-entrypoint"):
         shutil.copy(ROOT / "tests/containers/images" / name, context)
-    sh("docker", "build", "-f", context / "mongo.Dockerfile", "-t", f"probe-test/mongo:{RUN}", "--label", LABEL,
+    sh("docker", "build", "--force-rm", "-f", context / "mongo.Dockerfile", "-t", f"probe-test/mongo:{RUN}", "--label", LABEL,
        "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}", context, timeout=300,
        env=dict(os.environ, DOCKER_BUILDKIT="0"))
     made["mongodb"] = f"probe-test/mongodb:{RUN}"

@@ -26,6 +26,17 @@ def test_yaml():
     sh(need("yamllint"), "--strict", "-d", YAMLLINT, *found)
 
 
+def test_dockerfile(tmp_path):
+    """BuildKit's own rules, without a daemon."""
+    built = tmp_path / "lint"
+    subprocess.run([need("go"), "build", "-o", built, "."], check=True, cwd=ROOT / "tests/containers/dockerfile", timeout=900,
+                   env=dict(os.environ, CGO_ENABLED="0"))
+    sh(built, ROOT / "packaging/docker/Dockerfile", ROOT / "tests/containers/images/mongo.Dockerfile")
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM scratch AS X\nCMD run\n")
+    assert "StageNameCasing" in sh(built, bad, check=False).stdout
+
+
 def test_prometheus():
     promtool = need("promtool")
     sh(promtool, "check", "config", "--syntax-only", "prometheus.yml", cwd=COMPOSE_DIR / "monitoring")

@@ -1,6 +1,6 @@
 # A stand-in for the official image where no registry is reached: a real server that speaks
 # MongoDB, behind an entrypoint that takes the same variables and goes through the same phases.
-ARG BASE
+ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 RUN groupadd --gid 999 mongodb && useradd --uid 999 --gid 999 --home-dir /data/db mongodb \
     && mkdir -p /data/db /data/configdb && chown mongodb:mongodb /data/db /data/configdb \
