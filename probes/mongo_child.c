@@ -226,7 +226,8 @@ static int select_server(struct session *s)
     return 0;
 }
 
-/* 0: answered with ok 1. The driver takes a reply without `ok`, or with a text, for a success. */
+/* 0: answered with ok 1. The driver takes a reply without `ok`, or with a text, for a success, and
+ * does not look whether its document is whole. */
 static int command(struct session *s, const char *name, bson_t *reply)
 {
     bson_error_t error = {0};
@@ -236,10 +237,14 @@ static int command(struct session *s, const char *name, bson_t *reply)
     bool sent = mongoc_client_command_simple_with_server_id(s->client, "admin", &cmd, NULL,
                                                             s->server_id, reply, &error);
     bson_destroy(&cmd);
-    if (sent && mongo_reply_ok(reply))
-        return 0;
     if (!sent)
         return fail_driver(s, &error);
+    bson_t view;
+    struct err e;
+    if (mongo_wire_document(&view, bson_get_data(reply), reply->len, &e))
+        return fail(s, REASON_PROTOCOL, "%s: %s: %s", s->answer.address, name, e.text);
+    if (mongo_reply_ok(reply))
+        return 0;
     char words[256];
     mongo_reply_error(reply, words, sizeof words);
     return fail(s, REASON_PROTOCOL, "%s: %s: %s", s->answer.address, name, words);

@@ -224,6 +224,30 @@ def test_hostile_replies_to_the_driver(probe, scripted):
         assert r.code == 1 and verdict(r) not in ("internal", "ok"), f"{scenario}: {r}"
 
 
+def mutated(probe, port, n, path="", *args):
+    """n checks, each of another mutated reply; their reasons."""
+    targets = [f"m{i}=mongodb://127.0.0.1:{port}/{path}" for i in range(n)]
+    r = probe.run("check", "--json", "--timeout", "20s", *args, *targets, timeout=60)
+    assert r.code == 1, str(r)
+    return {"ok" if p["last"]["ok"] else p["last"]["reason"] for p in r.json["probes"]}
+
+
+def test_one_wrong_byte_is_never_healthy(probe, scripted):
+    """PROBE_MUTATIONS=10000 for the long run."""
+    port = scripted("mutated-ping")
+    for _ in range(max(1, int(os.environ.get("PROBE_MUTATIONS", "1000")) // 250)):
+        assert mutated(probe, port, 250) <= {"protocol", "closed"}
+
+
+def test_one_wrong_byte_to_the_driver(probe, scripted):
+    """The driver crashes on some of them; what it lets pass we check ourselves. It neither looks at
+    nor shows the envelope's opcode, flags and number and the document's last byte: those are left
+    right here."""
+    config = probe.write("p.ini", "[agent]\nmax_workers = 4\n")
+    reasons = mutated(probe, scripted("--set", "rs0", "mutated-body"), 100, "?replicaSet=rs0", "-c", config)
+    assert reasons <= {"protocol", "closed", "timeout", "reset"}, reasons
+
+
 def test_crash_is_told(probe, serve, scripted):
     """A child that is killed by another hand is ours to blame, not the server's."""
     port = scripted("silent")

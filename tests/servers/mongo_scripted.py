@@ -308,6 +308,27 @@ def mutated(c):
         c.send(bytes(data))
 
 
+def mutated_ping(first, end=None):
+    """Right replies but for one byte of ping's in [first:end], chosen by the connection's number,
+    that no right client lets pass: any but the server's own request id and the optional flags."""
+
+    def scenario(c):
+        rng = random.Random(c.number)
+        while True:
+            request, command, query = c.request()
+            doc = answer(c.options, command)
+            if next(iter(command)) != "ping":
+                c.send(query_reply(request, doc) if query else message(request, doc))
+                continue
+            data = bytearray(message(request, doc))
+            at = rng.choice([i for i in range(len(data))[first:end] if i not in (4, 5, 6, 7, 18, 19)])
+            data[at] = rng.choice([v for v in range(256) if v != data[at]])
+            c.send(bytes(data))
+            raise Closed
+
+    return scenario
+
+
 def deep(depth):
     doc = b"\5\0\0\0\0"
     for _ in range(depth):
@@ -439,6 +460,8 @@ SCENARIOS.update(
         "drip": drip,
         "slow": slow,
         "mutated": mutated,
+        "mutated-ping": mutated_ping(0),
+        "mutated-body": mutated_ping(20, -1),
         "garbage": reply_scenario(lambda r, d: bytes(random.Random(1).randrange(256) for _ in range(99))),
         "http": reply_scenario(lambda r, d: b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
         "tls-alert": reply_scenario(lambda r, d: b"\x15\3\1\0\2\2\x16"),
