@@ -5,15 +5,11 @@ no right server gives. It listens on 127.0.0.1 (or --unix PATH) and prints its p
     mongo_scripted.py [--port P] [--unix PATH] [--set NAME] [--delay S] [SCENARIO ...]
 
 With several scenarios the first connection gets the first, and so on; the last one goes on for all
-that follow. --list prints their names. Shapes of hello: MongoDB's manual, "hello"; for a member
-without a configuration HelloResponse in the server's source.
+that follow. --list prints their names.
 """
 
 import argparse
 import base64
-import datetime
-import hashlib
-import hmac
 import random
 import socket
 import struct
@@ -22,7 +18,9 @@ import threading
 import time
 
 import bson
-from bson.int64 import Int64
+
+from mongo_scram import Scram
+from mongo_states import STATES
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 NOT_FOUND = {"ok": 0.0, "errmsg": "no such command", "code": 59, "codeName": "CommandNotFound"}
@@ -89,78 +87,6 @@ def message(to, doc, flags=0, kind=0, opcode=OP_MSG, tail=b"", length=None):
 def query_reply(to, doc):
     body = struct.pack("<iqii", 8, 0, 0, 1) + encode(doc)
     return struct.pack("<iiii", 16 + len(body), 4242, to, OP_REPLY) + body
-
-
-def hello(options, **more):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    doc = {
-        "helloOk": True,
-        "isWritablePrimary": True,
-        "ismaster": True,
-        "topologyVersion": {"processId": bson.ObjectId(), "counter": Int64(0)},
-        "maxBsonObjectSize": 16777216,
-        "maxMessageSizeBytes": 48000000,
-        "maxWriteBatchSize": 100000,
-        "localTime": now,
-        "logicalSessionTimeoutMinutes": 30,
-        "connectionId": 1,
-        "minWireVersion": 0,
-        "maxWireVersion": 21,
-        "readOnly": False,
-        "ok": 1.0,
-    }
-    doc.update(more)
-    return doc
-
-
-def member(options, primary=True, secondary=False, known=True, lag=0, name=None, **more):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    me = "127.0.0.1:%d" % options.port
-    last = {"opTime": {"ts": bson.Timestamp(1, 1), "t": Int64(1)}}
-    last["lastWriteDate"] = now - datetime.timedelta(seconds=lag)
-    last["majorityWriteDate"] = last["lastWriteDate"]
-    doc = hello(
-        options,
-        isWritablePrimary=primary,
-        ismaster=primary,
-        secondary=secondary,
-        setName=name or options.set or "rs0",
-        setVersion=1,
-        hosts=[me, "127.0.0.1:1"],
-        me=me,
-        lastWrite=last,
-    )
-    if known:
-        doc["primary"] = me if primary else "127.0.0.1:1"
-    doc.update(more)
-    return doc
-
-
-def not_initiated(options):
-    return hello(
-        options,
-        isWritablePrimary=False,
-        ismaster=False,
-        secondary=False,
-        isreplicaset=True,
-        info="Does not have a valid replica set config",
-    )
-
-
-STATES = {
-    "up": lambda o: member(o) if o.set else hello(o),
-    "primary": lambda o: member(o),
-    "secondary": lambda o: member(o, primary=False, secondary=True),
-    "hidden": lambda o: member(o, primary=False, secondary=True, hidden=True),
-    "arbiter": lambda o: member(o, primary=False, arbiterOnly=True),
-    "recovering": lambda o: member(o, primary=False),
-    "no-primary": lambda o: member(o, primary=False, secondary=True, known=False),
-    "lagging": lambda o: member(o, primary=False, secondary=True, lag=60),
-    "wrong-set": lambda o: member(o, name="other"),
-    "not-initiated": not_initiated,
-    "read-only": lambda o: hello(o, readOnly=True),
-    "mongos": lambda o: hello(o, msg="isdbgrid"),
-}
 
 
 def answer(options, command, state="up", **replaced):
@@ -339,38 +265,6 @@ def deep(depth):
 def old(c):
     """Before hello was known: MongoDB 3.6 to 4.4.1."""
     play(c, hello=NOT_FOUND, isMaster={"ismaster": True, "maxWireVersion": 6, "ok": 1.0})
-
-
-class Scram:
-    """A server's side of SCRAM (RFC 5802) for user "user" with password "pencil"."""
-
-    def __init__(self, name, iterations=4096, salt=b"0123456789abcdef"):
-        self.hash = "sha256" if name == "SCRAM-SHA-256" else "sha1"
-        secret = b"pencil"
-        if self.hash == "sha1":
-            secret = hashlib.md5(b"user:mongo:pencil").hexdigest().encode()
-        self.salted = hashlib.pbkdf2_hmac(self.hash, secret, salt, min(iterations, 5000))
-        self.salt, self.iterations = salt, iterations
-
-    def mac(self, key, text):
-        return hmac.new(key, text, self.hash).digest()
-
-    def first(self, payload):
-        self.client_first = payload[3:]
-        nonce = payload[payload.index(b"r=") + 2 :]
-        salt = base64.b64encode(self.salt)
-        self.server_first = b"r=%sSERVER,s=%s,i=%d" % (nonce, salt, self.iterations)
-        return self.server_first
-
-    def last(self, payload):
-        """The server's proof, or None when the client's is wrong."""
-        without, proof = payload.rsplit(b",p=", 1)
-        text = b",".join([self.client_first, self.server_first, without])
-        key = self.mac(self.salted, b"Client Key")
-        signature = self.mac(hashlib.new(self.hash, key).digest(), text)
-        if bytes(a ^ b for a, b in zip(key, signature)) != base64.b64decode(proof):
-            return None
-        return b"v=" + base64.b64encode(self.mac(self.mac(self.salted, b"Server Key"), text))
 
 
 AUTH_FAILED = {"ok": 0.0, "errmsg": "Authentication failed.", "code": 18, "codeName": "AuthenticationFailed"}
