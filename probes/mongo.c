@@ -12,7 +12,8 @@
 #include "mongo_wire.h"
 #include "stream.h"
 
-/* A kept connection sees neither a changed address nor a listener that is gone: not for longer. */
+/* A kept connection sees neither a changed address nor a listener that is gone, and something on
+ * the way may have forgotten it: not for longer than this. */
 #define CONN_AGE_MAX (60 * NS_PER_S)
 
 struct mongo_run {

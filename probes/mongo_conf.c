@@ -167,6 +167,21 @@ static bool needs_driver(const struct mongo_conf *c)
            !scram || !plain;
 }
 
+/* What only our own codec can do is refused where the driver is needed, never left out in silence.
+ */
+static void refuse_with_driver(struct build *b)
+{
+    static const char words[] =
+        "works with one host and SCRAM or no login only; this uri needs MongoDB's driver";
+    const struct mongo_conf *c = b->conf;
+    if (c->tls.server_name)
+        fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, words);
+    if (c->tls.min_days > 0)
+        fail(b, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, words);
+    if (c->family)
+        fail(b, MONGO_KEY_FAMILY, words);
+}
+
 static void prepare_uri(struct build *b)
 {
     struct mongo_conf *c = b->conf;
@@ -185,6 +200,8 @@ static void prepare_uri(struct build *b)
     prepare_credentials(b);
     prepare_tls(b);
     c->driver = needs_driver(c);
+    if (c->driver)
+        refuse_with_driver(b);
     prepare_hosts(b);
     c->target = mongo_uri_redacted(&c->uri);
     if (!c->target)
