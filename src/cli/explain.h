@@ -9,7 +9,8 @@
 #include "config/config.h"
 
 /* As INI that can be pasted: [agent], and each probe with all its keys (those at their default as
- * comments), or with `given_only` those that are given. `path` is of the file, for the origins; may be NULL. */
+ * comments), or with `given_only` those that are given. `path` is of the file, for the origins; may
+ * be NULL. */
 void explain_ini_agent(struct buf *out, const struct agent_conf *agent, const char *path);
 void explain_ini_probe(struct buf *out, const struct check_conf *c, const char *path,
                        bool given_only);
