@@ -16,6 +16,7 @@
 
 #define RESOLUTION_DELAY_MS 50  /* RFC 8305 section 3: how long IPv4 waits for IPv6's addresses */
 #define ATTEMPT_DELAY_MS    250 /* RFC 8305 section 5: "Connection Attempt Delay" */
+#define RETRY_MS            500 /* for addresses that failed, while a lookup is not answered */
 #define BACKLOG_RETRY_MS    10  /* a unix socket whose backlog is full says EAGAIN */
 
 struct dial_attempt {
@@ -70,35 +71,52 @@ static const char *words_of(int errnum)
     }
 }
 
-/* Every address failed, or there is none. The most telling of the reasons is the dial's. */
+/* Which of several reasons is the dial's: what is ours comes first, for then not all was tried. */
+static int rank_of(enum reason reason)
+{
+    static const enum reason order[] = {REASON_UNREACHABLE, REASON_TIMEOUT, REASON_RESET,
+                                        REASON_DNS,         REASON_REFUSED, REASON_INTERNAL};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        if (order[i] == reason)
+            return (int)i;
+    return -1;
+}
+
+static void blame(struct dial *d, enum reason reason)
+{
+    if (rank_of(reason) > rank_of(d->reason))
+        d->reason = reason;
+}
+
+/* Every address failed, or there is none. */
 static void give_up(struct dial *d)
 {
-    if (d->n_failed == 0 && !d->ep->path) {
+    if (d->n_failed == 0) {
+        snprintf(d->detail, sizeof d->detail, "%s: %s", d->ep->host, d->lookup_detail);
         if (d->no_such_name && !d->lookup_failed)
             probe_gone(d->run);
-        finish(d, REASON_DNS);
-        return;
+        blame(d, REASON_DNS);
+    } else {
+        if (d->lookup_failed)
+            add_detail(d, d->ep->host, d->lookup_detail);
+        if (d->n_refused > 0 && d->n_refused + d->n_no_family == d->n_failed && !d->lookup_failed)
+            probe_gone(d->run);
     }
-    if (d->n_refused > 0 && d->n_refused + d->n_no_family == d->n_failed && !d->lookup_failed)
-        probe_gone(d->run);
     finish(d, d->reason);
 }
 
-/* A refusal says most; then what is ours; the rest as it came last. */
 static void note_failure(struct dial *d, int family, int errnum)
 {
     enum reason reason = reason_from_errno(errnum);
-    if (family == AF_INET6 && errnum == EADDRNOTAVAIL)
-        reason = REASON_UNREACHABLE; /* IPv6 is off here: no address of ours to speak from */
+    /* This machine has no IPv6, so nobody here could get through by it. */
+    bool no_family = family == AF_INET6 &&
+                     (errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT || errnum == ENETUNREACH);
     d->n_failed++;
     if (reason == REASON_REFUSED)
         d->n_refused++;
-    if (family == AF_INET6 &&
-        (errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT || errnum == ENETUNREACH))
+    if (no_family)
         d->n_no_family++;
-    bool keep = d->reason == REASON_REFUSED || (d->reason == REASON_INTERNAL && d->n_failed > 1);
-    if (reason == REASON_REFUSED || !keep)
-        d->reason = reason;
+    blame(d, no_family ? REASON_UNREACHABLE : reason);
 }
 
 static void fail_address(struct dial *d, const struct sockaddr_in6 *addr, int errnum)
@@ -203,12 +221,9 @@ static int watch_attempt(struct dial *d, int fd, const struct sockaddr_in6 *addr
     d->n_attempts++;
     d->n_open++;
     uv_poll_start(&a->poll, UV_WRITABLE, on_writable);
-    struct sockaddr_in6 literal;
-    if (!address_of_literal(d->ep, &literal)) {
-        char text[DIAL_TEXT_MAX];
-        address_text(addr, text);
-        probe_note(d->run, "connect to %s (%s)", text, d->ep->host);
-    }
+    char text[DIAL_TEXT_MAX];
+    address_text(addr, text);
+    probe_note(d->run, "%s%sconnect to %s: no answer", d->detail, d->detail[0] ? "; " : "", text);
     return 0;
 }
 
@@ -222,16 +237,20 @@ static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
     int errnum = fd < 0 ? errno : 0;
     if (!errnum && connect(fd, (const struct sockaddr *)addr, len) < 0)
         errnum = errno;
-    else if (!errnum && address_is_own(fd, addr))
+    /* On this host the answer is there before connect returns, but it does not look; asked again it
+     * says so, which spares watching the socket. EALREADY: it is still to come. */
+    if (errnum == EINPROGRESS)
+        errnum = connect(fd, (const struct sockaddr *)addr, len) < 0 ? errno : 0;
+    if (errnum == EALREADY || errnum == EINPROGRESS) {
+        errnum = watch_attempt(d, fd, addr);
+        if (!errnum)
+            return TRY_UNDER_WAY;
+    } else if (!errnum && address_is_own(fd, addr)) {
         errnum = ECONNREFUSED;
-    else if (!errnum) {
+    } else if (!errnum) {
         succeed(d, fd, addr);
         return TRY_DONE;
     }
-    if (errnum == EINPROGRESS)
-        errnum = watch_attempt(d, fd, addr);
-    if (!errnum)
-        return TRY_UNDER_WAY;
     if (fd >= 0)
         close(fd);
     fail_address(d, addr, errnum);
@@ -269,12 +288,31 @@ static bool pick(struct dial *d, struct sockaddr_in6 *addr)
     return true;
 }
 
+/* All addresses so far have failed, and one family's lookup is not answered: it may bring one that
+ * works, but a DNS server that never answers it must not hide that the others come alive. */
+static void wait_for_lookup(struct dial *d)
+{
+    probe_note(d->run, "%s; the lookup of its IPv%d addresses is not answered", d->detail,
+               d->queue[0].sin6_family == AF_INET ? 6 : 4);
+    start_timer(d, RETRY_MS);
+    d->retrying = true;
+}
+
+static void try_again(struct dial *d)
+{
+    d->n_tried = d->n_failed = d->n_refused = d->n_no_family = 0;
+    d->reason = REASON_OK;
+    d->detail[0] = '\0';
+    next_attempt(d);
+}
+
 /* Its last act may be to tell the owner, who may free the dial: nothing is touched after it. */
 static void next_attempt(struct dial *d)
 {
     struct sockaddr_in6 addr;
     if (d->waiting_for_v6)
         return;
+    d->retrying = false;
     while (pick(d, &addr)) {
         enum try t = try_address(d, &addr);
         if (t == TRY_UNDER_WAY && (d->n_tried < d->n_queue || d->lookups_left))
@@ -284,6 +322,8 @@ static void next_attempt(struct dial *d)
     }
     if (!d->attempts && !d->lookups_left)
         give_up(d);
+    else if (!d->attempts && d->n_tried)
+        wait_for_lookup(d);
 }
 
 static void add_address(struct dial *d, const struct sockaddr_in6 *addr)
@@ -292,23 +332,25 @@ static void add_address(struct dial *d, const struct sockaddr_in6 *addr)
         d->queue[d->n_queue++] = *addr;
 }
 
+static void note_no_address(struct dial *d, const struct resolve_answer *answer)
+{
+    bool telling = !d->lookup_detail[0] || (!answer->no_such_name && !d->lookup_failed);
+    if (answer->no_such_name)
+        d->no_such_name = true;
+    else
+        d->lookup_failed = true;
+    if (answer->internal)
+        blame(d, REASON_INTERNAL);
+    if (telling)
+        snprintf(d->lookup_detail, sizeof d->lookup_detail, "%s", answer->words);
+}
+
 static void on_answer(void *owner, const struct resolve_answer *answer)
 {
     struct dial *d = owner;
     d->lookups_left--;
-    if (answer->n == 0) {
-        bool telling = !answer->no_such_name || !d->lookup_failed;
-        if (answer->no_such_name)
-            d->no_such_name = true;
-        else
-            d->lookup_failed = true;
-        if (!d->n_queue && telling)
-            snprintf(d->detail, sizeof d->detail, "%s: %s", d->ep->host, answer->words);
-    }
-    if (d->done)
-        return;
-    if (answer->n && !d->n_failed)
-        d->detail[0] = '\0'; /* the other family's missing record is no fault */
+    if (answer->n == 0)
+        note_no_address(d, answer);
     for (size_t i = 0; i < answer->n; i++) {
         struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(d->ep->port)};
         struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(d->ep->port)};
@@ -325,10 +367,8 @@ static void on_answer(void *owner, const struct resolve_answer *answer)
     d->waiting_for_v6 = answer->family == AF_INET && d->lookups_left > 0 && d->n_tried == 0;
     if (d->waiting_for_v6 && answer->n)
         start_timer(d, RESOLUTION_DELAY_MS);
-    else if (!d->attempts)
-        next_attempt(d);
-    else if (!uv_is_active((uv_handle_t *)&d->timer))
-        start_timer(d, ATTEMPT_DELAY_MS);
+    else if (!d->attempts || !uv_is_active((uv_handle_t *)&d->timer))
+        next_attempt(d); /* else the one under way has its head start */
 }
 
 /* ---- Unix sockets. ---- */
@@ -367,6 +407,8 @@ static void on_timer(uv_timer_t *timer)
     d->waiting_for_v6 = false;
     if (d->ep->path)
         try_unix(d);
+    else if (d->retrying)
+        try_again(d);
     else
         next_attempt(d);
 }
@@ -377,11 +419,13 @@ static void look_up(struct dial *d)
 {
     struct err e;
     probe_phase(d->run, PHASE_DNS);
-    probe_note(d->run, "%s: name lookup under way", d->ep->host);
     d->lookups_left = d->ep->family ? 1 : 2;
     d->resolve = resolve_start(d->run->env->loop, d->ep->host, d->ep->family, on_answer, d, &e);
     if (d->resolve) {
+        char servers[200];
         d->n_open++;
+        probe_note(d->run, "%s: no answer from DNS server %s", d->ep->host,
+                   resolve_servers(d->resolve, servers, sizeof servers));
         return;
     }
     snprintf(d->detail, sizeof d->detail, "%s: %.200s", d->ep->host, e.text);

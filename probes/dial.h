@@ -59,8 +59,9 @@ struct dial {
     uv_timer_t timer;
     bool timer_open;
     unsigned n_open; /* handles and the lookup not closed yet */
-    size_t n_refused, n_no_family, n_failed;
-    bool waiting_for_v6, no_such_name, lookup_failed;
+    size_t n_failed, n_refused, n_no_family;
+    bool waiting_for_v6, retrying, no_such_name, lookup_failed;
+    char lookup_detail[160]; /* why a family brought no address */
     bool done, closing;
 };
 

@@ -61,7 +61,11 @@ static int check_host(const char *host, bool bracketed, struct err *e)
         if (len < INET6_ADDRSTRLEN) {
             memcpy(bare, host, len);
             bare[len] = '\0';
-            if (inet_pton(AF_INET6, bare, &v6) == 1)
+            bool valid = inet_pton(AF_INET6, bare, &v6) == 1;
+            if (valid && IN6_IS_ADDR_LINKLOCAL(&v6) && !host[len])
+                return err_set(e, "[%s] is link-local and needs its interface, as in [%s%%eth0]",
+                               host, host);
+            if (valid)
                 return 0;
         }
         return err_set(e, "\"[%s]\" is not an IPv6 address", host);

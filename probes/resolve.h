@@ -1,7 +1,7 @@
-/* resolve: one name's lookups, IPv4 and IPv6 side by side, by c-ares on the loop. Each has a
- * channel of its own: a change of resolv.conf is seen by the next check, ending one is exact, and
- * one that hangs delays nothing else. It has no time limit of its own; it asks again until it is
- * closed. */
+/* resolve: one name's lookups, IPv4 and IPv6 side by side: /etc/hosts, else DNS by c-ares on the
+ * loop. Each has a channel of its own: a change of resolv.conf is seen by the next check, ending
+ * one is exact, and one that hangs delays nothing else. It has no time limit of its own: as long as
+ * no server answers it asks again until it is closed. */
 #ifndef PROBE_RESOLVE_H
 #define PROBE_RESOLVE_H
 
@@ -22,8 +22,9 @@ struct resolve_answer {
         struct in_addr v4[RESOLVE_MAX];
         struct in6_addr v6[RESOLVE_MAX];
     } addr;
+    bool internal;     /* n is 0 because we are out of descriptors or memory */
     bool no_such_name; /* n is 0 because there is none: NXDOMAIN, or no record of this family */
-    const char *words; /* n is 0: why */
+    const char *words; /* n is 0: why; static */
 };
 
 struct resolve;
@@ -34,6 +35,9 @@ struct resolve;
 struct resolve *resolve_start(uv_loop_t *loop, const char *host, int family,
                               void (*on_answer)(void *owner, const struct resolve_answer *a),
                               void *owner, struct err *e);
+
+/* Who is asked, for a note: "127.0.0.11:53, 1.1.1.1:53". Returns out. */
+char *resolve_servers(const struct resolve *r, char *out, size_t size);
 
 /* Ends it; no answer comes any more. `on_closed` comes later, never from inside. */
 void resolve_close(struct resolve *r, void (*on_closed)(void *owner));

@@ -105,10 +105,10 @@ static void test_endpoints(void **state)
     (void)state;
     static const char *const good[] = {"localhost:80", "127.0.0.1:1",      "[::1]:65535",
                                        "a_b.c-d:8080", "unix:///a/b.sock", "[fe80::1%eth0]:80"};
-    static const char *const bad[] = {"",        "host",       "host:",      "host:0",
-                                      ":80",     "host:65536", "::1:80",     "[::1]80",
-                                      "[::1",    "a b:80",     "unix://rel", "1.2.3.400:80",
-                                      "a..b:80", "host:8o",    "[host]:80",  "host:-1"};
+    static const char *const bad[] = {
+        "",        "host",      "host:",  "host:0",     ":80",          "host:65536",   "::1:80",
+        "[::1]80", "[::1",      "a b:80", "unix://rel", "1.2.3.400:80", "[fe80::1]:80", "a..b:80",
+        "host:8o", "[host]:80", "host:-1"};
     struct endpoint ep;
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -214,55 +214,92 @@ static void test_descriptors_run_out(void **state)
     harness_close(&h);
 }
 
-/* ---- A DNS server that answers by the name asked: each label says what it is to do. ---- */
+/* ---- A DNS server that answers by the name asked: its first label says what it is to do. ---- */
 
 struct dns {
     int fd;
     uint16_t port;
     pthread_t thread;
+    char asked[4096]; /* "A name\n", ...; read after dns_stop */
 };
 
-/* "v4" answers A, "v6" AAAA, "both" both; "slow4" answers A late; "nx", "servfail", "silent". */
-static size_t dns_reply(unsigned char *msg, size_t n)
+struct dns_rule {
+    const char *label;
+    int rcode;
+    const char *v4, *v6; /* addresses; NULL: no record; "": no answer at all */
+    unsigned late4_ms;
+    unsigned copies; /* of the record; 0: one */
+};
+
+static const struct dns_rule rules[] = {
+    {"nx", 3},
+    {"servfail", 2},
+    {"refused", 5},
+    {"silent", 0, "", ""},
+    {"v4", 0, "127.0.0.1"},
+    {"v6", 0, NULL, "::1"},
+    {"both", 0, "127.0.0.1", "::1"},
+    {"half6", 0, "127.0.0.1", ""},
+    {"half4", 0, "", "::1"},
+    {"late4", 0, "127.0.0.1", "::1", 300},
+    {"nowhere", 0, "0.0.0.0", "::"},
+    {"many", 0, "127.0.0.1", NULL, 0, 20},
+    {NULL, 3},
+};
+
+/* The question as "A a.test" and the rule for its first label; returns where the question ends. */
+static size_t dns_question(const unsigned char *msg, char *asked, size_t size,
+                           const struct dns_rule **rule)
 {
-    const char *label = (const char *)msg + 13;
-    size_t len = msg[12];
-    unsigned qtype = (unsigned)msg[n - 3];
-    /* The question ends before an OPT record, which the reply leaves out. */
+    char name[256] = "";
     size_t q = 12;
-    while (msg[q])
+    while (msg[q]) {
+        if (name[0])
+            strcat(name, ".");
+        strncat(name, (const char *)msg + q + 1, msg[q]);
         q += (size_t)msg[q] + 1;
-    n = q + 5;
-    qtype = msg[q + 2];
-    bool is_v4 = qtype == 1;
+    }
+    q += 5;
+    *rule = rules;
+    size_t label = strcspn(name, ".");
+    while ((*rule)->label &&
+           (strlen((*rule)->label) != label || memcmp((*rule)->label, name, label) != 0))
+        (*rule)++;
+    /* "split" is IPv4 only in one.test; in two.test another host has it on IPv6. */
+    static const struct dns_rule split4 = {"split", 0, "127.0.0.1"},
+                                 split6 = {"split", 0, NULL, "::1"};
+    if (strcmp(name, "split.one.test") == 0)
+        *rule = &split4;
+    else if (strcmp(name, "split.two.test") == 0)
+        *rule = &split6;
+    else if (strcmp(name, "second.two.test") == 0)
+        *rule = &split4;
+    snprintf(asked, size, "%s %s\n", msg[q - 3] == 1 ? "A" : "AAAA", name);
+    return q;
+}
+
+/* Makes the question the answer; returns its length, 0 for none. */
+static size_t dns_reply(unsigned char *msg, size_t n, const struct dns_rule *rule)
+{
+    bool is_v4 = msg[n - 3] == 1;
+    const char *text = is_v4 ? rule->v4 : rule->v6;
+    size_t size = is_v4 ? 4 : 16, copies = rule->copies ? rule->copies : 1;
     msg[2] = 0x81;
-    msg[3] = 0x80;
+    msg[3] = (unsigned char)(0x80 | rule->rcode);
     memset(msg + 6, 0, 6);
-    if (len == 6 && memcmp(label, "silent", 6) == 0)
+    if (text && !*text)
         return 0;
-    if (len == 5 && memcmp(label, "half6", 5) == 0 && !is_v4)
-        return 0; /* the AAAA question is never answered */
-    if (len == 2 && memcmp(label, "nx", 2) == 0) {
-        msg[3] |= 3;
-        return n;
+    for (size_t i = 0; text && i < copies; i++) {
+        memcpy(msg + n, "\xc0\x0c\0\0\0\1\0\0\0\1\0\0", 12);
+        msg[n + 3] = is_v4 ? 1 : 28;
+        msg[n + 11] = (unsigned char)size;
+        inet_pton(is_v4 ? AF_INET : AF_INET6, text, msg + n + 12);
+        n += 12 + size;
+        msg[7]++;
     }
-    if (len == 8 && memcmp(label, "servfail", 8) == 0) {
-        msg[3] |= 2;
-        return n;
-    }
-    bool want4 = memcmp(label, "v6", 2) != 0, want6 = memcmp(label, "v4", 2) != 0;
-    if (is_v4 ? !want4 : !want6)
-        return n; /* no record of this family */
-    msg[7] = 1;
-    unsigned char *p = msg + n;
-    memcpy(p, "\xc0\x0c\0\0\0\1\0\0\0\1\0\0", 12);
-    p[3] = (unsigned char)qtype;
-    p[11] = is_v4 ? 4 : 16;
-    if (is_v4)
-        memcpy(p + 12, "\x7f\0\0\1", 4);
-    else
-        memcpy(p + 12, &in6addr_loopback, 16);
-    return n + 12 + p[11];
+    if (is_v4 && rule->late4_ms)
+        usleep(rule->late4_ms * 1000); /* a server that is slow, not a test that waits */
+    return n;
 }
 
 static void *dns_main(void *arg)
@@ -275,7 +312,10 @@ static void *dns_main(void *arg)
         ssize_t n = recvfrom(s->fd, msg, 512, 0, (struct sockaddr *)&from, &len);
         if (n < 17)
             return NULL; /* the end is asked for by a short datagram */
-        size_t m = dns_reply(msg, (size_t)n);
+        const struct dns_rule *rule;
+        size_t used = strlen(s->asked);
+        size_t m = dns_question(msg, s->asked + used, sizeof s->asked - used, &rule);
+        m = dns_reply(msg, m, rule);
         if (m)
             sendto(s->fd, msg, m, 0, (struct sockaddr *)&from, len);
     }
@@ -285,6 +325,7 @@ static void dns_start(struct dns *s)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof a;
+    s->asked[0] = '\0';
     s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
     getsockname(s->fd, (struct sockaddr *)&a, &len);
@@ -305,6 +346,15 @@ static void dns_stop(struct dns *s)
     unsetenv("PROBE_DNS_SERVERS");
 }
 
+static void expect(struct harness *h, const char *name, uint16_t port, enum reason reason,
+                   bool gone, const char *words)
+{
+    dial(h, at(name, port), 0);
+    if (h->reason != reason || h->gone != gone || !strstr(h->detail, words))
+        fail_msg("%s: expected %s \"%s\"%s, got %s \"%s\"%s", name, reason_name(reason), words,
+                 gone ? " gone" : "", reason_name(h->reason), h->detail, h->gone ? " gone" : "");
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -313,25 +363,111 @@ static void test_names(void **state)
     uint16_t port = 0;
     dns_start(&dns);
     int fd = listener(false, true, &port);
-    static const char *const found[] = {"v4.test", "both.test", "half6.test"};
+    static const char *const found[] = {"v4.test",    "both.test", "half6.test",
+                                        "late4.test", "many.test", "v4.test."};
     for (size_t i = 0; i < ARRAY_LEN(found); i++) {
-        dial(&h, at(found[i], port), 0);
-        if (h.reason != REASON_OK)
-            fail_msg("%s: %s: %s", found[i], reason_name(h.reason), h.detail);
+        expect(&h, found[i], port, REASON_OK, false, "127.0.0.1:");
         assert_true(h.phases[PHASE_DNS] && h.phases[PHASE_CONNECT]);
     }
-    dial(&h, at("v6.test", port), 0); /* only IPv6 has the name, only IPv4 listens */
-    assert_int_equal(h.reason, REASON_REFUSED);
-    assert_non_null(strstr(h.detail, "v6.test"));
-    dial(&h, at("nx.test", port), 0);
+    /* Only IPv6 has the name, only IPv4 listens. */
+    expect(&h, "v6.test", port, REASON_REFUSED, true, " (v6.test): connection refused");
+    expect(&h, "nx.test", port, REASON_DNS, true, "nx.test: no such name (NXDOMAIN)");
+    expect(&h, "servfail.test", port, REASON_DNS, false, "servfail.test: the DNS server failed");
+    expect(&h, "refused.test", port, REASON_DNS, false, "refused to answer (REFUSED)");
+    expect(&h, "nowhere.test", port, REASON_DNS, false, "0.0.0.0");
+    dial(&h, at("v4.test", port), 6);
     assert_int_equal(h.reason, REASON_DNS);
     assert_true(h.gone);
-    assert_non_null(strstr(h.detail, "nx.test: no such name"));
-    dial(&h, at("servfail.test", port), 0);
-    assert_int_equal(h.reason, REASON_DNS);
-    assert_false(h.gone);
-    assert_non_null(strstr(h.detail, "SERVFAIL"));
+    assert_non_null(strstr(h.detail, "v4.test: the name has no address"));
     close(fd);
+    expect(&h, "many.test", port, REASON_REFUSED, true, "; 127.0.0.1:");
+    dns_stop(&dns);
+}
+
+/* Nobody is there to be asked: said at once, and the name is not called gone. */
+static void test_no_dns_server(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct dns dns;
+    dns_start(&dns);
+    char servers[64];
+    snprintf(servers, sizeof servers, "127.0.0.1:%u", dns.port);
+    dns_stop(&dns);
+    setenv("PROBE_DNS_SERVERS", servers, 1);
+    expect(&h, "v4.test", 80, REASON_DNS, false, "no DNS server is there");
+    setenv("PROBE_DNS_SERVERS", "not an address", 1);
+    expect(&h, "v4.test", 80, REASON_INTERNAL, false, "PROBE_DNS_SERVERS");
+    unsetenv("PROBE_DNS_SERVERS");
+}
+
+/* One search list for both families: an address settles which name is meant. */
+static void test_search_list(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct dns dns;
+    uint16_t port = 0;
+    int fd = listener(true, true, &port);
+    setenv("LOCALDOMAIN", "one.test two.test", 1);
+    dns_start(&dns);
+    expect(&h, "split", port, REASON_REFUSED, true, "127.0.0.1");
+    expect(&h, "second", port, REASON_REFUSED, true, "127.0.0.1");
+    expect(&h, "nowhere-at-all", port, REASON_DNS, true, "no such name");
+    dns_stop(&dns);
+    assert_null(strstr(dns.asked, " split.two.test\n"));
+    assert_non_null(strstr(dns.asked, " second.one.test\n"));
+    assert_null(strstr(dns.asked, " second\n"));
+    assert_non_null(strstr(dns.asked, " nowhere-at-all.two.test\n"));
+    assert_non_null(strstr(dns.asked, " nowhere-at-all\n"));
+    setenv("RES_OPTIONS", "ndots:0", 1);
+    dns_start(&dns);
+    expect(&h, "v4", port, REASON_REFUSED, true, "127.0.0.1");
+    dns_stop(&dns);
+    assert_null(strstr(dns.asked, "v4.one.test"));
+    unsetenv("RES_OPTIONS");
+    unsetenv("LOCALDOMAIN");
+    close(fd);
+}
+
+struct opener {
+    uv_timer_t timer;
+    int fd;
+};
+
+static void on_open_time(uv_timer_t *timer)
+{
+    assert_int_equal(listen(container_of(timer, struct opener, timer)->fd, 5), 0);
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* The AAAA question is never answered and IPv4 refuses: that is no verdict yet, but it is said, and
+ * the port's opening is seen. */
+static void test_half_a_lookup(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct dns dns;
+    struct opener opener;
+    uint16_t port = 0;
+    dns_start(&dns);
+    opener.fd = listener(false, false, &port);
+    dial(&h, at("both.test", port), 0);
+    assert_int_equal(h.reason, REASON_REFUSED);
+    harness_open(&h);
+    begin(&h, at("half6.test", port), 0);
+    harness_wait(&h, 200);
+    assert_int_equal(h.reason, REASON_TIMEOUT);
+    assert_non_null(strstr(h.note, "connection refused; the lookup of its IPv6 addresses"));
+    harness_close(&h);
+    harness_open(&h);
+    uv_timer_init(&h.loop, &opener.timer);
+    uv_timer_start(&opener.timer, on_open_time, 100, 0);
+    begin(&h, at("half6.test", port), 0);
+    harness_wait(&h, 5000);
+    assert_int_equal(h.reason, REASON_OK);
+    harness_close(&h);
+    close(opener.fd);
     dns_stop(&dns);
 }
 
@@ -345,7 +481,7 @@ static void test_silent_server_and_cancel(void **state)
     begin(&h, "silent.test:80", 0);
     harness_wait(&h, 100);
     assert_int_equal(h.reason, REASON_TIMEOUT);
-    assert_non_null(strstr(h.note, "silent.test"));
+    assert_non_null(strstr(h.note, "silent.test: no answer from DNS server 127.0.0.1:"));
     harness_close(&h);
     /* Ended after each number of turns. */
     uint16_t port = 0;
@@ -373,6 +509,9 @@ int main(void)
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_descriptors_run_out),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_no_dns_server),
+        cmocka_unit_test(test_search_list),
+        cmocka_unit_test(test_half_a_lookup),
         cmocka_unit_test(test_silent_server_and_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
