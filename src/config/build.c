@@ -234,6 +234,8 @@ static void prepare(struct check_conf *c, const struct table *own, struct source
     c->conf = c->type->prepare(own->values, &report, &c->target);
     if (!c->conf && s->errors == before)
         source_problem(s, true, 0, NULL, "cannot be used: out of memory");
+    if (c->target)
+        str_printable(c->target, strlen(c->target)); /* a path may hold any byte */
 }
 
 /* 0, or -1 out of memory; what is wrong with the settings is counted in the source. */

@@ -54,17 +54,20 @@ static int add(struct selection *s, struct check_conf *c)
     return 0;
 }
 
-/* A URL's probe is named by the URL, without credentials; two that differ in these only get a
- * number. */
+/* A URL's probe is named by the URL, in one line and without credentials; where that makes two the
+ * same, by a number too. */
 static char *name_of_url(struct selection *s, const char *url)
 {
-    char *name = redact_url(url);
+    char *base = redact_url(url);
+    if (!base)
+        return NULL;
+    str_printable(base, strlen(base));
+    char *name = strdup(base);
     for (int n = 2; name && names_get(&s->chosen, name) != NAMES_NONE; n++) {
-        char *base = redact_url(url);
         free(name);
-        name = base ? str_format("%s#%d", base, n) : NULL;
-        free(base);
+        name = str_format("%s#%d", base, n);
     }
+    free(base);
     return name;
 }
 

@@ -85,7 +85,7 @@ static void test_defaults_of_all(void **state)
     const struct check_conf *a = c->checks[0];
     assert_int_equal(c->n_checks, 1);
     assert_string_equal(a->name, "a");
-    assert_string_equal(a->target, "shown");
+    assert_string_equal(a->target, "shown?"); /* whatever a type makes of it, it is one line */
     assert_ptr_equal(a->type, &fake_tcp);
     assert_string_equal(a->conf, "h:1");
     assert_int_equal(a->policy.interval, 30 * NS_PER_S);
@@ -212,6 +212,7 @@ static void test_targets(void **state)
         {"n=tcp://x:1", "n"},
         {"db=web://x:1", "db"},
         {"tcp://x:1 tcp://x:1", "tcp://x:1"},
+        {"tcp://x:\x1b tcp://x:\x7f", "tcp://x:? tcp://x:?#2"},
         {"web://u:p@x:1/a=b", "web://***@x:1/a=b"},
         {"web://u:p@x:1 web://v:p@x:1", "web://***@x:1 web://***@x:1#2"},
     };
