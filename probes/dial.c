@@ -3,6 +3,7 @@
 #include "dial.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +230,21 @@ static int watch_attempt(struct dial *d, int fd, const struct sockaddr_in6 *addr
 
 enum try { TRY_FAILED, TRY_UNDER_WAY, TRY_DONE /* the dial's owner was told: it may be gone */ };
 
+/* On this host the answer is there before connect returns, which does not look: looking at once
+ * spares watching the socket. By poll and not by a second connect, after which libcurl 7.88's own
+ * one, on a socket that it was told is connected, would fail (EISCONN). */
+static int outcome(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int errnum = 0;
+    socklen_t len = sizeof errnum;
+    if (poll(&p, 1, 0) <= 0)
+        return EINPROGRESS;
+    if (p.revents == POLLOUT)
+        return 0;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0 ? errno : errnum;
+}
+
 static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
 {
     int family = addr->sin6_family;
@@ -237,11 +253,9 @@ static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
     int errnum = fd < 0 ? errno : 0;
     if (!errnum && connect(fd, (const struct sockaddr *)addr, len) < 0)
         errnum = errno;
-    /* On this host the answer is there before connect returns, but it does not look; asked again it
-     * says so, which spares watching the socket. EALREADY: it is still to come. */
     if (errnum == EINPROGRESS)
-        errnum = connect(fd, (const struct sockaddr *)addr, len) < 0 ? errno : 0;
-    if (errnum == EALREADY || errnum == EINPROGRESS) {
+        errnum = outcome(fd);
+    if (errnum == EINPROGRESS) {
         errnum = watch_attempt(d, fd, addr);
         if (!errnum)
             return TRY_UNDER_WAY;
