@@ -142,7 +142,7 @@ static void test_talks(void **state)
         assert_string_equal(h.detail, "hello\nping");
         assert_true(h.phases[PHASE_CONNECT] && h.phases[PHASE_TLS]);
         int64_t left = h.not_after - clock_wall() / NS_PER_S;
-        assert_true(left > 89 * DAY_S && left <= 90 * DAY_S);
+        assert_true(left > 90 * DAY_S && left < 91 * DAY_S);
     }
     struct server bye = {.act = ACT_TLS_BYE, .cert = world.good};
     talk(&h, &bye, &world.verified, NULL, 5000);
@@ -209,11 +209,11 @@ static void test_min_days(void **state)
     struct harness h;
     struct server s = {.cert = world.good};
     struct tls_conf c = world.verified;
-    c.min_days = 89;
+    c.min_days = 90;
     talk(&h, &s, &c, "x", 5000);
     assert_int_equal(h.reason, REASON_OK);
     c.min_days = 91;
-    fails(s, &c, REASON_TLS, "in 89 days; tls_min_days is 91");
+    fails(s, &c, REASON_TLS, "in 90 days; tls_min_days is 91");
 }
 
 static void test_client_certificate(void **state)
@@ -335,7 +335,7 @@ static int open_world(void **state)
         return -1;
     world.ca = new_cert("Test CA", NULL, NULL, -DAY_S, 365 * DAY_S);
     world.good = new_cert("db.example", "DNS:db.example,IP:127.0.0.1,IP:::1,DNS:localhost",
-                          &world.ca, -DAY_S, 90 * DAY_S);
+                          &world.ca, -DAY_S, 90 * DAY_S + DAY_S / 2);
     world.client = new_cert("client", "DNS:client", &world.ca, -DAY_S, 90 * DAY_S);
     world.ca_file = write_pem(world.dir, "ca.pem", world.ca.cert, NULL);
     world.client_file = write_pem(world.dir, "client.pem", world.client.cert, NULL);
