@@ -335,6 +335,9 @@ static void on_open(struct stream *s)
 static void on_fail(struct stream *s, enum reason reason, const char *detail)
 {
     struct tcp_run *t = s->owner;
+    /* A server that has answered may reset rather than close. */
+    if (t->reply.len > t->searched && found(t))
+        return;
     probe_finish(&t->run, reason, "%s", detail);
     let_go(t);
 }

@@ -1,5 +1,5 @@
-/* http_settings: settings of the http type out of pairs of text, as the configuration would hand
- * them to it. Included by one file a program. */
+/* http_settings: settings of a type, http unless SETTINGS_TYPE says another, out of pairs of text,
+ * as the configuration would hand them to it. Included by one file a program. */
 #ifndef TEST_HTTP_SETTINGS_H
 #define TEST_HTTP_SETTINGS_H
 
@@ -11,7 +11,11 @@
 #include "base/str.h"
 #include "probe.h"
 
-extern const struct probe_type probe_type_http;
+#ifndef SETTINGS_TYPE
+#define SETTINGS_TYPE probe_type_http
+#endif
+
+extern const struct probe_type SETTINGS_TYPE;
 
 struct probe_report {
     char text[4096];
@@ -22,7 +26,7 @@ static void report_add(struct probe_report *report, size_t key, const char *fmt,
 {
     size_t used = strlen(report->text);
     used += (size_t)snprintf(report->text + used, sizeof report->text - used,
-                             "%s: ", probe_type_http.keys[key].name);
+                             "%s: ", SETTINGS_TYPE.keys[key].name);
     used += (size_t)vsnprintf(report->text + used, sizeof report->text - used, fmt, ap);
     snprintf(report->text + used, sizeof report->text - used, "\n");
 }
@@ -83,7 +87,7 @@ static void value_set(struct probe_value *v, const struct probe_key *key, const 
 /* Pairs of key and value, ended by NULL; NULL when refused, with the report filled. */
 static void *make_conf(const char *const *pairs, struct probe_report *report, char **target)
 {
-    const struct probe_type *type = &probe_type_http;
+    const struct probe_type *type = &SETTINGS_TYPE;
     struct probe_value *values = calloc(type->n_keys, sizeof *values);
     memset(report, 0, sizeof *report);
     *target = NULL;

@@ -73,7 +73,8 @@ static void free_pair(struct pair *p)
 }
 
 /* Writes the certificate, the key or both to a new file in `dir`; returns its path, malloc'd. */
-static char *write_pem(const char *dir, const char *name, X509 *cert, EVP_PKEY *key)
+__attribute__((unused)) static char *write_pem(const char *dir, const char *name, X509 *cert,
+                                               EVP_PKEY *key)
 {
     char *path = NULL;
     assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
