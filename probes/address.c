@@ -2,7 +2,9 @@
 #include "address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -64,4 +66,42 @@ bool address_is_own(int fd, const struct sockaddr_in6 *peer)
     }
     return own.sin6_port == peer->sin6_port &&
            memcmp(&own.sin6_addr, &peer->sin6_addr, sizeof own.sin6_addr) == 0;
+}
+
+/* On this host the answer is there before connect returns, which does not look: looking at once
+ * spares watching the socket. By poll and not by a second connect, after which libcurl 7.88's own
+ * one, on a socket that it was told is connected, would fail (EISCONN). */
+int address_outcome(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int errnum = 0;
+    socklen_t len = sizeof errnum;
+    if (poll(&p, 1, 0) <= 0)
+        return EINPROGRESS;
+    if (p.revents == POLLOUT)
+        return 0;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0 ? errno : errnum;
+}
+
+const char *address_error_words(int errnum)
+{
+    switch (errnum) {
+    case ECONNREFUSED:
+        return "connection refused";
+    case ENOENT:
+        return "no such socket";
+    case ETIMEDOUT:
+        return "connection timed out";
+    case ECONNRESET:
+        return "connection reset";
+    case EHOSTUNREACH:
+        return "no route to host";
+    case ENETUNREACH:
+        return "network is unreachable";
+    case EMFILE:
+    case ENFILE:
+        return "too many open files";
+    default:
+        return strerror(errnum);
+    }
 }

@@ -1,5 +1,5 @@
 /* address: socket addresses of either family in one kind of room (struct sockaddr_in6), as text and
- * back. Pure but for address_is_own. */
+ * back, and what a connect to one came to. */
 #ifndef PROBE_ADDRESS_H
 #define PROBE_ADDRESS_H
 
@@ -21,5 +21,11 @@ bool address_is_localhost(const char *host);
 /* Is the connected socket's own address that of its peer? A connect to a free local port in the
  * ephemeral range can meet itself (simultaneous open): nobody listens there. */
 bool address_is_own(int fd, const struct sockaddr_in6 *peer);
+
+/* Of a connect that said EINPROGRESS: 0, connected; EINPROGRESS, it still is; else what it came to.
+ */
+int address_outcome(int fd);
+/* Why a connect failed, for a person. */
+const char *address_error_words(int errnum);
 
 #endif

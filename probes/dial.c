@@ -3,7 +3,6 @@
 #include "dial.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,29 +46,6 @@ static void add_detail(struct dial *d, const char *where, const char *words)
     size_t used = strlen(d->detail);
     const char *lead = used ? "; " : "connect to ";
     snprintf(d->detail + used, sizeof d->detail - used, "%s%s: %s", lead, where, words);
-}
-
-static const char *words_of(int errnum)
-{
-    switch (errnum) {
-    case ECONNREFUSED:
-        return "connection refused";
-    case ENOENT:
-        return "no such socket";
-    case ETIMEDOUT:
-        return "connection timed out";
-    case ECONNRESET:
-        return "connection reset";
-    case EHOSTUNREACH:
-        return "no route to host";
-    case ENETUNREACH:
-        return "network is unreachable";
-    case EMFILE:
-    case ENFILE:
-        return "too many open files";
-    default:
-        return strerror(errnum);
-    }
 }
 
 /* Which of several reasons is the dial's: what is ours comes first, for then not all was tried. */
@@ -130,7 +106,7 @@ static void fail_address(struct dial *d, const struct sockaddr_in6 *addr, int er
     else
         snprintf(where, sizeof where, "%s (%s)", text, d->ep->host);
     note_failure(d, addr->sin6_family, errnum);
-    add_detail(d, where, words_of(errnum));
+    add_detail(d, where, address_error_words(errnum));
 }
 
 /* ---- Attempts. ---- */
@@ -230,21 +206,6 @@ static int watch_attempt(struct dial *d, int fd, const struct sockaddr_in6 *addr
 
 enum try { TRY_FAILED, TRY_UNDER_WAY, TRY_DONE /* the dial's owner was told: it may be gone */ };
 
-/* On this host the answer is there before connect returns, which does not look: looking at once
- * spares watching the socket. By poll and not by a second connect, after which libcurl 7.88's own
- * one, on a socket that it was told is connected, would fail (EISCONN). */
-static int outcome(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    int errnum = 0;
-    socklen_t len = sizeof errnum;
-    if (poll(&p, 1, 0) <= 0)
-        return EINPROGRESS;
-    if (p.revents == POLLOUT)
-        return 0;
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0 ? errno : errnum;
-}
-
 static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
 {
     int family = addr->sin6_family;
@@ -254,7 +215,7 @@ static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
     if (!errnum && connect(fd, (const struct sockaddr *)addr, len) < 0)
         errnum = errno;
     if (errnum == EINPROGRESS)
-        errnum = outcome(fd);
+        errnum = address_outcome(fd);
     if (errnum == EINPROGRESS) {
         errnum = watch_attempt(d, fd, addr);
         if (!errnum)
@@ -355,8 +316,14 @@ static void note_no_address(struct dial *d, const struct resolve_answer *answer)
         d->lookup_failed = true;
     if (answer->internal)
         blame(d, REASON_INTERNAL);
-    if (telling)
+    char servers[80];
+    if (!telling)
+        return;
+    if (answer->no_such_name || answer->internal)
         snprintf(d->lookup_detail, sizeof d->lookup_detail, "%s", answer->words);
+    else
+        snprintf(d->lookup_detail, sizeof d->lookup_detail, "%s (asked %s)", answer->words,
+                 resolve_servers(d->resolve, servers, sizeof servers));
 }
 
 static void on_answer(void *owner, const struct resolve_answer *answer)
@@ -409,7 +376,7 @@ static void try_unix(struct dial *d)
     char where[DIAL_TEXT_MAX];
     snprintf(where, sizeof where, "unix://%s", d->ep->path);
     note_failure(d, AF_UNIX, errnum);
-    add_detail(d, where, words_of(errnum));
+    add_detail(d, where, address_error_words(errnum));
     give_up(d);
 }
 

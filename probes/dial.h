@@ -61,7 +61,7 @@ struct dial {
     unsigned n_open; /* handles and the lookup not closed yet */
     size_t n_failed, n_refused, n_no_family;
     bool waiting_for_v6, retrying, no_such_name, lookup_failed;
-    char lookup_detail[160]; /* why a family brought no address */
+    char lookup_detail[200]; /* why a family brought no address */
     bool done, closing;
 };
 

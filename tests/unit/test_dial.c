@@ -100,30 +100,6 @@ static char *at(const char *host, uint16_t port)
     return text;
 }
 
-static void test_endpoints(void **state)
-{
-    (void)state;
-    static const char *const good[] = {"localhost:80", "127.0.0.1:1",      "[::1]:65535",
-                                       "a_b.c-d:8080", "unix:///a/b.sock", "[fe80::1%eth0]:80"};
-    static const char *const bad[] = {
-        "",        "host",      "host:",  "host:0",     ":80",          "host:65536",   "::1:80",
-        "[::1]80", "[::1",      "a b:80", "unix://rel", "1.2.3.400:80", "[fe80::1]:80", "a..b:80",
-        "host:8o", "[host]:80", "host:-1"};
-    struct endpoint ep;
-    struct err e;
-    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        if (endpoint_parse(&ep, good[i], 0, &e) < 0)
-            fail_msg("%s: %s", good[i], e.text);
-        endpoint_fini(&ep);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        if (endpoint_parse(&ep, bad[i], 0, &e) == 0)
-            fail_msg("\"%s\" was taken", bad[i]);
-    assert_int_equal(endpoint_parse(&ep, "host", 27017, &e), 0);
-    assert_int_equal(ep.port, 27017);
-    endpoint_fini(&ep);
-}
-
 static void test_connects_and_refused(void **state)
 {
     (void)state;
@@ -502,7 +478,6 @@ static void test_silent_server_and_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_connects_and_refused),
         cmocka_unit_test(test_localhost_either_side),
         cmocka_unit_test(test_never_meets_itself),
