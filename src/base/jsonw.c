@@ -15,7 +15,7 @@ void jsonw_init(struct jsonw *j, struct buf *out)
 static void member(struct jsonw *j, const char *key)
 {
     if (key) {
-        buf_add(j->out, ",\"" + !j->comma, (size_t)1 + j->comma);
+        buf_add(j->out, j->comma ? ",\"" : "\"", (size_t)1 + j->comma);
         buf_puts(j->out, key);
         buf_add(j->out, "\":", 2);
     } else if (j->comma) {
