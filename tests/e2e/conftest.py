@@ -2,6 +2,7 @@
 tests/run sets it and runs the same tests over the plain, the sanitized and the static build."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from lib import certs as certificates  # noqa: E402
 from lib import hostile, servers  # noqa: E402
 from lib.net import free_port  # noqa: E402
 from lib.program import ROOT, Program  # noqa: E402
+
+# A shell starts what it puts in the background with SIGINT ignored, and the program leaves what it
+# finds ignored: tests of that signal begin with its default, wherever they are started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
