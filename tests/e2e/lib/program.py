@@ -65,6 +65,9 @@ class Program:
             if k in ("PATH", "LANG", "HOME", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
         }
         self.env["PROBE_TEST_MARK"] = self.mark
+        # The shared libmongoc keeps counters in a file named by its pid, and warns on stderr where a
+        # process that was killed left one with the same number.
+        self.env["MONGOC_DISABLE_SHM"] = "1"
         # No agent of the machine is ever met by accident.
         self.env["PROBE_AGENT"] = str(self.dir / "no-agent.sock")
 
