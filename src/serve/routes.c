@@ -305,6 +305,10 @@ void route_review_waits(struct serve *s, int64_t now)
     for (struct request *req = s->waiting; req; req = next) {
         const struct check *c;
         next = req->next_waiting;
+        if (!serve_budget_left(s)) {
+            s->look_at_waits = true; /* the rest in the next turn */
+            return;
+        }
         if (req->gone)
             continue;
         if (req->wait == WAIT_RELOAD) {

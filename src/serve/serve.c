@@ -183,10 +183,12 @@ void serve_on_result(struct serve *s, struct check *c)
         return;
     if (s->verdict.stale)
         s->verdict_dirty = true;
-    /* A stale verdict may be fresh again without a transition. */
-    if (s->waiting && !s->look_at_waits) {
-        s->look_at_waits = true;
-        serve_want_turn(s);
+    /* A stale verdict may be fresh again without a transition: looked at soon, not each time. */
+    if (s->waiting) {
+        int64_t soon = time_add(clock_now(), VERDICT_AGE);
+        if (soon < s->wait_due)
+            s->wait_due = soon;
+        serve_want_tick(s, s->wait_due);
     }
 }
 

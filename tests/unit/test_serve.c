@@ -249,6 +249,32 @@ static void test_wait(void **state)
     bench_close(&b);
 }
 
+/* Stale and fresh again: no transition, and whoever waits is told all the same. */
+static void test_wait_for_a_fresh_verdict(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open(&b, two, 1);
+    bench_finish(&b, 0, REASON_OK, "fine");
+    struct check *web = b.engine.checks[0];
+    sched_set(&b.engine.sched, &web->next, clock_now());
+    while (!((struct fake *)web->conf->conf)->run)
+        bench_turn(&b);
+    web->planned = clock_now() - 4000 * NS_PER_S;
+    serve_on_reload(b.serve);
+    struct client c = client_open(&b, false);
+    client_send(&b, &c, "GET /status/web?wait=healthy HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 30; i++)
+        bench_turn(&b);
+    client_take(&c);
+    assert_int_equal(c.in.len, 0);
+    bench_finish(&b, 0, REASON_OK, "fine again");
+    assert_true(client_await(&b, &c, "fine again"));
+    assert_non_null(strstr(c.in.data, "HTTP/1.1 200"));
+    client_close(&c);
+    bench_close(&b);
+}
+
 static void test_wait_ends(void **state)
 {
     struct bench b;
@@ -411,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_check_now),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_wait_for_a_fresh_verdict),
         cmocka_unit_test(test_wait_ends),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_slow_listener),
