@@ -14,12 +14,15 @@ static void on_uv_signal(uv_signal_t *handle, int signum)
     s->on_signal(s, signum);
 }
 
-static int watch_signals(struct session *s, struct err *e)
+/* What was ignored stays so (nohup, a shell's background), but for the two signals by which an
+ * agent is stopped and reloaded whoever started it. */
+static int watch_signals(struct session *s, bool agent, struct err *e)
 {
     static const int wanted[SESSION_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     for (int i = 0; i < SESSION_SIGNALS; i++) {
         struct sigaction found;
-        if (sigaction(wanted[i], NULL, &found) == 0 && found.sa_handler == SIG_IGN)
+        bool promised = agent && (wanted[i] == SIGTERM || wanted[i] == SIGHUP);
+        if (!promised && sigaction(wanted[i], NULL, &found) == 0 && found.sa_handler == SIG_IGN)
             continue;
         uv_signal_t *handle = &s->signals[s->n_signals];
         int rc = uv_signal_init(&s->loop, handle);
@@ -44,7 +47,7 @@ int session_open(struct session *s, struct config *config, bool agent,
         return err_set(e, "cannot make an event loop: %s", uv_strerror(rc));
     if (engine_init(&s->engine, &s->loop, agent, config->agent.max_workers, hooks) < 0)
         return err_set(e, "out of memory");
-    if (watch_signals(s, e) < 0)
+    if (watch_signals(s, agent, e) < 0)
         return -1;
     return engine_load(&s->engine, config, e);
 }

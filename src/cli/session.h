@@ -21,7 +21,8 @@ struct session {
 };
 
 /* Takes the checks of `config` (the caller frees the rest). SIGINT, SIGTERM, SIGHUP and SIGQUIT go
- * to `on_signal`; one that was ignored when the program started stays so. 0 or -1. */
+ * to `on_signal`; one that was ignored when the program started stays so, but an agent always takes
+ * SIGTERM and SIGHUP. 0 or -1. */
 int session_open(struct session *s, struct config *config, bool agent,
                  const struct engine_hooks *hooks, void (*on_signal)(struct session *s, int signum),
                  struct err *e);

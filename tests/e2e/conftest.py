@@ -15,9 +15,10 @@ from lib import hostile, servers  # noqa: E402
 from lib.net import free_port  # noqa: E402
 from lib.program import ROOT, Program  # noqa: E402
 
-# A shell starts what it puts in the background with SIGINT ignored, and the program leaves what it
-# finds ignored: tests of that signal begin with its default, wherever they are started.
+# A shell's background has SIGINT ignored, nohup's SIGHUP, and the program leaves most of what it
+# finds ignored: tests of these signals begin with their defaults, wherever they are started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -406,7 +407,9 @@ def test_sd_notify(probe, serve):
 
         def hear(word):
             nonlocal said
+            end = time.monotonic() + 20  # the watchdog's messages would keep a lost word waiting
             while word not in said:
+                assert time.monotonic() < end, f"{word} not in {said}"
                 said += s.recv(4096) + b"\n"
 
         hear(b"READY=1")
@@ -416,6 +419,21 @@ def test_sd_notify(probe, serve):
         agent.kill(signal.SIGTERM)
         hear(b"STOPPING=1")
         assert agent.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_promised_signals_count_though_found_ignored(probe, serve, number):
+    """nohup ignores SIGHUP: the agent is reloaded by it all the same."""
+    server = serve(hostile.silent)
+    agent = probe.agent(
+        FAST + tcp("a", server.port), prefix=("sh", "-c", f"trap '' {number.value}; exec \"$@\"", "sh")
+    )
+    agent.kill(number)
+    if number == signal.SIGTERM:
+        assert agent.wait() == 0
+    else:
+        wait_until(lambda: "reloaded" in agent.log(), 10, "the agent reloads")
+        agent.stop()
 
 
 def test_targets_of_the_command_line(probe, serve):
