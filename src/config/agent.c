@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "config/value.h"
 
+#define DIGITS "0123456789"
+
 static bool is_off(const char *text)
 {
     return !text || !*text || strcmp(text, "off") == 0;
@@ -20,7 +22,7 @@ static bool is_listen(const char *text)
     const char *colon = strrchr(text, ':');
     if (!colon)
         return false;
-    size_t digits = strspn(colon + 1, "0123456789");
+    size_t digits = strspn(colon + 1, DIGITS);
     if (digits < 1 || digits > 5 || colon[1 + digits] || atoi(colon + 1) > 65535)
         return false;
     bool v6 = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
@@ -31,6 +33,24 @@ static bool is_listen(const char *text)
     memcpy(host, text + v6, len);
     host[len] = '\0';
     return inet_pton(v6 ? AF_INET6 : AF_INET, host, address) == 1;
+}
+
+/* "I/N". Swarm counts its slots from 1 and Kubernetes its pods from 0: N of N is 0 of N. */
+static bool read_shard(struct agent_conf *a, const char *text)
+{
+    a->shard = 0;
+    a->n_shards = 1;
+    if (!text || !*text)
+        return true;
+    size_t i = strspn(text, DIGITS), n = text[i] == '/' ? strspn(text + i + 1, DIGITS) : 0;
+    if (i < 1 || i > 5 || n < 1 || n > 5 || text[i + 1 + n])
+        return false;
+    unsigned long part = strtoul(text, NULL, 10), parts = strtoul(text + i + 1, NULL, 10);
+    if (part > parts || parts < 1)
+        return false;
+    a->shard = (uint32_t)(part % parts);
+    a->n_shards = (uint32_t)parts;
+    return true;
 }
 
 static void check(struct agent_conf *a, const struct probe_value *v, struct source *s)
@@ -44,6 +64,10 @@ static void check(struct agent_conf *a, const struct probe_value *v, struct sour
     if (n < 3 || n > 4 || mode[n] || (a->socket_mode = (unsigned)strtoul(mode, NULL, 8)) > 0777)
         source_problem(s, true, v[AGENT_SOCKET_MODE].line, "socket_mode",
                        "\"%.20s\" is no mode, expected octal digits such as 0660", mode);
+    if (!read_shard(a, v[AGENT_SHARD].text))
+        source_problem(s, true, v[AGENT_SHARD].line, "shard",
+                       "\"%.20s\" is no share, expected I/N with I from 0 to N, e.g. 2/5",
+                       v[AGENT_SHARD].text);
     const char *listen = v[AGENT_LISTEN].text;
     if (!is_off(listen) && !is_listen(listen))
         source_problem(s, true, v[AGENT_LISTEN].line, "listen",

@@ -45,6 +45,7 @@ struct agent_conf {
     unsigned socket_mode;
     char *listen; /* "host:port", "[v6]:port"; NULL: off */
     unsigned max_workers;
+    uint32_t shard, n_shards;   /* this agent runs the shard-th part; 0 of 1: all */
     bool log_json;              /* log_format = json, else logfmt */
     int log_level;              /* enum log_level */
     struct probe_value *values; /* by config_agent_keys; only with keep_values */

@@ -94,6 +94,10 @@ const struct probe_key config_agent_keys[] = {
                            .max = 256,
                            .doc =
                                "Child processes at once, for checks that need the Mongo driver."},
+    [AGENT_SHARD] = {.name = "shard",
+                     .kind = KEY_TEXT,
+                     .doc = "This agent's share of the probes, as I/N: those whose name's hash "
+                            "leaves I when divided by N."},
     [AGENT_LOG_FORMAT] = {.name = "log_format",
                           .kind = KEY_CHOICE,
                           .def = "logfmt",

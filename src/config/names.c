@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t hash_of(const char *s)
+uint32_t names_hash(const char *s)
 {
     uint32_t h = 2166136261u;
     for (; *s; s++)
@@ -37,7 +37,7 @@ uint32_t names_get(const struct names *t, const char *name)
 {
     if (!t->n)
         return NAMES_NONE;
-    const struct names_slot *slot = find(t, name, hash_of(name));
+    const struct names_slot *slot = find(t, name, names_hash(name));
     return slot->name ? slot->value : NAMES_NONE;
 }
 
@@ -59,7 +59,7 @@ int names_put(struct names *t, const char *name, uint32_t value)
 {
     if (2 * (t->n + 1) > t->size && grow(t) < 0)
         return -1;
-    uint32_t hash = hash_of(name);
+    uint32_t hash = names_hash(name);
     *find(t, name, hash) = (struct names_slot){.name = name, .hash = hash, .value = value};
     t->n++;
     return 0;

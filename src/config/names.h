@@ -16,6 +16,9 @@ struct names {
     size_t size, n;
 };
 
+/* FNV-1a of 32 bits. */
+uint32_t names_hash(const char *s);
+
 void names_init(struct names *t);
 void names_fini(struct names *t);
 

@@ -11,7 +11,7 @@
 struct selection {
     struct config *out;
     struct builder *b;
-    const struct loaded *probes;
+    const struct loaded *probes; /* of the file */
     size_t n_probes;
     const struct names *known; /* of the file */
     struct names words;        /* targets seen */
@@ -114,6 +114,22 @@ static int add_word(struct selection *s, const char *word)
     return 0;
 }
 
+/* All of the file's, or this agent's share of them. */
+static int add_share(struct selection *s)
+{
+    const struct agent_conf *a = &s->out->agent;
+    bool all = a->n_shards <= 1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->n_probes; i++) {
+        struct check_conf *c = s->probes[i].conf;
+        if (all) /* no name will be looked up */
+            s->out->checks[s->out->n_checks++] = check_conf_ref(c);
+        else if (names_hash(c->name) % a->n_shards == a->shard)
+            rc = add(s, check_conf_ref(c));
+    }
+    return rc;
+}
+
 /* What a check waits for is not watched unless it was chosen too. */
 static void drop_unwatched(struct selection *s)
 {
@@ -140,15 +156,13 @@ int select_checks(struct config *out, struct builder *b, const struct config_sou
     out->checks = calloc(most + 1, sizeof *out->checks);
     if (!out->checks)
         return -1;
-    if (!src->n_targets) {
-        for (size_t i = 0; i < n; i++)
-            out->checks[out->n_checks++] = check_conf_ref(probes[i].conf);
-        return 0;
-    }
     int rc = 0;
+    if (!src->n_targets)
+        rc = add_share(&s);
     for (size_t i = 0; rc == 0 && i < src->n_targets; i++)
         rc = add_word(&s, src->targets[i]);
-    drop_unwatched(&s);
+    if (src->n_targets || out->agent.n_shards > 1)
+        drop_unwatched(&s);
     names_fini(&s.words);
     names_fini(&s.chosen);
     return rc;

@@ -97,11 +97,7 @@ struct server {
 /* `scenarios`: words of the scripted server's command line. */
 __attribute__((unused)) static struct server serve(const char *const *scenarios)
 {
-    char script[512];
-    const char *file = strrchr(__FILE__, '/');
-    snprintf(script, sizeof script, "%.*s/../servers/mongo_scripted.py", (int)(file - __FILE__),
-             __FILE__);
-    const char *argv[16] = {"python3", script};
+    const char *argv[16] = {"python3", TESTS_DIR "/servers/mongo_scripted.py"};
     for (size_t i = 0; scenarios[i] && i < 12; i++)
         argv[i + 2] = scenarios[i];
     int out[2];

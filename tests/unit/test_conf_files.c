@@ -20,9 +20,7 @@
 
 static char *conf_path(const char *name)
 {
-    const char *slash = strrchr(__FILE__, '/');
-    int dir = slash ? (int)(slash - __FILE__) : 1;
-    char *path = str_format("%.*s/../../conf/%s", dir, slash ? __FILE__ : ".", name);
+    char *path = str_format(TESTS_DIR "/../conf/%s", name);
     assert_non_null(path);
     return path;
 }

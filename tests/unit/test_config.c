@@ -70,6 +70,10 @@ static const struct {
     {PROBE "fail_interval = 500us\nlevel =\n",
      "f:3: probe a.fail_interval: \"500us\" is out of range, expected at least 1ms\n"
      "f:4: probe a.level: has no value, expected alive, ready or both\n"},
+    {"[agent]\nshard = 4/3\n",
+     "f:2: agent.shard: \"4/3\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
+    {"[agent]\nshard = 0/0\n",
+     "f:2: agent.shard: \"0/0\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nlisten = localhost:1\nsocket_mode = 999\nmax_workers = 0\nlog_format = xml\n",
      "f:2: agent.listen: \"localhost:1\" is no address and port, expected e.g. 127.0.0.1:9797, "
      "[::1]:9797 or off\n"

@@ -110,6 +110,39 @@ static void test_defaults_of_all(void **state)
     config_free(c);
 }
 
+/* N agents with one file share its probes: each runs on one of them, none twice. */
+static void test_shard(void **state)
+{
+    (void)state;
+    size_t seen[26] = {0}, total = 0;
+    for (unsigned shard = 1; shard <= 3; shard++) {
+        struct buf ini;
+        buf_init(&ini, 1 << 16);
+        buf_printf(&ini, "[agent]\nshard = %u/3\n", shard);
+        for (char n = 'a'; n <= 'z'; n++)
+            buf_printf(&ini, "[probe %c]\nurl = web://h:1\n%s", n, n > 'a' ? "after = a\n" : "");
+        struct config *c = good(ini.data, "");
+        bool has_a = false;
+        assert_true(c->n_checks > 2);
+        for (size_t i = 0; i < c->n_checks; i++) {
+            const struct check_conf *one = c->checks[i];
+            has_a |= one->name[0] == 'a';
+            /* What is watched elsewhere holds nothing back here. */
+            assert_int_equal(one->n_after, has_a && one->name[0] != 'a' ? 1 : 0);
+            seen[one->name[0] - 'a']++;
+            total++;
+        }
+        config_free(c);
+        c = good(ini.data, "a b"); /* named ones are run wherever they are asked for */
+        assert_int_equal(c->n_checks, 2);
+        config_free(c);
+        buf_fini(&ini);
+    }
+    assert_int_equal(total, 26);
+    for (size_t i = 0; i < 26; i++)
+        assert_int_equal(seen[i], 1);
+}
+
 static void test_all_given(void **state)
 {
     (void)state;
@@ -409,11 +442,17 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults_of_all), cmocka_unit_test(test_all_given),
-        cmocka_unit_test(test_types),           cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_bad_targets),     cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_fingerprint),     cmocka_unit_test(test_files),
-        cmocka_unit_test(test_default_path),    cmocka_unit_test(test_many),
+        cmocka_unit_test(test_defaults_of_all),
+        cmocka_unit_test(test_shard),
+        cmocka_unit_test(test_all_given),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_bad_targets),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_default_path),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -15,10 +15,7 @@
 
 static json_t *load_vectors(void)
 {
-    char path[1024];
-    const char *slash = strrchr(__FILE__, '/');
-    int dir = slash ? (int)(slash - __FILE__) : 1;
-    snprintf(path, sizeof path, "%.*s/data/durations.json", dir, slash ? __FILE__ : ".");
+    static const char path[] = TESTS_DIR "/unit/data/durations.json";
     json_error_t e;
     json_t *all = json_load_file(path, 0, &e);
     if (!all)
