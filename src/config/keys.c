@@ -97,7 +97,8 @@ const struct probe_key config_agent_keys[] = {
     [AGENT_SHARD] = {.name = "shard",
                      .kind = KEY_TEXT,
                      .doc = "This agent's share of the probes, as I/N: those whose name's hash "
-                            "leaves I when divided by N."},
+                            "(FNV-1a, 32 bits) leaves I when divided by N; N/N is 0/N. For one "
+                            "file of N agents, with the number that the orchestrator gives."},
     [AGENT_LOG_FORMAT] = {.name = "log_format",
                           .kind = KEY_CHOICE,
                           .def = "logfmt",
