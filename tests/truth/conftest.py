@@ -1,0 +1,31 @@
+"""Fixtures of the truth matrix. PROBE_BIN names the program (default: build-plain/probe)."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+from lib.program import ROOT  # noqa: E402
+from stage import Stage, drop_certs  # noqa: E402
+
+# As an init has them, wherever the tests are started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def stage():
+    binary = Path(os.environ.get("PROBE_BIN", ROOT / "build-plain/probe"))
+    assert binary.exists(), f"no program at {binary}: build it, or set PROBE_BIN"
+    made = Stage(binary)
+    yield made
+    made.close()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    drop_certs()
