@@ -1,5 +1,6 @@
 /* main: finds the command and hands over. What a command does stands in cli/. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,11 @@
  * be written to, and goes at exec, so that the command of `wait` finds it closed as it was. */
 static void fill_closed_streams(void)
 {
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
+    struct pollfd streams[] = {{.fd = STDIN_FILENO}, {.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
+    if (poll(streams, 3, 0) <= 0)
+        return;
+    for (int i = 0; i < 3; i++)
+        if (streams[i].revents & POLLNVAL)
             (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -33,5 +37,10 @@ int main(int argc, char **argv)
     if (rc == OPTIONS_RUN)
         rc = options_command(&cli)->main(&cli);
     options_fini(&cli);
-    return cli_finish(rc);
+    rc = cli_finish(rc);
+#ifndef PROBE_TEARDOWN
+    /* What libraries tidy up at exit is memory that goes with the process. */
+    _exit(rc);
+#endif
+    return rc;
 }

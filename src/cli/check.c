@@ -51,8 +51,6 @@ static void print_line(struct check_command *cmd, const struct check *c)
 static void on_result(void *ctx, struct check *c, const struct check_result *r)
 {
     struct check_command *cmd = ctx;
-    if (cmd->session.caught)
-        return;
     judge(cmd, r);
     if (!cmd->cli->quiet && !cmd->cli->json)
         print_line(cmd, c);
@@ -63,7 +61,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
         jsonw_init(&j, &cmd->document);
         document_status(&j, &cmd->session.engine, clock_now());
     }
-    session_stop(&cmd->session);
+    session_leave(&cmd->session);
 }
 
 static int64_t never_again(void *ctx, struct check *c)
@@ -73,16 +71,8 @@ static int64_t never_again(void *ctx, struct check *c)
     return -1;
 }
 
-static void on_signal(struct session *s, int signum)
-{
-    s->caught = signum;
-    session_stop(s);
-}
-
 static int verdict(const struct check_command *cmd)
 {
-    if (cmd->session.caught)
-        return EXIT_SIGNAL + cmd->session.caught;
     if (cmd->failed)
         return EXIT_UNHEALTHY;
     return cmd->unable ? EXIT_INTERNAL : EXIT_HEALTHY;
@@ -105,7 +95,7 @@ int cmd_check(const struct cli *cli)
     buf_init(&cmd.document, MAX_OUTPUT);
     struct engine_hooks hooks = {.on_result = on_result, .next_delay = never_again, .ctx = &cmd};
     struct err e;
-    if (session_open(&cmd.session, config, false, &hooks, on_signal, &e) < 0) {
+    if (session_open(&cmd.session, config, false, &hooks, NULL, &e) < 0) {
         fprintf(stderr, "probe: %s\n", e.text);
         config_free(config);
         return EXIT_INTERNAL;

@@ -6,28 +6,37 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct sigaction dispositions[NSIG];
-static bool known[NSIG];
+#include "base/str.h"
+
+/* The signals whose disposition this program, or libuv for it, ever changes. */
+static const int changed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD};
+static struct sigaction found[ARRAY_LEN(changed)];
 static sigset_t mask;
 
 void cli_process_save(void)
 {
-    sigprocmask(SIG_SETMASK, NULL, &mask);
-    for (int sig = 1; sig < NSIG; sig++)
-        known[sig] = sigaction(sig, NULL, &dispositions[sig]) == 0;
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
+        sigaction(changed[i], NULL, &found[i]);
     /* Left blocked by a careless parent, no signal would stop us, and no child's end be heard of.
      */
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigprocmask(SIG_SETMASK, &none, &mask);
 }
 
 void cli_process_restore(void)
 {
-    for (int sig = 1; sig < NSIG; sig++)
-        if (known[sig])
-            sigaction(sig, &dispositions[sig], NULL);
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
+        sigaction(changed[i], &found[i], NULL);
     sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+bool cli_found_ignored(int signum)
+{
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
+        if (changed[i] == signum)
+            return found[i].sa_handler == SIG_IGN;
+    return false;
 }
 
 void cli_print_report(const struct cli *cli, const struct config_report *r)

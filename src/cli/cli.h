@@ -65,6 +65,7 @@ int cli_finish(int code);
  * cli_process_restore puts them back before an exec. */
 void cli_process_save(void);
 void cli_process_restore(void);
+bool cli_found_ignored(int signum); /* of a signal that the program ever handles */
 
 int cmd_run(const struct cli *cli);
 int cmd_check(const struct cli *cli);

@@ -5,13 +5,35 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/str.h"
+#include "cli/cli.h"
+
+static void on_last_signal(int signum)
+{
+    _exit(EXIT_SIGNAL + signum);
+}
 
 static void on_uv_signal(uv_signal_t *handle, int signum)
 {
     struct session *s = handle->data;
     s->on_signal(s, signum);
+}
+
+static int watch_signal(struct session *s, int signum)
+{
+    if (!s->on_signal) {
+        struct sigaction action = {.sa_handler = on_last_signal};
+        return sigaction(signum, &action, NULL);
+    }
+    uv_signal_t *handle = &s->signals[s->n_signals];
+    int rc = uv_signal_init(&s->loop, handle);
+    if (rc < 0)
+        return rc;
+    s->n_signals++;
+    handle->data = s;
+    return uv_signal_start(handle, on_uv_signal, signum);
 }
 
 /* What was ignored stays so (nohup, a shell's background), but for the two signals by which an
@@ -20,17 +42,10 @@ static int watch_signals(struct session *s, bool agent, struct err *e)
 {
     static const int wanted[SESSION_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     for (int i = 0; i < SESSION_SIGNALS; i++) {
-        struct sigaction found;
         bool promised = agent && (wanted[i] == SIGTERM || wanted[i] == SIGHUP);
-        if (!promised && sigaction(wanted[i], NULL, &found) == 0 && found.sa_handler == SIG_IGN)
+        if (!promised && cli_found_ignored(wanted[i]))
             continue;
-        uv_signal_t *handle = &s->signals[s->n_signals];
-        int rc = uv_signal_init(&s->loop, handle);
-        if (rc == 0) {
-            s->n_signals++;
-            handle->data = s;
-            rc = uv_signal_start(handle, on_uv_signal, wanted[i]);
-        }
+        int rc = watch_signal(s, wanted[i]);
         if (rc < 0)
             return err_set(e, "cannot watch signals: %s", uv_strerror(rc));
     }
@@ -64,9 +79,22 @@ void session_stop(struct session *s)
     engine_stop(&s->engine, on_stopped);
 }
 
+void session_leave(struct session *s)
+{
+#ifndef PROBE_TEARDOWN
+    s->left = !s->engine.env.workers;
+#endif
+    if (s->left)
+        uv_stop(&s->loop);
+    else
+        session_stop(s);
+}
+
 void session_run(struct session *s)
 {
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    if (s->left)
+        return;
     int rc = uv_loop_close(&s->loop);
     if (rc != 0) { /* a handle was forgotten: a defect that tests must see */
         uv_print_all_handles(&s->loop, stderr);

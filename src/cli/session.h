@@ -1,5 +1,5 @@
-/* session: a loop with an engine and signals on it, for the commands that run checks. It ends in
- * one way: session_stop, every handle closed, uv_loop_close() == 0. */
+/* session: a loop with an engine and signals on it, for the commands that run checks. It ends by
+ * session_stop, with every handle closed and uv_loop_close() == 0, or by session_leave. */
 #ifndef PROBE_CLI_SESSION_H
 #define PROBE_CLI_SESSION_H
 
@@ -18,11 +18,13 @@ struct session {
     unsigned n_signals;
     void (*on_signal)(struct session *s, int signum);
     int caught; /* the signal that ended it; 0: none */
+    bool left;  /* by session_leave, with everything still open */
 };
 
 /* Takes the checks of `config` (the caller frees the rest). SIGINT, SIGTERM, SIGHUP and SIGQUIT go
- * to `on_signal`; one that was ignored when the program started stays so, but an agent always takes
- * SIGTERM and SIGHUP. 0 or -1. */
+ * to `on_signal`; with NULL they end the process at once, with the exit code for that, and nothing
+ * on the loop is in the way. One that was ignored when the program started stays so, but an agent
+ * always takes SIGTERM and SIGHUP. 0 or -1. */
 int session_open(struct session *s, struct config *config, bool agent,
                  const struct engine_hooks *hooks, void (*on_signal)(struct session *s, int signum),
                  struct err *e);
@@ -30,7 +32,12 @@ int session_open(struct session *s, struct config *config, bool agent,
 /* May be called from any hook, more than once. */
 void session_stop(struct session *s);
 
-/* Turns the loop until everything is closed. */
+/* For a command whose process ends next: the kernel closes what is open quicker than we could.
+ * Where there are children, and in builds that look for leaks (PROBE_TEARDOWN), it is session_stop.
+ */
+void session_leave(struct session *s);
+
+/* Turns the loop until everything is closed, or was left. */
 void session_run(struct session *s);
 
 #endif
