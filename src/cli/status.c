@@ -1,22 +1,25 @@
 /* status: asks a running agent. No probe is run, no loop is made: one request, one answer. */
-#include <jansson.h>
+#include "cli/status.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/buf.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "cli/agent_client.h"
-#include "cli/cli.h"
+#include "cli/digest.h"
+#include "cli/view.h"
 
 #define DEFAULT_TIMEOUT (5 * NS_PER_S)
+#define OUTPUT_MAX      (256 << 20)
 
-static json_t *find_probe(json_t *probes, const char *name)
+json_t *status_find(const json_t *document, const char *name)
 {
-    size_t i;
-    json_t *probe;
-    json_array_foreach(probes, i, probe)
-    {
+    const json_t *probes = json_object_get(document, "probes");
+    for (size_t i = 0; i < json_array_size(probes); i++) {
+        json_t *probe = json_array_get(probes, i);
         const char *its = json_string_value(json_object_get(probe, "name"));
         if (its && strcmp(its, name) == 0)
             return probe;
@@ -24,15 +27,14 @@ static json_t *find_probe(json_t *probes, const char *name)
     return NULL;
 }
 
-static int unknown_name(json_t *probes, const char *name)
+static int unknown_name(const json_t *document, const char *name)
 {
-    size_t n = json_array_size(probes), used = 0, i;
+    const json_t *probes = json_object_get(document, "probes");
+    size_t n = json_array_size(probes), used = 0;
     const char **names = calloc(n + 1, sizeof *names);
-    json_t *probe;
-    json_array_foreach(probes, i, probe)
-    {
-        const char *its = json_string_value(json_object_get(probe, "name"));
-        if (names && its)
+    for (size_t i = 0; names && i < n; i++) {
+        const char *its = json_string_value(json_object_get(json_array_get(probes, i), "name"));
+        if (its)
             names[used++] = its;
     }
     const char *near = names ? str_nearest(name, names, used) : NULL;
@@ -42,39 +44,80 @@ static int unknown_name(json_t *probes, const char *name)
     return EXIT_USAGE;
 }
 
-static const char *text_of(const json_t *object, const char *key)
+/* The number of rows, and the i-th of them. */
+static size_t count(const struct cli *cli, const json_t *document)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
+    return cli->n_targets ? cli->n_targets : json_array_size(json_object_get(document, "probes"));
 }
 
-/* One line a probe, in the words of document_line. */
-static void print_probe(const json_t *probe)
+static const json_t *nth(const struct cli *cli, const json_t *document, size_t i)
 {
-    const json_t *last = json_object_get(probe, "last");
-    const char *reason = text_of(last, "reason"), *detail = text_of(last, "detail");
-    char took[CLOCK_SHORT_SIZE] = "-";
-    if (json_is_object(last))
-        clock_short(
-            (int64_t)(json_number_value(json_object_get(last, "duration_ms")) * (double)NS_PER_MS),
-            took);
-    printf("%s  %s  %s  %s%s%s\n", text_of(probe, "name"), text_of(probe, "status"), took, reason,
-           *reason ? ": " : "", json_is_object(last) ? detail : "not checked yet");
+    return cli->n_targets ? status_find(document, cli->targets[i])
+                          : json_array_get(json_object_get(document, "probes"), i);
 }
 
-static bool is_healthy(const json_t *probe)
+int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, int64_t age)
 {
-    return strcmp(text_of(probe, "status"), "healthy") == 0;
+    size_t n = count(cli, document);
+    int *badness = calloc(n + 1, sizeof *badness);
+    int64_t now = clock_wall();
+    for (size_t i = 0; badness && i < n; i++) {
+        struct view v;
+        const json_t *probe = nth(cli, document, i);
+        size_t row = t->n_rows;
+        if (!probe)
+            continue;
+        view_read(&v, probe);
+        if (v.next_in >= 0)
+            v.next_in = v.next_in > age ? v.next_in - age : 0;
+        view_add(t, &v, now);
+        if (t->n_rows > row)
+            badness[row] = view_badness(&v);
+    }
+    return badness;
+}
+
+size_t status_summary(struct buf *out, const struct cli *cli, const json_t *document,
+                      const struct term *term)
+{
+    static const char *const states[] = {"healthy", "unhealthy", "starting", "blocked", "stale"};
+    size_t counts[ARRAY_LEN(states)] = {0}, n = count(cli, document);
+    for (size_t i = 0; i < n; i++) {
+        struct view v;
+        view_read(&v, nth(cli, document, i));
+        for (size_t s = 0; s < ARRAY_LEN(states); s++)
+            counts[s] += strcmp(view_state(&v), states[s]) == 0;
+    }
+    bool ready = json_is_true(json_object_get(document, "ready"));
+    const char *word = cli->n_targets ? "" : ready ? "ready" : "not ready";
+    enum tone tone = cli->n_targets ? TONE_PLAIN : ready ? TONE_GOOD : TONE_BAD;
+    struct buf line;
+    buf_init(&line, OUTPUT_MAX);
+    buf_printf(&line, "%s%s%zu probe%s", word, *word ? ": " : "", n, n == 1 ? "" : "s");
+    for (size_t s = 0; s < ARRAY_LEN(states); s++)
+        if (counts[s])
+            buf_printf(&line, ", %zu %s", counts[s], states[s]);
+    size_t start = out->len, lines = 0, columns = term->columns ? term->columns : SIZE_MAX;
+    if (!line.failed)
+        lines = text_wrap(out, line.data, columns, 0);
+    buf_reset(&line);
+    if (!out->failed && term->colour && strncmp(out->data + start, word, strlen(word)) == 0) {
+        buf_puts(&line, out->data + start + strlen(word));
+        out->len = start;
+        buf_printf(out, "%s%s%s%s", grid_tone(tone, true), word, grid_tone_end(tone, true),
+                   line.data);
+    }
+    buf_fini(&line);
+    return lines;
 }
 
 /* The agent's document, with the named probes only where names were given. */
-static int print_document(const struct cli *cli, json_t *document)
+static int print_json(const struct cli *cli, json_t *document)
 {
-    json_t *all = json_object_get(document, "probes");
     if (cli->n_targets) {
         json_t *named = json_array();
         for (size_t i = 0; i < cli->n_targets; i++)
-            json_array_append(named, find_probe(all, cli->targets[i]));
+            json_array_append(named, status_find(document, cli->targets[i]));
         json_object_set_new(document, "probes", named);
     }
     char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(12));
@@ -85,28 +128,63 @@ static int print_document(const struct cli *cli, json_t *document)
     return EXIT_HEALTHY;
 }
 
-/* The named probes, or all when none is named; the exit code by the worst of them. */
-static int report(const struct cli *cli, json_t *document)
+static int print_table(const struct cli *cli, const json_t *document)
 {
-    json_t *probes = json_object_get(document, "probes");
-    bool stale = json_is_true(json_object_get(json_object_get(document, "agent"), "stale"));
-    bool healthy = cli->n_targets || json_is_true(json_object_get(document, "ready"));
-    size_t n = cli->n_targets ? cli->n_targets : json_array_size(probes);
-    if (cli->n_targets)
-        stale = false;
-    for (size_t i = 0; i < n; i++) {
-        json_t *probe =
-            cli->n_targets ? find_probe(probes, cli->targets[i]) : json_array_get(probes, i);
+    struct term term;
+    struct grid t;
+    struct buf out;
+    term_look(&term, STDOUT_FILENO);
+    grid_init(&t, view_columns, VIEW_COLUMNS);
+    buf_init(&out, OUTPUT_MAX);
+    int *badness = status_rows(&t, cli, document, 0);
+    grid_layout(&t, term.columns);
+    if (term.tty) {
+        grid_header(&t, &out, term.colour);
+        for (size_t i = 0; i < t.n_rows; i++)
+            grid_put(&t, i, GRID_WRAP, term.colour, &out);
+        status_summary(&out, cli, document, &term);
+    } else if (badness) {
+        digest(&t, badness, DIGEST_DOCKER, &out);
+    }
+    fwrite(out.data ? out.data : "", 1, out.len, stdout);
+    int rc = t.failed || out.failed || !badness ? EXIT_INTERNAL : EXIT_HEALTHY;
+    free(badness);
+    grid_fini(&t);
+    buf_fini(&out);
+    return rc;
+}
+
+/* The exit code by the worst of the named probes, or by readiness when none is named. */
+static int verdict(const struct cli *cli, const json_t *document)
+{
+    if (!cli->n_targets) {
+        if (json_is_true(json_object_get(json_object_get(document, "agent"), "stale")))
+            return EXIT_STALE;
+        return json_is_true(json_object_get(document, "ready")) ? EXIT_HEALTHY : EXIT_UNHEALTHY;
+    }
+    bool stale = false, healthy = true;
+    for (size_t i = 0; i < cli->n_targets; i++) {
+        struct view v;
+        const json_t *probe = status_find(document, cli->targets[i]);
         if (!probe)
-            return unknown_name(probes, cli->targets[i]);
-        if (cli->n_targets) {
-            healthy = healthy && is_healthy(probe);
-            stale = stale || json_is_true(json_object_get(probe, "stale"));
-        }
-        if (!cli->quiet && !cli->json)
-            print_probe(probe);
+            return unknown_name(document, cli->targets[i]);
+        view_read(&v, probe);
+        healthy = healthy && view_is(&v, "healthy");
+        stale = stale || v.stale;
     }
     return stale ? EXIT_STALE : healthy ? EXIT_HEALTHY : EXIT_UNHEALTHY;
+}
+
+static int report(const struct cli *cli, json_t *document)
+{
+    int rc = verdict(cli, document), shown = EXIT_HEALTHY;
+    if (rc == EXIT_USAGE)
+        return rc;
+    if (cli->json)
+        shown = print_json(cli, document);
+    else if (!cli->quiet)
+        shown = print_table(cli, document);
+    return shown == EXIT_HEALTHY ? rc : shown;
 }
 
 int cmd_status(const struct cli *cli)
@@ -129,8 +207,6 @@ int cmd_status(const struct cli *cli)
         rc = EXIT_NO_AGENT;
     } else {
         rc = report(cli, document);
-        if (cli->json && rc != EXIT_USAGE && print_document(cli, document) != EXIT_HEALTHY)
-            rc = EXIT_INTERNAL;
     }
     json_decref(document);
     buf_fini(&body);

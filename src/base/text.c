@@ -1,0 +1,134 @@
+/* text: see text.h. */
+#include "base/text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/text_table.h"
+
+#define ELLIPSIS "\xe2\x80\xa6"
+
+/* One character of valid UTF-8, `n` bytes long. */
+static uint32_t decode(const char *s, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    if (n == 1)
+        return u[0];
+    uint32_t c = u[0] & (0xffU >> (n + 1));
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (u[i] & 0x3fU);
+    return c;
+}
+
+static void escape_char(struct buf *out, uint32_t c)
+{
+    if (c == '\n' || c == '\t' || c == '\r')
+        buf_printf(out, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+    else if (c < 0x80)
+        buf_printf(out, "\\x%02x", (unsigned)c);
+    else
+        buf_printf(out, c > 0xffff ? "\\U%08x" : "\\u%04x", (unsigned)c);
+}
+
+void text_escape(struct buf *out, const char *s)
+{
+    while (*s) {
+        size_t n = str_utf8_len(s);
+        uint32_t c = n ? decode(s, n) : 0;
+        if (!n)
+            buf_printf(out, "\\x%02x", (unsigned char)*s);
+        else if (text_char_columns(c) < 0)
+            escape_char(out, c);
+        else
+            buf_add(out, s, n);
+        s += n ? n : 1;
+    }
+}
+
+/* The next character's bytes and columns; text that is not escaped is taken byte by byte. */
+static size_t next(const char *s, size_t *columns)
+{
+    size_t n = str_utf8_len(s);
+    int wide = n ? text_char_columns(decode(s, n)) : 1;
+    *columns = wide < 0 ? 1 : (size_t)wide;
+    return n ? n : 1;
+}
+
+size_t text_columns(const char *s)
+{
+    size_t sum = 0, columns;
+    while (*s) {
+        s += next(s, &columns);
+        sum += columns;
+    }
+    return sum;
+}
+
+size_t text_fit(const char *s, size_t columns)
+{
+    size_t at = 0, used = 0, its;
+    while (s[at]) {
+        size_t n = next(s + at, &its);
+        if (used + its > columns)
+            break;
+        used += its;
+        at += n;
+    }
+    return at;
+}
+
+size_t text_break(const char *s, size_t columns)
+{
+    size_t its, fit = text_fit(s, columns);
+    if (fit == 0)
+        return *s ? next(s, &its) : 0;
+    if (!s[fit] || s[fit] == ' ')
+        return fit;
+    for (size_t at = fit; at > 0; at--)
+        if (s[at - 1] == ' ')
+            return at;
+    return fit;
+}
+
+size_t text_add(struct buf *out, const char *s, size_t columns)
+{
+    size_t all = text_columns(s);
+    if (all <= columns) {
+        buf_puts(out, s);
+        return all;
+    }
+    if (columns == 0)
+        return 0;
+    size_t n = text_fit(s, columns - 1), used = 0, its;
+    for (size_t at = 0; at < n;) {
+        at += next(s + at, &its);
+        used += its;
+    }
+    buf_add(out, s, n);
+    buf_puts(out, ELLIPSIS);
+    return used + 1;
+}
+
+size_t text_wrap(struct buf *out, const char *s, size_t columns, size_t indent)
+{
+    size_t lines = 0;
+    do {
+        size_t n = text_break(s, columns), end = n;
+        while (end && s[end - 1] == ' ')
+            end--;
+        if (lines++)
+            text_pad(out, indent);
+        buf_add(out, s, end);
+        buf_putc(out, '\n');
+        s += n;
+        s += strspn(s, " ");
+    } while (*s);
+    return lines;
+}
+
+void text_pad(struct buf *out, size_t n)
+{
+    while (n--)
+        buf_putc(out, ' ');
+}

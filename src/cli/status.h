@@ -1,0 +1,26 @@
+/* status: what the commands that show an agent's document share. */
+#ifndef PROBE_CLI_STATUS_H
+#define PROBE_CLI_STATUS_H
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "cli/grid.h"
+#include "cli/term.h"
+
+/* The probe of that name in the document; NULL: none. */
+json_t *status_find(const json_t *document, const char *name);
+
+/* One row a probe: the named ones, or all; `age` (ns) is how old the document is by now. Returns
+ * each row's badness (view_badness), the caller's to free; NULL when out of memory. Names that the
+ * document does not have are left out. */
+int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, int64_t age);
+
+/* "not ready: 3 probes, 2 healthy, 1 starting" in the terminal's width; returns the lines. */
+size_t status_summary(struct buf *out, const struct cli *cli, const json_t *document,
+                      const struct term *term);
+
+/* status --watch: follows the agent until a signal or the reader's end. The exit code. */
+int status_watch(const struct cli *cli);
+
+#endif

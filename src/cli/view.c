@@ -1,0 +1,182 @@
+/* view: see view.h. */
+#include "cli/view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+#define SPAN_MOST ((double)(INT64_MAX / 4))
+
+const struct grid_column view_columns[VIEW_COLUMNS] = {
+    {"NAME", 0}, {"STATE", 0}, {"SINCE", 2}, {"TOOK", 3}, {"NEXT", 1}, {"DETAIL", 0},
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+/* Milliseconds of any kind as ns, within what can be counted with. */
+static int64_t ms_of(const json_t *object, const char *key, int64_t otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value))
+        return otherwise;
+    double ns = json_number_value(value) * (double)NS_PER_MS;
+    return ns < 0 ? 0 : ns > SPAN_MOST ? (int64_t)SPAN_MOST : (int64_t)ns;
+}
+
+static int64_t count_of(const json_t *object, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(object, key));
+    return n < 0 ? 0 : (int64_t)n;
+}
+
+int64_t view_time(const char *text)
+{
+    struct tm tm = {0};
+    int ms = 0, end = 0;
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms, &end) != 7 ||
+        !end || tm.tm_year < 1970)
+        return 0;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    int64_t s = timegm(&tm);
+    return s > INT64_MAX / 2 / NS_PER_S ? 0 : s * NS_PER_S + ms * NS_PER_MS;
+}
+
+void view_read_result(struct view_result *r, const json_t *result)
+{
+    *r = (struct view_result){
+        .there = json_is_object(result),
+        .ok = json_is_true(json_object_get(result, "ok")),
+        .reason = text_of(result, "reason"),
+        .detail = text_of(result, "detail"),
+        .counted = text_of(result, "counted"),
+        .started = view_time(text_of(result, "started")),
+        .took = ms_of(result, "duration_ms", 0),
+    };
+}
+
+void view_read(struct view *v, const json_t *probe)
+{
+    const json_t *history = json_object_get(probe, "history");
+    *v = (struct view){
+        .name = text_of(probe, "name"),
+        .status = text_of(probe, "status"),
+        .stale = json_is_true(json_object_get(probe, "stale")),
+        .required = !json_is_false(json_object_get(probe, "required")),
+        .since = view_time(text_of(probe, "since")),
+        .next_in = ms_of(probe, "next_in_ms", -1),
+        .failing_streak = count_of(probe, "failing_streak"),
+        .success_streak = count_of(probe, "success_streak"),
+        .checks = count_of(probe, "checks_total"),
+        .failures = count_of(probe, "failures_total"),
+        .history = json_is_array(history) ? history : NULL,
+    };
+    view_read_result(&v->last, json_object_get(probe, "last"));
+}
+
+bool view_is(const struct view *v, const char *status)
+{
+    return strcmp(v->status, status) == 0;
+}
+
+const char *view_state(const struct view *v)
+{
+    return v->stale ? "stale" : v->status;
+}
+
+/* Worst first. */
+static const struct {
+    const char *state;
+    enum tone tone;
+    int badness;
+} states[] = {
+    {"unhealthy", TONE_BAD, 4}, {"stale", TONE_BAD, 3},    {"starting", TONE_WAIT, 2},
+    {"blocked", TONE_HELD, 1},  {"healthy", TONE_GOOD, 0},
+};
+
+enum tone view_tone(const char *state)
+{
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(states[i].state, state) == 0)
+            return states[i].tone;
+    return TONE_PLAIN;
+}
+
+int view_badness(const struct view *v)
+{
+    const char *state = view_state(v);
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(states[i].state, state) == 0)
+            return states[i].badness;
+    return 1;
+}
+
+char *view_span(int64_t ns, char out[VIEW_SPAN_SIZE])
+{
+    if (ns >= 60 * NS_PER_S)
+        return clock_short(ns, out);
+    snprintf(out, VIEW_SPAN_SIZE, "%" PRId64 "s", ns < 0 ? 0 : ns / NS_PER_S);
+    return out;
+}
+
+static void since_text(const struct view *v, int64_t now, char *out, size_t size)
+{
+    char span[VIEW_SPAN_SIZE];
+    snprintf(out, size, "-");
+    if (v->since)
+        snprintf(out, size, "%s ago", view_span(now - v->since, span));
+}
+
+static void next_text(const struct view *v, char *out, size_t size)
+{
+    char span[VIEW_SPAN_SIZE];
+    if (v->next_in < 0)
+        snprintf(out, size, "-");
+    else if (v->next_in < NS_PER_S)
+        snprintf(out, size, "now");
+    else
+        snprintf(out, size, "in %s", view_span(v->next_in, span));
+}
+
+/* Why it is in that state; the last result of a blocked probe says nothing about now. */
+static void why_text(const struct view *v, struct buf *out)
+{
+    if (v->stale)
+        buf_puts(out, "overdue, last known: ");
+    if (view_is(v, "blocked")) {
+        buf_puts(out, "not checked while a probe that it comes after is unhealthy");
+        return;
+    }
+    if (!v->last.there) {
+        buf_puts(out, "not checked yet");
+        return;
+    }
+    if (*v->last.reason)
+        buf_printf(out, "%s: ", v->last.reason);
+    buf_puts(out, v->last.detail);
+    if (!v->required && !v->last.ok)
+        buf_puts(out, " (not required)");
+}
+
+void view_add(struct grid *t, const struct view *v, int64_t now)
+{
+    char since[VIEW_SPAN_SIZE + 8], took[CLOCK_SHORT_SIZE] = "-", next[VIEW_SPAN_SIZE + 8];
+    since_text(v, now, since, sizeof since);
+    next_text(v, next, sizeof next);
+    if (v->last.there && !view_is(v, "blocked"))
+        clock_short(v->last.took, took);
+    struct buf why;
+    buf_init(&why, SIZE_MAX / 2);
+    why_text(v, &why);
+    const char *cells[VIEW_COLUMNS] = {v->name, view_state(v), since, took, next, why.data};
+    grid_add(t, view_tone(view_state(v)), cells);
+    buf_fini(&why);
+}

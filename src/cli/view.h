@@ -1,0 +1,56 @@
+/* view: what a running agent says about one probe, read from its JSON. Nothing of it is trusted: a
+ * member that is missing or of another type is as if it were not there. */
+#ifndef PROBE_CLI_VIEW_H
+#define PROBE_CLI_VIEW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/grid.h"
+
+/* One result; texts are the document's, never NULL. */
+struct view_result {
+    bool there, ok;
+    const char *reason, *detail, *counted;
+    int64_t started; /* wall time, ns; 0: not known */
+    int64_t took;    /* ns */
+};
+
+/* Texts are the document's and live as long as it; never NULL. */
+struct view {
+    const char *name, *status;
+    bool stale, required;
+    int64_t since;   /* wall time, ns; 0: not known */
+    int64_t next_in; /* ns; < 0: none is planned */
+    int64_t failing_streak, success_streak;
+    int64_t checks, failures;
+    struct view_result last;
+    const json_t *history; /* an array or NULL */
+};
+
+void view_read(struct view *v, const json_t *probe);
+void view_read_result(struct view_result *r, const json_t *result);
+
+bool view_is(const struct view *v, const char *status);
+
+/* The word for a person: its status, or "stale". */
+const char *view_state(const struct view *v);
+enum tone view_tone(const char *state);
+
+/* How much it wants to be seen: 0 healthy, more for worse. */
+int view_badness(const struct view *v);
+
+/* Columns of a table of probes, and one row in it; `now` is wall time. */
+#define VIEW_COLUMNS 6
+extern const struct grid_column view_columns[VIEW_COLUMNS];
+void view_add(struct grid *t, const struct view *v, int64_t now);
+
+/* A span for a person, whole seconds: "38s", "4m12s", "3h5m", "4d2h". Returns out. */
+#define VIEW_SPAN_SIZE 32
+char *view_span(int64_t ns, char out[VIEW_SPAN_SIZE]);
+
+/* Wall time from RFC 3339 in UTC; 0 when it is none. */
+int64_t view_time(const char *text);
+
+#endif
