@@ -34,6 +34,25 @@ const struct check_result *check_last(const struct check *c)
     return c->n_results ? &c->history[(c->n_results - 1) % CHECK_HISTORY] : NULL;
 }
 
+/* A result in 32 bits: the reason in the upper ones, the duration in steps below. */
+#define TREND_STEP (10 * NS_PER_US)
+#define TREND_BITS 27
+#define TREND_MAX  ((UINT32_C(1) << TREND_BITS) - 1)
+_Static_assert(REASON_COUNT <= 1 << (32 - TREND_BITS), "a reason fits its bits");
+
+static uint32_t in_brief(const struct check_result *r)
+{
+    int64_t steps = r->duration / TREND_STEP;
+    return (uint32_t)r->reason << TREND_BITS | (steps < TREND_MAX ? (uint32_t)steps : TREND_MAX);
+}
+
+enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration)
+{
+    uint32_t brief = c->trend[i % CHECK_TREND];
+    *duration = (int64_t)(brief & TREND_MAX) * TREND_STEP;
+    return (enum reason)(brief >> TREND_BITS);
+}
+
 bool check_is_stale(const struct check *c, int64_t now)
 {
     return c->health.status != HEALTH_BLOCKED && health_is_stale(&c->conf->policy, c->planned, now);
@@ -152,6 +171,7 @@ static const struct check_result *store(struct check *c, struct check_result *r)
     struct check_result *slot = &c->history[c->n_results % CHECK_HISTORY];
     result_fini(slot);
     *slot = *r;
+    c->trend[c->n_results % CHECK_TREND] = in_brief(r);
     c->n_results++;
     return slot;
 }

@@ -18,6 +18,7 @@
 #include "probe.h"
 
 #define CHECK_HISTORY 5
+#define CHECK_TREND   32 /* results kept in brief, for drawing */
 
 /* Upper bounds of the duration histogram, in ns; the last bucket is +Inf. */
 #define CHECK_BUCKETS 12
@@ -54,6 +55,7 @@ struct check {
     struct check_result
         history[CHECK_HISTORY]; /* ring; newest at (n_results - 1) % CHECK_HISTORY */
     uint64_t n_results;
+    uint32_t trend[CHECK_TREND];        /* ring as history; read by check_trend */
     struct check_result *last_failure;  /* however old; NULL: never failed */
     struct check_waiter *waiters;       /* of check_now */
     struct check **after, **dependents; /* the checks it comes after, and those after it */
@@ -67,6 +69,10 @@ struct check {
 
 /* The newest result, or NULL before the first. */
 const struct check_result *check_last(const struct check *c);
+
+/* The result number `i` (of n_results; one of the last CHECK_TREND) in brief: its reason, and in
+ * `duration` ns, rounded down to 10 us and at most 22 minutes. */
+enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration);
 
 /* Its verdict is older than its schedule allows. */
 bool check_is_stale(const struct check *c, int64_t now);

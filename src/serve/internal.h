@@ -4,7 +4,7 @@
  *   bind.c      the sockets                  listener.c  accepting, limits, who is cut when full
  *   shard.c     libmicrohttpd's daemons      request.c   one request, from its line to its answer
  *   routes.c    what is answered to what     stream.c    documents made in slices
- *   events.c metrics.c page.c document.c     the bodies
+ *   events.c metrics.c page.c page_row.c document.c     the bodies
  *
  * The rule of the room: one turn of the loop gives the API at most TURN_BUDGET and one small step
  * more, so that no client, however many or hostile, delays a check. Whatever can be long (a

@@ -1,50 +1,149 @@
-/* page: GET /, the status page for people. The template is page.html, embedded by the build; its
- * {{words}} are filled in here. All values are escaped, and what may run is named by a nonce. */
+/* page: GET /, the status page for people: page.html with page.css and page.js, embedded by the
+ * build. Its {{words}} are filled in here, so that it can be read without a script. All values are
+ * escaped, and what may run is named by a nonce. Rows are page_row.c's. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "serve/document.h"
+#include "base/str.h"
 #include "serve/internal.h"
+#include "serve/page.h"
 
-extern const char page_html[]; /* generated from page.html */
+extern const char page_html[]; /* generated from page.html, page.css and page.js */
 
-static void add_escaped(struct buf *b, const char *s)
+struct verdict {
+    const char *word, *class, *symbol;
+    const struct readiness *readiness;
+    const struct check *culprit;   /* NULL: ready */
+    size_t states[PAGE_STATES];    /* how many are in each */
+    size_t counted, others_failed; /* required for `ready`; not, and not healthy */
+};
+
+static const char *const state_names[PAGE_STATES] = {
+    [PAGE_UNHEALTHY] = "unhealthy", [PAGE_STALE] = "stale",     [PAGE_STARTING] = "starting",
+    [PAGE_BLOCKED] = "blocked",     [PAGE_HEALTHY] = "healthy",
+};
+
+const char *page_state_name(enum page_state state)
 {
-    for (; *s; s++) {
-        if (*s == '&')
-            buf_puts(b, "&amp;");
-        else if (*s == '<')
-            buf_puts(b, "&lt;");
-        else if (*s == '>')
-            buf_puts(b, "&gt;");
-        else if (*s == '"')
-            buf_puts(b, "&quot;");
-        else if (*s == '\'')
-            buf_puts(b, "&#39;");
-        else
-            buf_putc(b, *s);
-    }
+    return state_names[state];
 }
 
-static void add_row(struct buf *b, const struct check *c, int64_t now)
+enum page_state page_state_of(const struct check *c, int64_t now)
 {
-    const char *state = health_status_name(document_status_of(c, now));
-    char since[CLOCK_RFC3339_SIZE];
-    struct buf why;
-    clock_rfc3339(c->since_wall, since);
-    buf_init(&why, 1024);
-    document_why(&why, c);
-    buf_puts(b, "<tr data-name=\"");
-    add_escaped(b, c->conf->name);
-    buf_puts(b, "\"><th scope=\"row\">");
-    add_escaped(b, c->conf->name);
-    buf_puts(b, "<br><small>");
-    add_escaped(b, c->conf->target);
-    buf_printf(b, "</small><td class=\"%s\">%s<td>%s<td>", state, state, since);
-    add_escaped(b, why.data ? why.data : "");
-    buf_puts(b, "</tr>\n");
-    buf_fini(&why);
+    static const enum page_state states[] = {
+        [HEALTH_STARTING] = PAGE_STARTING,
+        [HEALTH_HEALTHY] = PAGE_HEALTHY,
+        [HEALTH_UNHEALTHY] = PAGE_UNHEALTHY,
+        [HEALTH_BLOCKED] = PAGE_BLOCKED,
+    };
+    enum page_state state = states[c->health.status];
+    return state != PAGE_UNHEALTHY && check_is_stale(c, now) ? PAGE_STALE : state;
+}
+
+bool page_counts(const struct check *c)
+{
+    return c->conf->required && (c->conf->levels & LEVEL_READY);
+}
+
+/* Every check is looked at once: microseconds for a thousand. */
+static struct verdict judge(struct serve *s, int64_t now)
+{
+    const struct engine *e = s->engine;
+    const struct readiness *r = serve_verdict(s, now);
+    struct verdict v = {.readiness = r};
+    enum page_state worst = PAGE_HEALTHY;
+    for (size_t i = 0; i < e->n_checks; i++) {
+        const struct check *c = e->checks[i];
+        enum page_state state = page_state_of(c, now);
+        v.states[state]++;
+        if (!page_counts(c)) {
+            v.others_failed += state != PAGE_HEALTHY;
+            continue;
+        }
+        v.counted++;
+        if (state < worst) {
+            worst = state;
+            v.culprit = c;
+        }
+    }
+    bool ready = r->ready && !r->stale;
+    bool waits = worst == PAGE_STARTING || worst == PAGE_BLOCKED;
+    if (ready)
+        v.culprit = NULL;
+    else if (!v.culprit)
+        v.culprit = r->culprit;
+    v.word = ready ? "Ready" : "Not ready";
+    v.class = ready ? "ready" : waits ? "wait" : "bad";
+    v.symbol = ready ? "healthy" : waits ? "starting" : "unhealthy";
+    return v;
+}
+
+static void add_why(struct buf *b, const struct engine *e, const struct verdict *v, int64_t now)
+{
+    if (v->culprit) {
+        enum page_state state = page_state_of(v->culprit, now);
+        buf_printf(b, "<a href=\"#p%zu\">", v->culprit->slot);
+        page_escape(b, v->culprit->conf->name);
+        buf_printf(b, "</a> is %s", page_state_name(state));
+        if (state != PAGE_BLOCKED) {
+            struct buf why;
+            buf_init(&why, 1024);
+            document_why(&why, v->culprit);
+            buf_puts(b, ": ");
+            page_escape(b, why.data ? why.data : "");
+            buf_fini(&why);
+        }
+        size_t more = v->counted - v->readiness->healthy;
+        if (more > 1)
+            buf_printf(b, " (and %zu more)", more - 1);
+        return;
+    }
+    if (e->n_checks == 0) {
+        buf_puts(b, "No probe is configured.");
+        return;
+    }
+    if (v->counted == 0)
+        buf_puts(b, "No probe is required");
+    else if (v->counted == 1)
+        buf_puts(b, "The required probe is healthy");
+    else
+        buf_printf(b, "All %zu required probes are healthy", v->counted);
+    if (v->others_failed)
+        buf_printf(b, "; of the others, %zu not", v->others_failed);
+    buf_putc(b, '.');
+}
+
+static void add_counts(struct buf *b, const struct verdict *v)
+{
+    const char *between = "";
+    for (int i = 0; i < PAGE_STATES; i++) {
+        if (!v->states[i])
+            continue;
+        buf_printf(b, "%s%zu %s", between, v->states[i], state_names[i]);
+        between = ", ";
+    }
+    if (!*between)
+        buf_puts(b, "No probes");
+}
+
+/* The verdict's shape and colour, small. */
+static void add_icon(struct buf *b, const char *class)
+{
+    static const char *const shapes[][3] = {
+        {"ready", "1a7f4b", "%3Ccircle cx='8' cy='8' r='7'/%3E%3Cpath d='M4.5 8.3 7 10.8l4.5-5'"},
+        {"bad", "c3271b",
+         "%3Crect x='1.5' y='1.5' width='13' height='13' rx='2'/%3E%3Cpath d='m5 5 6 6m0-6-6 6'"},
+        {"wait", "8a6100", "%3Cpath d='M8 .5 15.5 8 8 15.5.5 8z'/%3E%3Cpath d='M8 4.5V8l2.2 1.6'"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+        if (strcmp(class, shapes[i][0]) == 0)
+            buf_printf(b,
+                       "data:image/svg+xml,%%3Csvg xmlns='http://www.w3.org/2000/svg' "
+                       "viewBox='0 0 16 16' fill='%%23%s'%%3E%s fill='none' stroke='%%23fff' "
+                       "stroke-width='2'/%%3E%%3C/svg%%3E",
+                       shapes[i][1], shapes[i][2]);
 }
 
 static void make_nonce(char nonce[STREAM_NONCE_SIZE])
@@ -56,34 +155,51 @@ static void make_nonce(char nonce[STREAM_NONCE_SIZE])
         snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static bool word_is(const char *at, size_t len, const char *word)
+static void add_word(struct stream *st, const char *word, size_t len, const struct verdict *v,
+                     int64_t now)
 {
-    return strlen(word) == len && memcmp(at, word, len) == 0;
+    const struct engine *e = request_serve(st->request)->engine;
+    struct buf *b = &st->buf;
+    char stamp[CLOCK_RFC3339_SIZE];
+#define WORD_IS(text) (len == sizeof(text) - 1 && memcmp(word, text, len) == 0)
+    if (WORD_IS("verdict"))
+        buf_puts(b, v->word);
+    else if (WORD_IS("class"))
+        buf_puts(b, v->class);
+    else if (WORD_IS("symbol"))
+        buf_puts(b, v->symbol);
+    else if (WORD_IS("icon"))
+        add_icon(b, v->class);
+    else if (WORD_IS("why"))
+        add_why(b, e, v, now);
+    else if (WORD_IS("counts"))
+        add_counts(b, v);
+    else if (WORD_IS("nonce"))
+        buf_puts(b, st->nonce);
+    else if (WORD_IS("version"))
+        buf_puts(b, PROBE_VERSION);
+    else if (WORD_IS("uptime"))
+        page_add_age(b, now - e->started);
+    else if (WORD_IS("now")) {
+        clock_rfc3339(clock_wall(), stamp);
+        buf_puts(b, stamp);
+    }
+#undef WORD_IS
 }
 
-/* Appends the template from `at`, words filled in, up to {{rows}} or its end. Returns what follows
- * that, or NULL at the end. */
-static const char *add_template(struct stream *st, const char *at, bool ready)
+/* Appends the template from `at`, words filled in, up to {{rows}} or its end. */
+static void add_template(struct stream *st, const char *at, const struct verdict *v, int64_t now)
 {
     const char *open;
     while ((open = strstr(at, "{{"))) {
         buf_add(&st->buf, at, (size_t)(open - at));
         const char *word = open + 2, *close = strstr(word, "}}");
-        size_t len = (size_t)(close - word);
         at = close + 2;
-        if (word_is(word, len, "rows"))
-            return at;
-        if (word_is(word, len, "verdict"))
-            buf_puts(&st->buf, ready ? "ready" : "not ready");
-        else if (word_is(word, len, "verdict-class"))
-            buf_puts(&st->buf, ready ? "ready" : "not-ready");
-        else if (word_is(word, len, "nonce"))
-            buf_puts(&st->buf, st->nonce);
-        else if (word_is(word, len, "version"))
-            buf_puts(&st->buf, PROBE_VERSION);
+        if (strncmp(word, "rows", 4) == 0)
+            return;
+        add_word(st, word, (size_t)(close - word), v, now);
     }
     buf_puts(&st->buf, at);
-    return NULL;
 }
 
 enum stream_state page_more(struct stream *st, int64_t now)
@@ -92,17 +208,16 @@ enum stream_state page_more(struct stream *st, int64_t now)
     const struct engine *e = s->engine;
     if (stream_outdated(st))
         return STREAM_DONE;
-    const struct readiness *r = serve_verdict(s, now);
-    bool ready = r->ready && !r->stale;
     if (st->part == 0) {
+        struct verdict v = judge(s, now);
         make_nonce(st->nonce);
-        add_template(st, page_html, ready);
+        add_template(st, page_html, &v, now);
         st->part = 1;
     }
-    for (int i = 0; i < 16 && st->index < e->n_checks; i++)
-        add_row(&st->buf, e->checks[st->index++], now);
+    for (int i = 0; i < 8 && st->index < e->n_checks; i++)
+        page_add_row(&st->buf, e->checks[st->index++], now);
     if (st->index < e->n_checks)
         return STREAM_MORE;
-    add_template(st, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), ready);
+    add_template(st, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), NULL, now);
     return STREAM_DONE;
 }

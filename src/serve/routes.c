@@ -33,8 +33,9 @@ static const struct check *first_not_live(const struct engine *e, int64_t now)
     return NULL;
 }
 
+/* `always` as the status, or by the verdict when it is 0. */
 static void verdict_line(struct request *req, const char *word, bool ok, const struct check *c,
-                         int64_t now)
+                         int64_t now, unsigned always)
 {
     struct buf b;
     buf_init(&b, 2048);
@@ -50,8 +51,8 @@ static void verdict_line(struct request *req, const char *word, bool ok, const s
         document_why(&b, c);
     }
     buf_putc(&b, '\n');
-    request_answer(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                   "text/plain; charset=utf-8", &b);
+    unsigned status = always ? always : ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    request_answer(req, status, "text/plain; charset=utf-8", &b);
 }
 
 static void get_live(struct request *req, const char *name)
@@ -63,15 +64,20 @@ static void get_live(struct request *req, const char *name)
     (void)name;
     const struct check *culprit =
         live || !serve_budget_left(s) ? NULL : first_not_live(s->engine, now);
-    verdict_line(req, "live", live, culprit ? culprit : r->culprit, now);
+    verdict_line(req, "live", live, culprit ? culprit : r->culprit, now, 0);
+}
+
+static void answer_ready(struct request *req, unsigned always)
+{
+    int64_t now = clock_now();
+    const struct readiness *r = serve_verdict(request_serve(req), now);
+    verdict_line(req, "ready", r->ready && !r->stale, r->culprit, now, always);
 }
 
 static void get_ready(struct request *req, const char *name)
 {
-    int64_t now = clock_now();
-    const struct readiness *r = serve_verdict(request_serve(req), now);
     (void)name;
-    verdict_line(req, "ready", r->ready && !r->stale, r->culprit, now);
+    answer_ready(req, 0);
 }
 
 /* ---- Status ---- */
@@ -340,10 +346,19 @@ static void get_metrics(struct request *req, const char *name)
     stream_begin(req, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", metrics_more);
 }
 
+/* What is accepted decides: the page, or what it lives on, the line of /ready and the document of
+ * /status; those with 200 whatever the verdict, since a browser calls anything else an error. */
 static void get_page(struct request *req, const char *name)
 {
+    const char *accept =
+        MHD_lookup_connection_value(req->conn->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
     (void)name;
-    stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_more);
+    if (accept && strcmp(accept, "application/json") == 0)
+        stream_begin(req, MHD_HTTP_OK, json_type, status_more);
+    else if (accept && strcmp(accept, "text/plain") == 0)
+        answer_ready(req, MHD_HTTP_OK);
+    else
+        stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_more);
 }
 
 static const struct route routes[] = {

@@ -1,0 +1,38 @@
+/* page: what page.c and page_row.c share. */
+#ifndef PROBE_SERVE_PAGE_H
+#define PROBE_SERVE_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "serve/document.h"
+
+/* What a person is shown as a probe's state, the worst first: the status, and `stale` for a verdict
+ * that is too old to be one. */
+enum page_state {
+    PAGE_UNHEALTHY,
+    PAGE_STALE,
+    PAGE_STARTING,
+    PAGE_BLOCKED,
+    PAGE_HEALTHY,
+    PAGE_STATES
+};
+
+enum page_state page_state_of(const struct check *c, int64_t now);
+const char *page_state_name(enum page_state state);
+
+/* Does it count for readiness? */
+bool page_counts(const struct check *c);
+
+/* The list item of one probe: at most about 3 KB and four times its name and target. */
+void page_add_row(struct buf *b, const struct check *c, int64_t now);
+
+/* Text as HTML, in an element or in a quoted attribute. Invalid UTF-8 becomes U+FFFD, as in JSON.
+ */
+void page_escape(struct buf *b, const char *s);
+
+/* A span of time as "12s", "5m", "3h 4m", "2d 1h". */
+void page_add_age(struct buf *b, int64_t ns);
+
+#endif

@@ -1,0 +1,292 @@
+/* page_row: one probe on the status page, as page.js keeps it up to date from then on: the same
+ * words and drawings are made there. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "serve/page.h"
+
+/* The drawing: a slot of 4 for each result, newest at the right; the line above, the strip below.
+ */
+#define SLOT     4
+#define WIDTH    (SLOT * CHECK_TREND)
+#define LINE_LOW 22 /* y of nothing; the longest is LINE_ALL above */
+#define LINE_ALL 20
+#define STEP_NS  (10 * NS_PER_US) /* of data-trend */
+
+static const char *const phase_names[PHASE_COUNT] = {
+    [PHASE_DNS] = "dns",
+    [PHASE_CONNECT] = "connect",
+    [PHASE_TLS] = "tls",
+    [PHASE_REQUEST] = "request",
+};
+
+void page_escape(struct buf *b, const char *s)
+{
+    while (*s) {
+        size_t n = str_utf8_len(s);
+        if (n == 0) {
+            buf_puts(b, "\xef\xbf\xbd");
+            s++;
+            continue;
+        }
+        if (*s == '&')
+            buf_puts(b, "&amp;");
+        else if (*s == '<')
+            buf_puts(b, "&lt;");
+        else if (*s == '>')
+            buf_puts(b, "&gt;");
+        else if (*s == '"')
+            buf_puts(b, "&quot;");
+        else if (*s == '\'')
+            buf_puts(b, "&#39;");
+        else if ((unsigned char)*s < 0x20)
+            buf_printf(b, "&#%d;", *s);
+        else
+            buf_add(b, s, n);
+        s += n;
+    }
+}
+
+void page_add_age(struct buf *b, int64_t ns)
+{
+    int64_t s = ns > 0 ? ns / NS_PER_S : 0;
+    if (s < 60)
+        buf_printf(b, "%" PRId64 "s", s);
+    else if (s < 3600)
+        buf_printf(b, "%" PRId64 "m", s / 60);
+    else if (s < 86400)
+        buf_printf(b, "%" PRId64 "h %" PRId64 "m", s / 3600, s % 3600 / 60);
+    else
+        buf_printf(b, "%" PRId64 "d %" PRId64 "h", s / 86400, s % 86400 / 3600);
+}
+
+static void add_took(struct buf *b, int64_t ns)
+{
+    char text[CLOCK_SHORT_SIZE];
+    clock_short(ns, text);
+    char *us = strstr(text, " us");
+    if (us)
+        *us = '\0';
+    buf_puts(b, text);
+    if (us)
+        buf_puts(b, " \xc2\xb5s");
+}
+
+static void add_who(struct buf *b, const struct check *c)
+{
+    const struct check_conf *conf = c->conf;
+    buf_puts(b, "<div class=\"who\"><h3>");
+    page_escape(b, conf->name);
+    if (!conf->required)
+        buf_puts(b, " <em>optional</em>");
+    if (conf->levels == LEVEL_ALIVE)
+        buf_puts(b, " <em>alive</em>");
+    buf_puts(b, "</h3><p>");
+    if (!str_starts(conf->target, conf->type->name)) /* "http http://..." says it twice */
+        buf_printf(b, "%s ", conf->type->name);
+    page_escape(b, conf->target);
+    buf_puts(b, "</p>");
+    for (size_t i = 0; i < c->n_after; i++) {
+        buf_printf(b, "%s<a href=\"#p%zu\">", i ? ", " : "<p class=\"after\">after ",
+                   c->after[i]->slot);
+        page_escape(b, c->after[i]->conf->name);
+        buf_puts(b, "</a>");
+    }
+    buf_puts(b, c->n_after ? "</p></div>\n" : "</div>\n");
+}
+
+/* Names the probes that hold it back. */
+static void add_blocked(struct buf *b, const struct check *c)
+{
+    const char *between = "";
+    buf_puts(b, "not checked while ");
+    for (size_t i = 0; i < c->n_after; i++) {
+        enum health_status status = c->after[i]->health.status;
+        if (status != HEALTH_UNHEALTHY && status != HEALTH_BLOCKED)
+            continue;
+        buf_puts(b, between);
+        page_escape(b, c->after[i]->conf->name);
+        between = ", ";
+    }
+    buf_puts(b, " is down");
+}
+
+static void add_last(struct buf *b, const struct check *c, int64_t now)
+{
+    const struct check_result *last = check_last(c), *failure = c->last_failure;
+    buf_puts(b, "<div class=\"last\"><p class=\"why\"><b>");
+    if (c->health.status == HEALTH_BLOCKED) {
+        buf_puts(b, "</b><span>");
+        add_blocked(b, c);
+    } else {
+        if (last && last->reason != REASON_OK)
+            buf_puts(b, reason_name(last->reason));
+        buf_puts(b, "</b><span>");
+        page_escape(b, last ? last->detail : "no check has ended yet");
+    }
+    buf_puts(b, "</span></p><p class=\"fail\">");
+    if (failure) {
+        bool is_last = last && last->reason != REASON_OK;
+        buf_puts(b, is_last ? "failed " : "last failure ");
+        page_add_age(b, now - failure->started - failure->duration);
+        buf_puts(b, " ago");
+        if (!is_last) {
+            buf_printf(b, ": %s: ", reason_name(failure->reason));
+            page_escape(b, failure->detail);
+        } else if (c->health.failing_streak > 1) {
+            buf_printf(b, ", %" PRIu32 " in a row", c->health.failing_streak);
+        }
+    }
+    buf_puts(b, "</p></div>\n");
+}
+
+/* The last results in brief, oldest first. */
+struct trend {
+    int n, failed;
+    int64_t low, high; /* of the successes; of all where there is none */
+    int64_t duration[CHECK_TREND];
+    bool ok[CHECK_TREND];
+};
+
+static void read_trend(struct trend *t, const struct check *c)
+{
+    bool any_good = false;
+    *t = (struct trend){.n = c->n_results < CHECK_TREND ? (int)c->n_results : CHECK_TREND};
+    for (int i = 0; i < t->n; i++) {
+        uint64_t at = c->n_results - (uint64_t)(t->n - i);
+        t->ok[i] = check_trend(c, at, &t->duration[i]) == REASON_OK;
+        if (t->duration[i] < STEP_NS)
+            t->duration[i] = STEP_NS; /* its sign tells a failure */
+        t->failed += !t->ok[i];
+        any_good |= t->ok[i];
+    }
+    t->low = INT64_MAX;
+    t->high = 1;
+    for (int i = 0; i < t->n; i++) {
+        if (any_good && !t->ok[i])
+            continue;
+        if (t->duration[i] < t->low)
+            t->low = t->duration[i];
+        if (t->duration[i] > t->high)
+            t->high = t->duration[i];
+    }
+}
+
+static void add_trend(struct buf *b, const struct trend *t)
+{
+    int start = WIDTH - t->n * SLOT, before = 0;
+    buf_puts(b, "<svg class=\"trend\" role=\"img\" viewBox=\"0 0 128 40\" aria-label=\"");
+    if (t->n) {
+        buf_printf(b, "last %d checks: %d failed, ", t->n, t->failed);
+        add_took(b, t->low);
+        buf_puts(b, " to ");
+        add_took(b, t->high);
+    } else {
+        buf_puts(b, "no check yet");
+    }
+    buf_puts(b, "\"><path class=\"line\" d=\"");
+    for (int i = 0; i < t->n; i++) {
+        int64_t part = t->duration[i] < t->high ? t->duration[i] : t->high;
+        int y = LINE_LOW - (int)((LINE_ALL * part + t->high / 2) / t->high);
+        if (i)
+            buf_printf(b, "l4 %d", y - before);
+        else
+            buf_printf(b, "M%d.5 %d", start + 1, y);
+        before = y;
+    }
+    buf_puts(b, "\"/><path class=\"good\" d=\"");
+    if (t->n)
+        buf_printf(b, "M%d 37H128", start);
+    buf_puts(b, "\"/><path class=\"fell\" d=\"");
+    for (int i = 0; i < t->n; i++)
+        if (!t->ok[i])
+            buf_printf(b, "M%d 34h3", start + i * SLOT);
+    buf_puts(b, "\"/></svg>\n");
+}
+
+static void add_phases(struct buf *b, const struct check_result *last)
+{
+    int64_t sum = 0, at = 0;
+    for (int i = 0; i < PHASE_COUNT; i++)
+        sum += last->phases[i] > 0 ? last->phases[i] : 0;
+    buf_puts(b, "<svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        if (last->phases[i] <= 0)
+            continue;
+        buf_printf(b, "<rect class=\"%s\" x=\"%.1f\" width=\"%.1f\" height=\"1\"/>", phase_names[i],
+                   100.0 * (double)at / (double)sum, 100.0 * (double)last->phases[i] / (double)sum);
+        at += last->phases[i];
+    }
+    buf_puts(b, "</svg><p class=\"phases\">");
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        if (last->phases[i] < 0)
+            continue;
+        buf_printf(b, "<span class=\"%s\">%s ", phase_names[i], phase_names[i]);
+        add_took(b, last->phases[i]);
+        buf_puts(b, "</span> ");
+    }
+    buf_puts(b, "</p>");
+}
+
+/* When the next check starts, as document_probe has it. */
+static void add_next(struct buf *b, const struct check *c, int64_t now)
+{
+    buf_puts(b, "<p class=\"next\">");
+    if (c->next.pos && c->next.due > now) {
+        buf_puts(b, "in ");
+        page_add_age(b, c->next.due - now + NS_PER_S - 1);
+    } else {
+        buf_puts(b, c->next.pos || c->run ? "now" : "\xe2\x80\x93");
+    }
+    buf_puts(b, "</p>");
+}
+
+static void add_latency(struct buf *b, const struct check *c)
+{
+    static const struct check_result none = {.phases = {-1, -1, -1, -1}};
+    const struct check_result *last = check_last(c);
+    buf_puts(b, "<div class=\"took\"><b>");
+    if (last)
+        add_took(b, last->duration);
+    else
+        buf_puts(b, "\xe2\x80\x93");
+    buf_puts(b, "</b>");
+    add_phases(b, last ? last : &none);
+    buf_puts(b, "</div>\n");
+}
+
+void page_add_row(struct buf *b, const struct check *c, int64_t now)
+{
+    const char *state = page_state_name(page_state_of(c, now));
+    const struct check_result *last = check_last(c);
+    struct trend t;
+    char stamp[CLOCK_RFC3339_SIZE];
+    read_trend(&t, c);
+    buf_printf(b, "<li class=\"%s%s\" id=\"p%zu\" data-name=\"", state,
+               page_counts(c) ? " counts" : "", c->slot);
+    page_escape(b, c->conf->name);
+    buf_puts(b, "\" data-newest=\"");
+    if (last) {
+        clock_rfc3339(last->started_wall, stamp);
+        buf_puts(b, stamp);
+    }
+    buf_puts(b, "\" data-trend=\"");
+    for (int i = 0; i < t.n; i++)
+        buf_printf(b, "%s%s%" PRId64, i ? " " : "", t.ok[i] ? "" : "-", t.duration[i] / STEP_NS);
+    buf_puts(b, "\">\n");
+    add_who(b, c);
+    buf_printf(b,
+               "<p class=\"state\"><svg aria-hidden=\"true\"><use href=\"#%s\"/></svg><b>%s</b> "
+               "<small>for ",
+               state, state);
+    page_add_age(b, now - c->health.since);
+    buf_puts(b, "</small></p>\n");
+    add_last(b, c, now);
+    add_trend(b, &t);
+    add_latency(b, c);
+    add_next(b, c, now);
+    buf_puts(b, "</li>\n");
+}
