@@ -161,11 +161,24 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b)
     *b = uv_buf_init(shared, sizeof shared);
 }
 
+/* libuv says EOF of a connection that was reset after the bytes it has just read. */
+static int eof_or_error(const uv_handle_t *handle)
+{
+    uv_os_fd_t fd;
+    int errnum = 0;
+    socklen_t len = sizeof errnum;
+    if (uv_fileno(handle, &fd) < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
+        return UV_EOF;
+    return errnum ? -errnum : UV_EOF;
+}
+
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *b)
 {
     struct stream *s = container_of((uv_handle_t *)handle, struct stream, uv.handle);
     if (s->closing || s->failed || n == 0)
         return;
+    if (n == UV_EOF)
+        n = eof_or_error(&s->uv.handle);
     if (n > 0 && s->tls)
         take_tls(s, b->base, (size_t)n);
     else if (n > 0)

@@ -111,5 +111,18 @@ class Stage:
     def network(self, setup="true"):
         return self.keep(Network(setup))
 
+    def networks(self, rules):
+        """Two hosts on a wire of their own: the program's, 10.99.0.1, and that of the target,
+        10.99.0.2, where packets that come in meet the `rules` of nft."""
+        chain = "nft add chain inet t in '{ type filter hook input priority 0; }'"
+        add = "".join(f"; nft add rule inet t in '{rule}'" for rule in rules)
+        far = self.network(f"nft add table inet t; {chain}{add}")
+        near = self.network(
+            f"ip link add wire type veth peer name wire netns {far.holder.pid}; "
+            "ip addr add 10.99.0.1/24 dev wire; ip link set wire up"
+        )
+        far.run("ip addr add 10.99.0.2/24 dev wire; ip link set wire up")
+        return near, far
+
     def wait_until(self, *args, **kw):
         return wait_until(*args, **kw)

@@ -22,6 +22,7 @@ def judge(row, probe, expected, detail, where):
     """Is this (the JSON of one probe) what the row says?"""
     verdict, reasons = expected
     last = probe["last"]
+    assert last, f"{where}: no result in time: {probe}"
     said = f"{last['reason']}: {last['detail']}"
     assert last["ok"] == (verdict == HEALTHY), f"{where}: not {verdict}: {said}"
     assert last["reason"] in (reasons.split("|") if reasons != "ok" else ("ok", None)), (

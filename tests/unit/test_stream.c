@@ -327,6 +327,31 @@ static void test_resets(void **state)
     close(fd);
 }
 
+/* A reset right behind the last bytes is a reset, not an end in order. */
+static void test_reset_after_bytes(void **state)
+{
+    (void)state;
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const struct linger at_once = {.l_onoff = 1};
+    socklen_t len = sizeof in;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    getsockname(fd, (struct sockaddr *)&in, &len);
+    struct harness h;
+    harness_open(&h);
+    begin(&h, "127.0.0.1", ntohs(in.sin_port), NULL);
+    /* The loop has not turned yet: the bytes and the reset are found together. */
+    int peer = accept(fd, NULL, NULL);
+    assert_int_equal(send(peer, "22", 2, MSG_NOSIGNAL), 2);
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(peer);
+    harness_wait(&h, 5000);
+    assert_int_equal(h.reason, REASON_RESET);
+    harness_close(&h);
+    close(fd);
+}
+
 static int open_world(void **state)
 {
     (void)state;
@@ -371,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_cancelled_anywhere),
         cmocka_unit_test(test_closed_from_inside),
         cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_reset_after_bytes),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

@@ -1,16 +1,13 @@
 """Situations that rows of more than one type use. Each of these functions gives a situation: a
 function of a Stage. `at` turns "host:port" into the keys of the row's type."""
 
+import names
 from lib import hostile
+from lib.net import free_port
 from table import Situation
 
-# Packets to this address of the name space's own loopback are dropped.
-HOLE = "10.99.0.2"
-DROP = (
-    f"ip addr add {HOLE}/32 dev lo; nft add table inet t; "
-    "nft add chain inet t in '{ type filter hook input priority 0; }'; "
-    f"nft add rule inet t in ip daddr {HOLE} drop"
-)
+# The target's address where it is a host of its own.
+AWAY = "10.99.0.2"
 
 
 def told(how, make):
@@ -19,11 +16,12 @@ def told(how, make):
     return make
 
 
-def serves(at, behave, how):
-    """A server of lib.hostile on 127.0.0.1."""
+def serves(at, behave, how, **kw):
+    """A server of lib.hostile on 127.0.0.1, or on ::1 by ipv6=True."""
 
     def make(stage):
-        return Situation(at(f"127.0.0.1:{stage.serve(behave).port}"))
+        host = "[::1]" if kw.get("ipv6") else "127.0.0.1"
+        return Situation(at(f"{host}:{stage.serve(behave, **kw).port}"))
 
     return told(how, make)
 
@@ -35,11 +33,101 @@ def nobody(at):
     return told("nothing listens on the port", make)
 
 
-def black_hole(at):
-    def make(stage):
-        return Situation(at(f"{HOLE}:80"), prefix=stage.network(DROP).prefix)
+def filtered(at, rule, how):
+    """Another host, which has a rule for packets that come in."""
 
-    return told("every packet to it is dropped", make)
+    def make(stage):
+        near, _ = stage.networks([rule])
+        return Situation(at(f"{AWAY}:80"), prefix=near.prefix)
+
+    return told(how, make)
+
+
+def black_hole(at):
+    return filtered(at, "meta l4proto tcp drop", "another host, which drops every packet")
+
+
+def host_gone(at):
+    """The neighbour does not answer: the kernel gives up on its address after three questions."""
+
+    def make(stage):
+        near, _ = stage.networks([])
+        near.run("echo 100 >/proc/sys/net/ipv4/neigh/wire/retrans_time_ms")
+        return Situation(at("10.99.0.99:80"), prefix=near.prefix)
+
+    return told("no host has the address (nobody answers ARP)", make)
+
+
+def routed(at, kind, how):
+    """An address that the routing table of the machine itself speaks of."""
+
+    def make(stage):
+        network = stage.network(f"ip route add {kind} {AWAY}/32" if kind else "true")
+        return Situation(at(f"{AWAY}:80"), prefix=network.prefix)
+
+    return told(how, make)
+
+
+def inside(at, behave, how, setup="true", then=None):
+    """The server and the program in a network of their own; `then`: rules once it has accepted."""
+
+    def make(stage):
+        network = stage.network(setup)
+
+        def behave_inside(sock):
+            if then:
+                network.run(then)
+            behave(sock)
+
+        server = network.call(lambda: stage.serve(behave_inside))
+        return Situation(at(f"127.0.0.1:{server.port}"), prefix=network.prefix)
+
+    return told(how, make)
+
+
+# Every packet is dropped from now on.
+CUT = (
+    "nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; "
+    "nft add rule inet t in drop"
+)
+# The first packet of every connection is lost: TCP sends it again after 1 s.
+LOSE_FIRST = (
+    "nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; "
+    "nft add rule inet t in 'tcp flags & (syn|ack) == syn limit rate 1/hour burst 1 packets drop'"
+)
+
+
+def full_backlog(at, how="its queue of connections is full"):
+    """A stopped server: the kernel takes connections for it until the queue is full."""
+
+    def make(stage):
+        import socket
+
+        listener = stage.keep(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        # One more than the queue takes: the last ones stay in SYN_SENT.
+        for _ in range(4):
+            waiting = stage.keep(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        stage.wait_until(lambda: queue_is_full(address[1]), 5, "the queue is full")
+        return Situation(at(f"127.0.0.1:{address[1]}"))
+
+    return told(how, make)
+
+
+def queue_is_full(port):
+    """By the kernel's table: in a listener's line, rx_queue is the number that wait."""
+    for line in open("/proc/net/tcp").read().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":
+            return int(fields[4].split(":")[1], 16) >= 1
+    return False
+
+
+# ---- A server that comes, goes, changes.
 
 
 def comes_up_later(at, behave):
@@ -59,5 +147,57 @@ def goes_away(at, behave):
     return told("it is up, then its listener is gone", make)
 
 
-__all__ = ["DROP", "HOLE", "Situation", "black_hole", "comes_up_later", "goes_away", "hostile",
-           "nobody", "serves", "told"]
+def becomes(at, first, second, how):
+    """One server that behaves so, then otherwise."""
+
+    def make(stage):
+        server = stage.serve(first)
+
+        def change():
+            server.behave = second
+
+        return Situation(at(f"127.0.0.1:{server.port}"), change=change)
+
+    return told(how, make)
+
+
+# ---- Names.
+
+
+def named(at, answer, how, behave=hostile.silent, then=None, host="name.test", alive="127.0.0.1"):
+    """The target by a name, `answer` by a DNS server of its own. The server listens on the address
+    `alive` alone, if any; with `then` the name's answer becomes that."""
+
+    def make(stage):
+        port = free_port()
+        if alive:
+            stage.serve(behave, port=port, ipv6=":" in alive)
+        zone = stage.keep(names.Names({host: answer} if answer else {}))
+
+        def change():
+            zone[host] = then
+
+        return Situation(at(f"{host}:{port}"), env=zone.env, change=change if then else None)
+
+    return told(how, make)
+
+
+def named_in(at, answer, how, setup, behave=hostile.silent):
+    """As `named`, the DNS server and the target inside a network with `setup`."""
+
+    def make(stage):
+        network = stage.network(setup)
+        server = network.call(lambda: stage.serve(behave))
+        zone = network.call(lambda: stage.keep(names.Names({"name.test": answer})))
+        return Situation(at(f"name.test:{server.port}"), env=zone.env, prefix=network.prefix)
+
+    return told(how, make)
+
+
+def no_dns_server(at):
+    def make(stage):
+        server = stage.serve(hostile.silent)
+        env = {"PROBE_DNS_SERVERS": f"127.0.0.1:{stage.port()}"}
+        return Situation(at(f"name.test:{server.port}"), env=env)
+
+    return told("nobody is at the DNS server's address", make)

@@ -1,7 +1,12 @@
 """tcp: a connection, and where asked an answer."""
 
+import socket
+
 from lib import hostile
-from scenarios.common import black_hole, comes_up_later, goes_away, nobody, serves
+from scenarios.common import (
+    CUT, LOSE_FIRST, Situation, becomes, black_hole, comes_up_later, filtered, full_backlog,
+    goes_away, host_gone, inside, nobody, routed, serves, told,
+)
 from table import HEALTHY, UNHEALTHY, rows
 
 
@@ -9,13 +14,170 @@ def at(where):
     return f"address = {where}"
 
 
+BANNER = b"220 mail.test ESMTP ready\r\n"
+
+
+def half_closed(data):
+    """Sends it and ends its own direction; goes on listening."""
+
+    def behave(sock):
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        hostile.silent(sock)
+
+    return behave
+
+
+def late(seconds, behave):
+    def act(sock):
+        sock.settimeout(seconds)
+        try:
+            first = sock.recv(1)
+        except TimeoutError:
+            first = b"x"
+        sock.settimeout(None)
+        if first:
+            behave(sock)
+
+    return act
+
+
+def reset_after(data):
+    def behave(sock):
+        sock.sendall(data)
+        hostile.reset_at_once(sock)
+
+    return behave
+
+
+def pong(sock):
+    while line := sock.recv(100):
+        sock.sendall(b"+PONG\r\n" if line == b"PING\r\n" else b"-ERR unknown command\r\n")
+
+
+def unix(behave, how):
+    def make(stage):
+        path = stage.program.path("target.sock")
+        if behave:
+            stage.serve(behave, path=path)
+        return Situation(f"address = unix://{path}")
+
+    return told(how, make)
+
+
+def unix_left_behind(stage):
+    """a socket file whose server is gone"""
+    path = stage.program.path("target.sock")
+    stage.serve(hostile.silent, path=path).down()
+    return Situation(f"address = unix://{path}")
+
+
+def unix_is_a_file(stage):
+    """the path is a plain file"""
+    return Situation(f"address = unix://{stage.program.write('target.sock', '')}")
+
+
+def own_port(stage):
+    """nothing listens, and the kernel gives the client the target's own port: it meets itself"""
+    network = stage.network("echo '40000 40001' >/proc/sys/net/ipv4/ip_local_port_range")
+    return Situation(at("127.0.0.1:40000"), prefix=network.prefix)
+
+
+def localhost(ipv6):
+    def make(stage):
+        return Situation(at(f"localhost:{stage.serve(hostile.silent, ipv6=ipv6).port}"))
+
+    return told(f"localhost, of which only {'::1' if ipv6 else '127.0.0.1'} listens", make)
+
+
+SHORT = "timeout = 400ms"
+SAYS_220 = "expect = ^220 "
+PING = r"send = PING\r\n; expect = ^\+PONG"
+
+# fmt: off
 ROWS = rows(
     "tcp",
-    # name        situation                                            verdict    reason
-    ("up",        serves(at, hostile.silent, "something listens"),      HEALTHY,   "ok"),
-    ("refused",   nobody(at),                                           UNHEALTHY, "refused"),
-    ("black-holed", black_hole(at),                                     UNHEALTHY, "timeout",
-        "timeout = 400ms"),
-    ("appears later", comes_up_later(at, hostile.silent), UNHEALTHY, "refused", "", {"then": (HEALTHY, "ok")}),
-    ("goes away", goes_away(at, hostile.silent), HEALTHY, "ok", "", {"then": (UNHEALTHY, "refused")}),
+    # ---- a connection is all that is asked for
+    ("up", serves(at, hostile.silent, "listens"), HEALTHY, "ok"),
+    ("up, IPv6", serves(at, hostile.silent, "listens on ::1", ipv6=True), HEALTHY, "ok"),
+    ("localhost is IPv4", localhost(False), HEALTHY, "ok"),
+    ("localhost is IPv6", localhost(True), HEALTHY, "ok"),
+    ("refused", nobody(at), UNHEALTHY, "refused", "", {"detail": "127.0.0.1:[0-9]+"}),
+    ("meets itself", own_port, UNHEALTHY, "refused"),
+    ("black-holed", black_hole(at), UNHEALTHY, "timeout", SHORT, {"detail": "10.99.0.2:80"}),
+    ("backlog full", full_backlog(at), UNHEALTHY, "timeout", SHORT),
+    ("first packet lost", inside(at, hostile.silent, "the first SYN is dropped", LOSE_FIRST),
+        HEALTHY, "ok"),
+    ("rejected: host unreachable", filtered(at, "reject with icmpx type host-unreachable",
+        "a router answers host unreachable"), UNHEALTHY, "unreachable"),
+    ("rejected: prohibited", filtered(at, "reject with icmpx type admin-prohibited",
+        "a firewall answers prohibited"), UNHEALTHY, "unreachable"),
+    ("rejected: port unreachable", filtered(at, "reject with icmpx type port-unreachable",
+        "a firewall answers port unreachable"), UNHEALTHY, "refused"),
+    ("rejected: reset", filtered(at, "meta l4proto tcp reject with tcp reset",
+        "a firewall answers RST"), UNHEALTHY, "refused"),
+    ("host gone", host_gone(at), UNHEALTHY, "unreachable"),
+    ("no route", routed(at, "", "no route to its network"), UNHEALTHY, "unreachable"),
+    ("unreachable route", routed(at, "unreachable", "a route of kind unreachable"),
+        UNHEALTHY, "unreachable"),
+    ("blackhole route", routed(at, "blackhole", "a route of kind blackhole"),
+        UNHEALTHY, "unreachable"),
+    ("prohibit route", routed(at, "prohibit", "a route of kind prohibit"),
+        UNHEALTHY, "unreachable"),
+    ("accepts, then closes", serves(at, hostile.close_at_once, "a proxy without a backend"),
+        HEALTHY, "ok"),
+    ("comes up later", comes_up_later(at, hostile.silent), UNHEALTHY, "refused", "",
+        {"then": (HEALTHY, "ok")}),
+    ("goes away", goes_away(at, hostile.silent), HEALTHY, "ok", "",
+        {"then": (UNHEALTHY, "refused")}),
+    ("Unix socket", unix(hostile.silent, "a Unix socket listens"), HEALTHY, "ok"),
+    ("Unix socket missing", unix(None, "no such file"), UNHEALTHY, "refused"),
+    ("Unix socket left behind", unix_left_behind, UNHEALTHY, "refused"),
+    ("Unix socket is a file", unix_is_a_file, UNHEALTHY, "refused"),
+
+    # ---- an answer is expected
+    ("banner", serves(at, hostile.banner(BANNER), "greets"), HEALTHY, "ok", SAYS_220),
+    ("ping, pong", serves(at, pong, "answers what is sent"), HEALTHY, "ok", PING),
+    ("wrong answer", serves(at, hostile.reply_and_close(b"-LOADING Redis is loading\r\n"),
+        "answers an error and closes"), UNHEALTHY, "mismatch", PING, {"detail": "LOADING"}),
+    ("wrong answer, stays open", serves(at, hostile.reply(b"-LOADING Redis is loading\r\n"),
+        "answers an error and waits"), UNHEALTHY, "timeout|mismatch", f"{PING}; {SHORT}",
+        {"detail": "LOADING"}),
+    ("accepts and says nothing", serves(at, hostile.silent, "never says a word"),
+        UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}", {"detail": "says nothing"}),
+    ("connected, then black-holed", inside(at, hostile.banner(BANNER),
+        "accepts, then every packet is dropped", then=CUT),
+        UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}"),
+    ("closed without a word", serves(at, hostile.close_at_once, "accepts and closes"),
+        UNHEALTHY, "closed", SAYS_220),
+    ("reset without a word", serves(at, hostile.reset_at_once, "accepts and resets"),
+        UNHEALTHY, "reset", SAYS_220),
+    ("reset after the request", serves(at, hostile.reply_and_reset(b""), "resets when it is asked"),
+        UNHEALTHY, "reset", PING),
+    ("reset midway", serves(at, reset_after(b"22"), "resets within its answer"),
+        UNHEALTHY, "reset", SAYS_220),
+    ("closed midway", serves(at, hostile.banner(b"22"), "half an answer, then silence"),
+        UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}", {"detail": '"22"'}),
+    ("garbage", serves(at, hostile.banner(bytes(range(256)) * 8), "2 KiB of noise, then closes"),
+        UNHEALTHY, "timeout|mismatch", f"{SAYS_220}; {SHORT}"),
+    ("endless garbage", serves(at, hostile.endless(b"", b"\0\xff nonsense"), "noise without end"),
+        UNHEALTHY, "mismatch", rf"send = x; {SAYS_220}"),
+    ("dripped", serves(at, hostile.drip(BANNER), "its answer byte by byte"), HEALTHY, "ok",
+        rf"send = x; {SAYS_220}"),
+    ("dripped without end", serves(at, hostile.drip(b"no" * 2000), "another answer byte by byte"),
+        UNHEALTHY, "timeout", rf"send = x; {SAYS_220}; {SHORT}"),
+    ("half-closed after its answer", serves(at, half_closed(BANNER), "answers and sends FIN"),
+        HEALTHY, "ok", SAYS_220),
+    ("half-closed without one", serves(at, half_closed(b""), "sends FIN and stays"),
+        UNHEALTHY, "closed", SAYS_220),
+    ("slow but in time", serves(at, late(0.3, hostile.banner(BANNER)), "answers after 0.3 s"),
+        HEALTHY, "ok", SAYS_220),
+    ("just over time", serves(at, late(0.8, hostile.banner(BANNER)), "answers after 0.8 s"),
+        UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}"),
+    ("hangs, then answers", becomes(at, hostile.silent, hostile.banner(BANNER),
+        "says nothing, then greets"), UNHEALTHY, "timeout", f"{SAYS_220}; timeout = 500ms",
+        {"then": (HEALTHY, "ok")}),
+    ("answers, then hangs", becomes(at, hostile.banner(BANNER), hostile.silent,
+        "greets, then says nothing"), HEALTHY, "ok", f"{SAYS_220}; timeout = 500ms",
+        {"then": (UNHEALTHY, "timeout")}),
 )
