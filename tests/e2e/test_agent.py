@@ -463,3 +463,13 @@ def test_free_port_is_free():
     """The framework's own promise, since many tests rest on it."""
     ports = {free_port() for _ in range(20)}
     assert len(ports) == 20
+
+
+def test_nothing_stays_in_shared_memory(probe):
+    """The shared libmongoc keeps counters in a file there; killed processes must not fill it."""
+    env = {"MONGOC_DISABLE_SHM": None}
+    agent = probe.agent("[probe x]\ntype = process\npid = 1\n", env=env)
+    pid = agent.pid
+    agent.process.kill()
+    agent.process.wait()
+    assert not os.path.exists(f"/dev/shm/mongoc-{pid}")
