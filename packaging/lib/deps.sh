@@ -16,6 +16,8 @@ deps_list()
             git shellcheck python3-pytest python3-pytest-xdist python3-pytest-rerunfailures python3-pymongo python3-dnslib \
             openssl curl haproxy prometheus iproute2 nftables strace ;;
         static) echo musl-tools linux-libc-dev dpkg-dev make patch perl xz-utils ;;
+        bench) echo wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
+            prometheus-blackbox-exporter openssl libmongoc-dev ;;
         containers) echo debootstrap docker-compose yamllint ;;
         *) return 1 ;;
     esac

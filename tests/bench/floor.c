@@ -1,6 +1,6 @@
 /* floor: what a check cannot cost less than. The same bytes on the wire as probe's one-shot checks,
  * by bare system calls, for one numeric address, with no timeout, no check of the reply but its
- * first bytes, and no words. Built static, with nothing but libc.
+ * first bytes, and no words. Built static, with nothing but libc. `run` compares the bytes.
  *
  *   floor tcp PORT | http PORT PATH | mongo PORT | status SOCKET */
 #include <arpa/inet.h>
@@ -70,17 +70,32 @@ static int ping(int fd)
     return 0;
 }
 
-static int ask(int fd, const char *path)
+static int ask(int fd, const char *text)
 {
-    char text[512], in[65536];
-    strcpy(stpcpy(stpcpy(text, "GET "), path),
-           " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    char in[65536];
     if (write(fd, text, strlen(text)) < 0)
         return 1;
     ssize_t first = read(fd, in, sizeof in), r = first;
     while (r > 0)
         r = read(fd, in, sizeof in);
     return first > 12 && r == 0 ? 0 : 1;
+}
+
+static int get(int fd, const char *port, const char *path)
+{
+    char text[512], *p = text;
+    p = stpcpy(stpcpy(p, "GET "), path);
+    p = stpcpy(stpcpy(p, " HTTP/1.1\r\nHost: 127.0.0.1:"), port);
+    stpcpy(p,
+           "\r\nAccept: */*\r\nUser-Agent: probe/" PROBE_VERSION "\r\nConnection: close\r\n\r\n");
+    return ask(fd, text);
+}
+
+/* The connection goes by a reset: nothing stays behind in TIME_WAIT. */
+static int touch(int fd)
+{
+    struct linger reset = {.l_onoff = 1};
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -93,6 +108,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "mongo") == 0)
         return ping(fd);
     if (strcmp(argv[1], "http") == 0)
-        return ask(fd, argc > 3 ? argv[3] : "/");
-    return strcmp(argv[1], "status") == 0 ? ask(fd, "/status") : 0;
+        return get(fd, argv[2], argc > 3 ? argv[3] : "/");
+    if (strcmp(argv[1], "status") == 0)
+        return ask(fd, "GET /status HTTP/1.0\r\nHost: probe\r\nContent-Length: 0\r\n\r\n");
+    return touch(fd);
 }

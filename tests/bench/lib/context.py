@@ -1,0 +1,118 @@
+"""What a row is given: the programs, a folder of its own, free ports, and processes that end with it."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+
+class Context:
+    def __init__(self, probe, tools, quick):
+        self.probe, self.tools, self.quick = os.path.abspath(probe), os.path.abspath(tools), quick
+        self.dir = tempfile.mkdtemp(prefix="probe-bench.")
+        self.running = []
+        self._port = 10000 + os.getpid() % 5000
+
+    def tool(self, name):
+        return os.path.join(self.tools, name)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def write(self, name, text):
+        path = self.path(name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def pick(self, full, quick):
+        return quick if self.quick else full
+
+    def port(self):
+        """A free port below the ephemeral ones, so that no connection takes it."""
+        while True:
+            self._port = 10000 + (self._port - 10000 + 1) % 20000
+            with contextlib.closing(socket.socket()) as s:
+                with contextlib.suppress(OSError):
+                    s.bind(("", self._port))
+                    return self._port
+
+    def log(self, text):
+        print(f"bench: {text}", file=sys.stderr, flush=True)
+
+    def start(self, argv, cpu=None, **options):
+        """A process that ends at the end of the row. `cpu`: the core it stays on."""
+        if cpu is not None and os.cpu_count() > 1:
+            argv = ["taskset", "-c", str(cpu % os.cpu_count()), *argv]
+        options.setdefault("stdout", subprocess.DEVNULL)
+        options.setdefault("stderr", subprocess.DEVNULL)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        p = subprocess.Popen([str(a) for a in argv], start_new_session=True, **options)
+        self.running.append(p)
+        return p
+
+    def stop(self, p, sig=signal.SIGTERM):
+        """Ends it and what it started."""
+        if p not in self.running:
+            return
+        self.running.remove(p)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(p.pid, sig)
+        try:
+            p.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(p.pid, signal.SIGKILL)
+        p.wait(10)
+        for stream in (p.stdin, p.stdout, p.stderr):
+            if stream:
+                stream.close()
+
+    def stop_all(self):
+        for p in list(reversed(self.running)):
+            self.stop(p)
+
+    def close(self):
+        self.stop_all()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def wait(self, condition, seconds, what):
+        deadline = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{what}: not within {seconds} s")
+            time.sleep(0.02)
+
+    def wait_port(self, port, seconds=15, host="127.0.0.1"):
+        def answers():
+            with contextlib.closing(socket.socket()) as s:
+                s.settimeout(1)
+                return s.connect_ex((host, port)) == 0
+        self.wait(answers, seconds, f"a server on port {port}")
+
+
+class Server:
+    """tests/bench/server.c. `modes`: words; `ports` gives each one's port."""
+
+    def __init__(self, ctx, *modes, interval_ms=None, cpu=1):
+        self.ports = {mode: ctx.port() for mode in modes}
+        option = ["-i", interval_ms] if interval_ms else []
+        self.process = ctx.start([ctx.tool("server"), *option, *(f"{m}:{p}" for m, p in self.ports.items())],
+                                 cpu=cpu, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("the server did not start")
+
+    def ask(self, word):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())

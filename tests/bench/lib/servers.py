@@ -1,0 +1,57 @@
+"""Real servers for the rows that need them: nginx, FerretDB, and certificates of a CA of one's own."""
+
+import os
+import shutil
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+def openssl(*args):
+    done = subprocess.run(["openssl", *args], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise RuntimeError(f"openssl {args[0]}: {done.stderr.strip()[-200:]}")
+
+
+def certificates(ctx):
+    """{"ca", "cert", "key"}: files, of a server on any of a few names."""
+    f = {name: ctx.path(f"{name}.pem") for name in ("ca", "ca_key", "cert", "key", "csr")}
+    openssl("req", "-x509", *CURVE, "-keyout", f["ca_key"], "-out", f["ca"], "-days", "3", "-subj", "/CN=bench CA")
+    openssl("req", *CURVE, "-keyout", f["key"], "-out", f["csr"], "-subj", "/CN=bench")
+    names = ctx.write("san.ext", "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+    openssl("x509", "-req", "-in", f["csr"], "-CA", f["ca"], "-CAkey", f["ca_key"], "-CAcreateserial", "-out",
+            f["cert"], "-days", "2", "-extfile", names)
+    return f
+
+
+def sbin(name):
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def nginx(ctx, tls=None, location='location / { return 200 "ok\\n"; }', cpu=1):
+    """One process of nginx on a port of all of 127/8, which is returned."""
+    port = ctx.port()
+    home = ctx.path(f"nginx-{port}")
+    os.mkdir(home)
+    temp = "".join(f"{k}_temp_path {home}/{k};" for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    pair = f"ssl_certificate {tls['cert']}; ssl_certificate_key {tls['key']};" if tls else ""
+    conf = ctx.write(f"nginx-{port}.conf", "daemon off; master_process off; "
+                     f"pid {home}/pid; error_log {home}/error; worker_rlimit_nofile 20000;"
+                     "events { worker_connections 10000; }"
+                     f"http {{ access_log off; {temp} default_type text/plain; sendfile on; keepalive_requests 100000;"
+                     f"server {{ listen {port} {'ssl' if tls else ''} backlog=4096; {pair} {location} }} }}\n")
+    ctx.start([sbin("nginx"), "-p", home, "-c", conf], cpu=cpu)
+    ctx.wait_port(port)
+    return port
+
+
+def ferretdb(ctx, tls):
+    """A server with SCRAM (u:p) and TLS; the port of TLS is returned."""
+    port, tls_port = ctx.port(), ctx.port()
+    env = {k: v for k, v in os.environ.items() if k != "MONGODB_URI"}
+    ctx.start([os.path.join(ROOT, "tests/servers/mongo-server"), "start", "--port", port, "--dir", ctx.path(f"f{port}"),
+               "--user", "u", "--password", "p", "--tls-cert", tls["cert"], "--tls-key", tls["key"], "--tls-port",
+               tls_port], env=env)
+    ctx.wait_port(tls_port, 300)
+    return tls_port
