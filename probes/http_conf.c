@@ -61,7 +61,8 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
      .doc = "Regular expression that must match nowhere in the body."},
     {.name = "expect_header",
      .kind = KEY_TEXT,
-     .doc = "Regular expression that must match in one of the 'Name: value' lines of the reply."},
+     .doc = "Regular expression that must match in one of the 'Name: value' lines of the reply. A "
+            "name that it begins with, up to its colon, matches in any case."},
     {.name = "expect_json",
      .kind = KEY_LINES,
      .doc = "What must stand in a JSON body, one '/json/pointer = value' a line."},
@@ -268,12 +269,13 @@ static void prepare_method(struct build *b)
     b->conf->body = copy(b, K_BODY);
 }
 
-static struct pattern *prepare_pattern(struct build *b, size_t key)
+static struct pattern *prepare_pattern(struct build *b, size_t key,
+                                       struct pattern *(*make)(const char *text, struct err *e))
 {
     struct err e;
     if (!b->values[key].text)
         return NULL;
-    struct pattern *p = pattern_new(b->values[key].text, &e);
+    struct pattern *p = make(b->values[key].text, &e);
     if (!p)
         fail(b, key, e.text);
     return p;
@@ -286,9 +288,10 @@ static void prepare_expect(struct build *b)
     x->status_text = copy(b, K_EXPECT_STATUS);
     if (status_set_parse(&x->status, b->values[K_EXPECT_STATUS].text, &e) < 0)
         fail(b, K_EXPECT_STATUS, e.text);
-    x->body = prepare_pattern(b, K_EXPECT_BODY);
-    x->reject = prepare_pattern(b, K_REJECT_BODY);
-    x->header = prepare_pattern(b, K_EXPECT_HEADER);
+    x->body = prepare_pattern(b, K_EXPECT_BODY, pattern_new);
+    x->reject = prepare_pattern(b, K_REJECT_BODY, pattern_new);
+    x->header = prepare_pattern(b, K_EXPECT_HEADER, http_header_pattern);
+    x->header_text = copy(b, K_EXPECT_HEADER);
 
     const struct probe_value *json = &b->values[K_EXPECT_JSON];
     if (json->n_lines && !(x->json = calloc(json->n_lines, sizeof *x->json)))

@@ -84,6 +84,7 @@ void http_expect_fini(struct http_expect *x)
         json_rule_fini(&x->json[i]);
     free(x->json);
     free(x->status_text);
+    free(x->header_text);
     *x = (struct http_expect){0};
 }
 
@@ -124,6 +125,29 @@ int http_header_value(const struct buf *headers, const char *name, char *out, si
         return 1;
     }
     return 0;
+}
+
+struct pattern *http_header_pattern(const char *text, struct err *e)
+{
+    static const char name_chars[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t begin = text[0] == '^', end = begin + strspn(text + begin, name_chars);
+    if (text[end] != ':')
+        return pattern_new(text, e);
+    struct buf both;
+    buf_init(&both, 4 * strlen(text) + 1);
+    for (size_t i = 0; text[i]; i++) {
+        if (i < end && isalpha((unsigned char)text[i]))
+            buf_printf(&both, "[%c%c]", tolower(text[i]), toupper(text[i]));
+        else
+            buf_putc(&both, text[i]);
+    }
+    char *expanded = buf_take(&both);
+    struct pattern *p = expanded ? pattern_new(expanded, e) : NULL;
+    if (!expanded)
+        err_set(e, "out of memory");
+    free(expanded);
+    return p;
 }
 
 static bool any_header_matches(const struct pattern *pattern, const struct buf *headers)
@@ -213,7 +237,7 @@ enum reason http_expect_check(const struct http_expect *x, const struct http_rep
     if (reason != REASON_OK)
         return reason;
     if (x->header && !any_header_matches(x->header, &reply->headers)) {
-        err_set(e, "no header matches expect_header /%s/", pattern_text(x->header));
+        err_set(e, "no header matches expect_header /%s/", x->header_text);
         return REASON_MISMATCH;
     }
     return http_expect_reads_body(x) ? check_body(x, reply, e) : REASON_OK;

@@ -35,9 +35,15 @@ struct http_expect {
     struct status_set status;
     char *status_text;                      /* as configured, for the words */
     struct pattern *body, *reject, *header; /* NULL: not asked for */
+    char *header_text;                      /* as configured */
     struct json_rule *json;
     size_t n_json;
 };
+
+/* The pattern of expect_header. Names of headers are equal in any case (RFC 9110, 5.1), and HTTP/2
+ * sends them in lower case: in a name that the text begins with, up to its colon, a letter is both.
+ * NULL with the reason in words. */
+struct pattern *http_header_pattern(const char *text, struct err *e);
 
 void http_expect_fini(struct http_expect *x);
 

@@ -78,6 +78,29 @@ def test_tls_towards_a_plain_server_and_towards_silence(probe, serve, certs):
             assert r.code == 1 and last(r)["reason"] in reasons, str(r)
 
 
+SAYS_VERSION = 'location / { add_header X-Spoken $server_protocol; return 200 "ok"; }'
+
+
+@pytest.mark.parametrize(
+    "configured, server_has_2, spoken",
+    [("2", True, "HTTP/2.0"), ("any", True, "HTTP/(2.0|1.1)"), ("1.1", True, "HTTP/1.1"),
+     ("1.0", True, "HTTP/1.0"), ("any", False, "HTTP/1.1")],
+)
+def test_http_version(probe, start, certs, configured, server_has_2, spoken):
+    nginx = start(servers.Nginx, SAYS_VERSION, tls=certs.pair(), http2=server_has_2)
+    lines = f"url = {nginx.url}\ntls_ca = {certs.ca}\nhttp_version = {configured}\nexpect_header"
+    r = check(probe, f"{lines} = X-Spoken: {spoken}")
+    assert r.code == 0, str(r)
+    r = check(probe, f"{lines} = X-Spoken: HTTP/9")
+    assert r.code == 1 and last(r)["reason"] == "mismatch", str(r)
+
+
+def test_http_2_towards_a_server_without_it(probe, start, certs):
+    nginx = start(servers.Nginx, tls=certs.pair())
+    r = check(probe, f"url = {nginx.url}\ntls_ca = {certs.ca}\nhttp_version = 2")
+    assert r.code == 1 and last(r)["reason"] == "mismatch", str(r)
+
+
 def test_client_certificate(probe, start, certs):
     nginx = start(
         servers.Nginx, tls=certs.pair(),

@@ -195,6 +195,37 @@ static void test_mask(void **state)
     }
 }
 
+static void test_header_pattern(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *line;
+        int found;
+    } rows[] = {
+        {"^X-Ready: *Y[e]s$", "x-ready: Yes", 1},
+        {"^X-Ready: *Y[e]s$", "X-READY:Yes", 1},
+        {"^X-Ready: *Yes$", "x-ready: yes", 0},
+        {"x-ready: 1", "My-X-Ready: 1", 1},
+        {"^x-ready: 1", "My-X-Ready: 1", 0},
+        {"^(X|Y)-Ready: 1", "x-ready: 1", 0},
+        {"^[Xx]-ready: 1", "X-ready: 1", 1},
+        {"no-store", "cache-control: No-Store", 0},
+        {"^a_b-1:", "A_B-1: x", 1},
+        {"^: x", ": x", 1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err e;
+        struct pattern *p = http_header_pattern(rows[i].pattern, &e);
+        if (!p)
+            fail_msg("%s: %s", rows[i].pattern, e.text);
+        if (pattern_find(p, rows[i].line, strlen(rows[i].line)) != rows[i].found)
+            fail_msg("%s in %s: expected %d", rows[i].pattern, rows[i].line, rows[i].found);
+        pattern_free(p);
+    }
+    struct err e;
+    assert_null(http_header_pattern("^X-A: (", &e));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_json_is_quiet_with_secrets),
         cmocka_unit_test(test_json_rules_refused),
         cmocka_unit_test(test_header_value),
+        cmocka_unit_test(test_header_pattern),
         cmocka_unit_test(test_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

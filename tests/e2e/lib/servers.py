@@ -90,10 +90,12 @@ class Mongo(Process):
 class Nginx(Process):
     """nginx with one server; `server` is what goes into its block."""
 
-    def __init__(self, server='location / { return 200 "ok\\n"; }', port=None, tls=None):
-        """`tls`: (certificate, key), and the port speaks it."""
+    def __init__(self, server='location / { return 200 "ok\\n"; }', port=None, tls=None, http2=False):
+        """`tls`: (certificate, key), and the port speaks it; with `http2`, HTTP/2 as well, or,
+        without TLS, nothing else."""
         super().__init__()
         self.tls = tls
+        self.http2 = http2
         self.port = port or free_port()
         self.server = server
         self.up()
@@ -113,7 +115,8 @@ class Nginx(Process):
             f"daemon off; master_process off; pid {self.dir}/pid; error_log stderr;"
             f"events {{ worker_connections 256; }}"
             f"http {{ access_log off; {temp} default_type text/plain;"
-            f"server {{ listen 127.0.0.1:{self.port} {'ssl' if self.tls else ''};"
+            f"server {{ listen 127.0.0.1:{self.port} {'ssl' if self.tls else ''}"
+            f"{' http2' if self.http2 else ''};"
             f"{tls} {self.server} }} }}"
         )
         self.launch([sbin("nginx"), "-p", self.dir, "-c", conf], lambda: accepts(self.port))
