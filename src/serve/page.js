@@ -53,7 +53,7 @@ function adopt() {
       li, at, name: d.name, state: li.classList[0], since: NaN, newest: d.newest,
       counts: li.classList.contains('counts'), trend: d.trend ? d.trend.split(' ').map(Number) : [],
       after: Array.from(li.querySelectorAll('.after a'), (a) => a.textContent),
-      hay: at('.who').textContent.toLowerCase(), reason: at('.why b').textContent,
+      hay: at('.who').textContent.toLowerCase(), reason: at('.why b').textContent.slice(0, -1),
       detail: at('.why span').textContent, seen: false, probe: null, fresh: false, told: 0,
     };
     rows.set(row.name, row);
@@ -91,7 +91,7 @@ function paint(row) {
   if (row.since) put(at('.state small'), 'for ' + age(t - row.since));
   const held = row.state === 'blocked';
   const down = row.after.filter((name) => ['unhealthy', 'blocked'].includes(rows.get(name)?.state));
-  put(at('.why b'), held ? '' : row.reason);
+  put(at('.why b'), held || !row.reason ? '' : row.reason + ':');
   put(at('.why span'), held ? 'not checked while ' + (down.join(', ') || 'what it comes after') + ' is down' : row.detail);
   if (!probe) return;
   const last = probe.last, failure = row.failure;
@@ -374,7 +374,8 @@ let renewed = -Infinity;
 async function renew() {
   if (performance.now() - renewed < 2000) return;
   renewed = performance.now();
-  const page = new DOMParser().parseFromString(await ask('text/html'), 'text/html');
+  const main = (await ask('text/html')).split('<main>')[1].split('</main>')[0];
+  const page = new DOMParser().parseFromString(main, 'text/html');
   sight.disconnect();
   list.replaceChildren(...Array.from(page.getElementById('list').children, (li) => document.importNode(li, true)));
   adopt();

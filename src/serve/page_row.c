@@ -119,12 +119,12 @@ static void add_last(struct buf *b, const struct check *c, int64_t now)
     const struct check_result *last = check_last(c), *failure = c->last_failure;
     buf_puts(b, "<div class=\"last\"><p class=\"why\"><b>");
     if (c->health.status == HEALTH_BLOCKED) {
-        buf_puts(b, "</b><span>");
+        buf_puts(b, "</b> <span>");
         add_blocked(b, c);
     } else {
         if (last && last->reason != REASON_OK)
-            buf_puts(b, reason_name(last->reason));
-        buf_puts(b, "</b><span>");
+            buf_printf(b, "%s:", reason_name(last->reason));
+        buf_puts(b, "</b> <span>");
         page_escape(b, last ? last->detail : "no check has ended yet");
     }
     buf_puts(b, "</span></p><p class=\"fail\">");

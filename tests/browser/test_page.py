@@ -1,0 +1,361 @@
+"""The status page in a real browser, on a real agent."""
+
+import json
+import signal
+
+import pytest
+
+from lib import hostile
+from lib.net import wait_until
+
+FAST = "[defaults]\ninterval = 200ms\ntimeout = 2s\nretries = 2\n"
+
+
+def tcp(name, port, more=""):
+    return f"[probe {name}]\ntype = tcp\naddress = 127.0.0.1:{port}\n{more}\n"
+
+
+def row(name, selector=""):
+    """The JavaScript expression of a probe's row, or of what is in it."""
+    at = f"[...document.querySelectorAll('#list > li')].find((li) => li.dataset.name === {json.dumps(name)})"
+    return f"{at}?.querySelector({json.dumps(selector)})" if selector else at
+
+
+def words(page, name, selector):
+    return page.eval(f"{row(name, selector)}?.innerText ?? null")
+
+
+def state(page, name):
+    return page.eval(f"{row(name)}?.classList[0]")
+
+
+def wait_state(page, name, wanted, **kw):
+    page.wait(f"{row(name)}?.classList[0] === {json.dumps(wanted)}", what=f"{name} is shown {wanted}", **kw)
+
+
+@pytest.fixture
+def mixed(probe, serve, port):
+    """An agent with a probe in most of the states; .web and .net are the servers."""
+    web, net = serve(hostile.http_reply()), serve(hostile.silent)
+    net.down()
+    agent = probe.agent(
+        FAST
+        + f"[probe web]\nurl = http://127.0.0.1:{web.port}/health\n"
+        + tcp("network", net.port)
+        + tcp("db", web.port, "after = network")
+        + tcp("spare", port, "required = no")
+        + tcp("late", port, "start_period = 1h")
+        + tcp("process", web.port, "level = alive")
+    )
+    agent.web, agent.net = web, net
+    for name, status in [("web", "healthy"), ("network", "unhealthy"), ("db", "blocked"), ("spare", "unhealthy")]:
+        agent.wait_status(name, status)
+    return agent
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["live", "without-script"])
+def test_shows_everything(mixed, browse, script):
+    mixed.web.down()  # a last failure for web
+    mixed.wait_status("web", "unhealthy")
+    mixed.web.up()
+    mixed.wait_status("web", "healthy")
+    page = browse(mixed, script=script)
+    assert page.text("h1") == "Not ready"
+    assert "network is unhealthy: refused: connect to 127.0.0.1" in page.text("#why"), page.text("#why")
+    assert "1 more" in page.text("#why") or "2 more" in page.text("#why")
+    wanted = {"web": "healthy", "network": "unhealthy", "db": "blocked", "spare": "unhealthy",
+              "late": "starting", "process": "healthy"}
+    for name, status in wanted.items():
+        assert words(page, name, ".state b") == status
+        assert page.eval(f"{row(name, '.state use')}.getAttribute('href')") == f"#{status}"
+        assert words(page, name, ".state small").startswith("for ")
+        assert words(page, name, "h3").startswith(name)
+    assert "optional" in words(page, "spare", "h3") and "alive" in words(page, "process", "h3")
+    assert "200" in words(page, "web", ".why")
+    assert "last failure" in words(page, "web", ".fail") and "refused" in words(page, "web", ".fail")
+    assert words(page, "network", ".why").startswith("refused: connect to 127.0.0.1")
+    assert "ago" in words(page, "network", ".fail")
+    assert words(page, "db", ".why") == "not checked while network is down"
+    assert words(page, "db", ".after") == "after network"
+    target = page.eval(f"document.querySelector({row('db', '.after a')}.getAttribute('href')).dataset.name")
+    assert target == "network"
+    assert page.eval(f"/^M[\\d.]+ \\d+[lL]/.test({row('web', '.line')}.getAttribute('d'))")
+    assert page.eval(f"{row('web', '.fell')}.getAttribute('d').includes('h3')"), "the failure is in the strip"
+    assert "failed" in page.eval(f"{row('web', '.trend')}.getAttribute('aria-label')")
+    assert "connect" in words(page, "web", ".phases") and "request" in words(page, "web", ".phases")
+    assert page.eval(f"{row('web', '.took')}.querySelectorAll('rect').length") >= 2
+    assert words(page, "web", ".next") in ("now", "in 1s")
+    assert page.eval("document.title").startswith("Not ready")
+    assert "c3271b" in page.eval("document.getElementById('icon').href")
+    assert page.eval("document.getElementById('filter').hidden") is (not script)
+    if not script:
+        assert "2 unhealthy" in page.text(".facts"), page.text(".facts")
+        assert page.eval("document.querySelector('noscript meta')?.httpEquiv") == "refresh"
+    for url in page.requests():
+        assert url.startswith((f"http://127.0.0.1:{mixed.port}/", "data:")), url
+
+
+def test_follows_a_transition(probe, serve, browse):
+    server = serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("a", server.port) + tcp("b", server.port, "required = no\ninterval = 1h"))
+    agent.wait_status("a", "healthy")
+    page = browse(agent)
+    page.wait("document.querySelector('h1').innerText === 'Ready'")
+    assert page.eval("document.title") == "Ready - probe"
+    wait_state(page, "b", "healthy")
+    page.eval("window.same = true")
+    for status, act in (("unhealthy", server.down), ("healthy", server.up)):
+        act()
+        agent.wait_status("a", status)
+        wait_state(page, "a", status, timeout=1)
+        verdict = "Ready" if status == "healthy" else "Not ready"
+        page.wait(f"document.querySelector('h1').innerText === '{verdict}'", timeout=1)
+        page.wait(f"document.title.startsWith('{verdict}')", timeout=1)
+        colour = "1a7f4b" if status == "healthy" else "c3271b"
+        page.wait(f"document.getElementById('icon').href.includes('{colour}')", timeout=1)
+        page.wait(f"document.getElementById('say').textContent.includes('a is {status}')", timeout=2)
+    page.wait(f"{row('a', '.fail')}.innerText.startsWith('last failure')")
+    assert page.eval("window.same"), "the page was loaded anew"
+    assert page.eval("document.getElementById('say').getAttribute('aria-live')") == "polite"
+
+
+def test_draws_new_results(probe, serve, browse):
+    server = serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("a", server.port))
+    wait_until(lambda: agent.probe("a")["checks_total"] >= 32, 20, "as many results as are drawn")
+    page = browse(agent)
+    drawn = f"{row('a', '.line')}.getAttribute('d')"
+    # The server's drawing moves by steps (l), the script's to places (L).
+    page.wait(f"{drawn}.includes('L')", what="a new drawing")
+    first = page.eval(drawn)
+    page.wait(f"{drawn} !== {json.dumps(first)}", what="another")
+    assert page.eval(f"{drawn}.split(/[lLM]/).length - 1") == 32
+    assert page.eval(f"{row('a', '.trend')}.getAttribute('aria-label')").startswith("last 32 checks: 0 failed")
+    server.down()
+    page.wait(f"{row('a', '.fell')}.getAttribute('d').includes('h3')", what="failures in the strip")
+
+
+def test_markup_stays_text(probe, serve, browse):
+    """In names, targets and what servers say, both as it is served and as it comes by events."""
+    evil = '<svg/onload=alert(1)><b>"x"</b>&amp;\'</li></ol>'
+    server = serve(hostile.http_reply(b'<img src=x onerror=alert(2)><script>alert(3)</script>', "500 <b>No</b>"))
+    name = f"http://127.0.0.1:{server.port}/{evil}"
+    agent = probe.agent(FAST + "[probe quiet]\ntarget = tcp://127.0.0.1:1\nrequired = no\n",
+                        args=["quiet", name])
+    wait_until(lambda: any(p["status"] == "unhealthy" and p["name"] == name for p in agent.get("/status").json["probes"]),
+               10, "it is unhealthy")
+    page = browse(agent)
+    before = page.eval("document.querySelectorAll('*').length")
+    assert words(page, name, "h3") == name
+    server.down()
+    page.wait(f"{row(name, '.why')}.innerText.startsWith('refused')")
+    server.behave = hostile.http_reply(b"fine")
+    server.up()
+    wait_state(page, name, "healthy")
+    page.wait("document.querySelector('h1').innerText === 'Ready'")
+    server.down()
+    page.wait("document.querySelector('#why a')?.textContent === " + json.dumps(name))
+    page.wait("document.getElementById('say').textContent.includes('<svg/onload')")
+    assert page.eval("document.querySelectorAll('#list b:not(.why b, .took b, .state b), #list img, #list script, #why svg').length") == 0
+    assert page.eval("document.querySelectorAll('#list > li').length") == 2
+    assert page.eval("document.querySelectorAll('*').length") - before < 20
+    assert not [e for e in page.events if e["method"] == "Page.javascriptDialogOpening"]
+
+
+def test_policy_lets_nothing_else_run(mixed, browse):
+    page = browse(mixed)
+    page.forgiven = True
+    page.eval("""(() => {
+        for (const [name, text] of [['script', 'window.ran = 1'], ['style', 'h1 { display: none }']]) {
+            const element = document.createElement(name);
+            element.textContent = text;
+            document.body.append(element);
+        }
+        const image = new Image();
+        image.src = 'http://127.0.0.1:9/x.png';
+        document.body.setAttribute('onclick', 'window.ran = 2');
+        document.body.click();
+    })()""")
+    page.wait("document.querySelector('h1').getClientRects().length > 0")
+    assert page.eval("window.ran ?? null") is None
+    policy = mixed.get("/", tcp=True).headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "*" not in policy
+    wait_until(lambda: len([c for c in page.complaints() if "Content Security Policy" in c]) >= 3, 10,
+               "the browser names what it refused")
+
+
+def colours(page):
+    """Is anything shown in the colour of health?"""
+    return page.eval("""[...document.querySelectorAll('h1, header, .state b, .why b, .states button svg')]
+        .map((e) => [getComputedStyle(e).color, getComputedStyle(e).getPropertyValue('--hue').trim()]).flat()""")
+
+
+@pytest.mark.parametrize("way", ["killed", "hangs"])
+def test_a_lost_agent_does_not_stay_green(probe, serve, browse, way):
+    server = serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("a", server.port))
+    agent.wait_status("a", "healthy")
+    page = browse(agent)
+    page.wait("document.querySelector('h1').innerText === 'Ready'")
+    assert any("1a7f4b" in c for c in colours(page))
+    page.forgiven = True
+    if way == "killed":
+        agent.kill(signal.SIGKILL)
+        agent.wait()
+    else:
+        agent.kill(signal.SIGSTOP)
+    try:
+        page.wait("document.querySelector('h1').innerText === 'No answer'", timeout=30)
+        assert page.eval("document.title") == "No answer - probe"
+        page.wait("document.getElementById('icon').href.includes('59626f')")
+        assert "does not answer" in page.text("#say")
+        assert "has not answered for" in page.text("#why")
+        assert not [c for c in colours(page) if "1a7f4b" in c or "rgb(26, 127, 75)" in c]
+        assert page.eval(f"getComputedStyle({row('a', '.state b')}, '::before').content") == '"was "'
+    finally:
+        if way == "killed":
+            agent.start()
+        else:
+            agent.kill(signal.SIGCONT)
+    page.wait("document.querySelector('h1').innerText === 'Ready'", timeout=30)
+    wait_state(page, "a", "healthy")
+    assert not [e for e in page.events if e["method"] == "Runtime.exceptionThrown"]
+
+
+def test_follows_a_reload(probe, serve, browse):
+    server = serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("a", server.port))
+    agent.wait_status("a", "healthy")
+    page = browse(agent)
+    wait_state(page, "a", "healthy")
+    agent.configure(FAST + tcp("b", server.port) + tcp("c", server.port))
+    assert agent.post("/reload").code == 200
+    wait_state(page, "b", "healthy")
+    wait_state(page, "c", "healthy")
+    assert page.eval(row("a")) is None
+    page.wait("document.querySelector('.states button b').textContent === '2'")
+
+
+def test_filters(mixed, browse):
+    page = browse(mixed)
+
+    def visible():
+        return page.eval("[...document.querySelectorAll('#list > li')].filter((li) => li.getClientRects().length).map((li) => li.dataset.name).join(' ')")
+
+    def pressed():
+        return page.eval("[...document.querySelectorAll('button[aria-pressed=true]')].map((b) => b.innerText).join('|')")
+
+    assert visible() == "web network db spare late process"
+    page.eval("document.querySelector('button.unhealthy').click()")
+    wait_until(lambda: visible() == "network spare", 10, "only the unhealthy are shown")
+    assert pressed().startswith("unhealthy") and "2 of 6" in page.text("#shown")
+    page.key("/", "/")
+    assert page.eval("document.activeElement.id") == "name"
+    for letter in "NETW":
+        page.key(letter, letter)
+    wait_until(lambda: visible() == "network", 10, "by name too")
+    page.eval("location.reload()")
+    wait_until(lambda: visible() == "network" and pressed().startswith("unhealthy"), 10, "the filter is kept in the address")
+    mixed.net.up()
+    page.wait("!document.getElementById('none').hidden", what="a probe that is healthy now leaves the filter")
+    page.eval("document.getElementById('name').focus()")
+    page.key("Escape")
+    page.eval("document.querySelector('button[aria-pressed=true]').click()")
+    wait_until(lambda: visible() == "web network db spare late process", 10, "all again")
+
+
+def test_a_thousand_probes(probe, serve, browse, port):
+    server = serve(hostile.silent)
+    agent = probe.agent(
+        "[defaults]\ninterval = 1h\nretries = 1\n"
+        + "".join(tcp(f"probe-{i:04}", port) for i in range(999)) + tcp("last", server.port, "interval = 200ms")
+    )
+    agent.wait_status("last", "healthy")
+    wait_until(lambda: agent.get("/metrics").text.count('status="unhealthy"} 1') == 999, 30, "all are checked", every=0.2)
+    page = browse(agent)
+    assert page.eval("document.querySelectorAll('#list > li').length") == 1000
+    page.wait("document.querySelector('button.unhealthy b').textContent === '999'")
+    # What is out of sight is not drawn: a round of news over all leaves the layout alone.
+    def layouts():
+        return next(m["value"] for m in page.call("Performance.getMetrics")["metrics"] if m["name"] == "LayoutCount")
+
+    page.call("Performance.enable")
+    page.wait("performance.getEntriesByType('resource').filter((r) => r.duration > 0 && r.name.endsWith('/')).length > 3")
+    before, rounds = layouts(), page.eval("performance.getEntriesByType('resource').length")
+    page.wait(f"performance.getEntriesByType('resource').length >= {rounds} + 3", timeout=60)
+    assert layouts() - before < 300
+    server.down()
+    wait_state(page, "last", "unhealthy")
+    page.eval("document.getElementById('name').focus()")
+    for letter in "0777":
+        page.key(letter, letter)
+    page.wait("document.getElementById('shown').textContent === '1 of 1000 shown'")
+    page.eval(f"{row('last')}.hidden = false, {row('last')}.scrollIntoView()")
+    page.wait(f"{row('last', '.fail')}.innerText.includes('ago')", what="a row that comes into sight is drawn")
+
+
+@pytest.mark.parametrize("width", [320, 390, 820, 1280, 1920, 3840])
+def test_no_sideways_scrolling(probe, serve, browse, width):
+    server = serve(hostile.http_reply())
+    long = "a-very-long-name-without-any-blank." + "x" * 28
+    agent = probe.agent(
+        FAST + f"[probe {long}]\nurl = http://127.0.0.1:{server.port}/{'path' * 60}\nexpect_body = {'y' * 200}\n"
+        + f"[probe web]\nurl = http://127.0.0.1:{server.port}/\nafter = {long}\n"
+    )
+    agent.wait_status(long, "unhealthy")
+    page = browse(agent, width=width, height=800, mobile=width < 800)
+    wait_state(page, long, "unhealthy")
+    assert page.eval("document.documentElement.scrollWidth") <= width
+    beyond = page.eval(f"[...document.querySelectorAll('body *')].filter((e) => !e.closest('.sr, .symbols, .skip') && e.getBoundingClientRect().right > {width} + 1).map((e) => e.className || e.tagName)")
+    assert beyond == []
+
+
+CONTRAST = """(() => {
+    const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+    const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+        if (c.length < 4 || c[3] > 0) return c; } };
+    const bad = [];
+    for (const e of document.querySelectorAll('body *')) {
+        if (!e.getClientRects().length || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+        if (e.closest('.sr, .symbols, .skip, script')) continue;
+        const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+        const ratio = (a + .05) / (b + .05);
+        if (ratio < 4.5) bad.push(`${e.className || e.tagName} ${e.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);
+    }
+    return bad;
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_contrast(mixed, browse, dark):
+    page = browse(mixed, dark=dark)
+    ground = page.eval("getComputedStyle(document.documentElement).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) < 200) is dark, ground
+    assert page.eval(CONTRAST) == []
+
+
+def test_for_a_screen_reader_and_the_keyboard(mixed, browse):
+    page = browse(mixed)
+    tree = page.call("Accessibility.getFullAXTree")["nodes"]
+    found = {}
+    for node in tree:
+        if not node.get("ignored"):
+            found.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    for role in ("banner", "main", "search", "contentinfo", "navigation", "status", "list", "searchbox"):
+        assert found.get(role), f"no {role} in {sorted(found)}"
+    assert "Not ready" in found["heading"] and "Probes" in found["heading"]
+    assert [h.split()[0] for h in found["heading"][2:]] == ["web", "network", "db", "spare", "late", "process"]
+    assert found["searchbox"][0].strip()
+    assert all(name.startswith("last ") for name in found["image"]), found["image"]
+    assert len(found["listitem"]) == 6
+    page.key("Tab")
+    assert page.eval("document.activeElement.className") == "skip"
+    assert page.eval("document.activeElement.getBoundingClientRect().left >= 0"), "it is seen when it has the focus"
+
+
+def test_small(mixed):
+    whole = mixed.get("/", tcp=True).text
+    assert len(whole.encode()) < 30 * 1024
+    assert "{{" not in whole
