@@ -357,10 +357,17 @@ static bool fits_request_line(const char *path)
     return true;
 }
 
-int agent_request(const char *agent, const char *method, const char *path, int64_t deadline,
-                  struct buf *body, struct err *e)
+int agent_check_address(const char *agent, struct err *e)
 {
-    buf_init(body, BODY_MAX);
+    struct places places = {0};
+    if (parse_agent(agent, &places, e) < 0)
+        return err_prefix(e, "bad address of the agent '%s'", agent);
+    return 0;
+}
+
+/* A connection to the agent; -1 with the words. */
+static int reach(const char *agent, const char *path, int64_t deadline, struct err *e)
+{
     struct places places = {0};
     if (parse_agent(agent, &places, e) < 0)
         return err_prefix(e, "bad address of the agent '%s'", agent);
@@ -369,8 +376,39 @@ int agent_request(const char *agent, const char *method, const char *path, int64
     int fd = -1;
     for (size_t i = 0; i < places.n && fd < 0; i++)
         fd = connect_to((struct sockaddr *)&places.addr[i], places.len[i], deadline, e);
-    int status = fd < 0 ? -1 : exchange(fd, method, path, deadline, body, e);
-    if (fd >= 0)
-        close(fd);
+    return fd < 0 ? err_prefix(e, "no agent answers at %s", agent) : fd;
+}
+
+int agent_request(const char *agent, const char *method, const char *path, int64_t deadline,
+                  struct buf *body, struct err *e)
+{
+    buf_init(body, BODY_MAX);
+    int fd = reach(agent, path, deadline, e);
+    if (fd < 0)
+        return -1;
+    int status = exchange(fd, method, path, deadline, body, e);
+    close(fd);
     return status < 0 ? err_prefix(e, "no agent answers at %s", agent) : status;
+}
+
+int agent_follow(const char *agent, const char *path, int64_t deadline, struct buf *body,
+                 struct err *e)
+{
+    struct answer a = {0};
+    struct buf head;
+    buf_init(body, BODY_MAX);
+    int fd = reach(agent, path, deadline, e);
+    if (fd < 0)
+        return -1;
+    buf_init(&head, HEAD_MAX);
+    int rc = send_request(fd, "GET", path, deadline, e);
+    if (rc == 0)
+        rc = read_head(fd, deadline, &head, body, &a, e);
+    if (rc == 0 && a.status != 200)
+        rc = err_set(e, "HTTP %d for %s", a.status, path);
+    buf_fini(&head);
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return err_prefix(e, "no agent answers at %s", agent);
 }

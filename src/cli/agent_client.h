@@ -14,4 +14,14 @@
 int agent_request(const char *agent, const char *method, const char *path, int64_t deadline,
                   struct buf *body, struct err *e);
 
+/* Asks for `path` and reads only the head of the answer: for one that goes on (GET /events).
+ * Returns a descriptor that does not block, the caller's to close, on which the rest comes; what of
+ * it came with the head is in `body` (as above). -1 with the words: no agent, or it did not answer
+ * 200. */
+int agent_follow(const char *agent, const char *path, int64_t deadline, struct buf *body,
+                 struct err *e);
+
+/* Is that an address of an agent at all? 0, or -1 with the words. */
+int agent_check_address(const char *agent, struct err *e);
+
 #endif

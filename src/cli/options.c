@@ -22,6 +22,8 @@ const struct option_spec options_table[] = {
     {"any", 0, ARG_NONE, NULL, "wait", "one target is enough"},
     {"invert", 0, ARG_NONE, NULL, "check wait",
      "succeed once the target is truly down: refused or gone"},
+    {"watch", 0, ARG_NONE, NULL, "status",
+     "stay and follow the agent: in place on a terminal, else a line a change"},
     {"json", 0, ARG_NONE, NULL, NULL, "one JSON document on standard output"},
     {"quiet", 'q', ARG_NONE, NULL, NULL, "no output but errors"},
     {"verbose", 'v', ARG_NONE, NULL, NULL, "say more"},
@@ -191,6 +193,8 @@ static int set_flag(struct cli *cli, const char *name)
         cli->any = true;
     else if (strcmp(name, "invert") == 0)
         cli->invert = true;
+    else if (strcmp(name, "watch") == 0)
+        cli->watch = true;
     else if (strcmp(name, "json") == 0)
         cli->json = true;
     else if (strcmp(name, "quiet") == 0)
@@ -284,6 +288,8 @@ static int check_words(const struct cli *cli)
         fprintf(stderr, "probe: '%s' needs a TARGET\nprobe: see 'probe %s -h'\n", command, command);
         return EXIT_USAGE;
     }
+    if (cli->watch && cli->quiet)
+        return usage_error(cli, "nothing would be shown with -q and", "--watch", NULL);
     bool none = strcmp(command, "validate") == 0 || strcmp(command, "version") == 0;
     if (none && cli->n_targets)
         return usage_error(cli, "unexpected word", cli->targets[0], NULL);

@@ -68,8 +68,9 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
         if (!probe)
             continue;
         view_read(&v, probe);
+        v.lost = age < 0;
         if (v.next_in >= 0)
-            v.next_in = v.next_in > age ? v.next_in - age : 0;
+            v.next_in = v.lost ? -1 : v.next_in > age ? v.next_in - age : 0;
         view_add(t, &v, now);
         if (t->n_rows > row)
             badness[row] = view_badness(&v);
@@ -154,6 +155,14 @@ static int print_table(const struct cli *cli, const json_t *document)
     return rc;
 }
 
+int status_check_names(const struct cli *cli, const json_t *document)
+{
+    for (size_t i = 0; i < cli->n_targets; i++)
+        if (!status_find(document, cli->targets[i]))
+            return unknown_name(document, cli->targets[i]);
+    return EXIT_HEALTHY;
+}
+
 /* The exit code by the worst of the named probes, or by readiness when none is named. */
 static int verdict(const struct cli *cli, const json_t *document)
 {
@@ -165,10 +174,7 @@ static int verdict(const struct cli *cli, const json_t *document)
     bool stale = false, healthy = true;
     for (size_t i = 0; i < cli->n_targets; i++) {
         struct view v;
-        const json_t *probe = status_find(document, cli->targets[i]);
-        if (!probe)
-            return unknown_name(document, cli->targets[i]);
-        view_read(&v, probe);
+        view_read(&v, status_find(document, cli->targets[i]));
         healthy = healthy && view_is(&v, "healthy");
         stale = stale || v.stale;
     }
@@ -177,9 +183,9 @@ static int verdict(const struct cli *cli, const json_t *document)
 
 static int report(const struct cli *cli, json_t *document)
 {
-    int rc = verdict(cli, document), shown = EXIT_HEALTHY;
-    if (rc == EXIT_USAGE)
-        return rc;
+    int rc = verdict(cli, document), shown = status_check_names(cli, document);
+    if (shown != EXIT_HEALTHY)
+        return shown;
     if (cli->json)
         shown = print_json(cli, document);
     else if (!cli->quiet)
@@ -189,6 +195,8 @@ static int report(const struct cli *cli, json_t *document)
 
 int cmd_status(const struct cli *cli)
 {
+    if (cli->watch)
+        return status_watch(cli);
     int64_t budget = cli->timeout_ns ? cli->timeout_ns : DEFAULT_TIMEOUT;
     struct buf body;
     struct err e;

@@ -89,7 +89,7 @@ bool view_is(const struct view *v, const char *status)
 
 const char *view_state(const struct view *v)
 {
-    return v->stale ? "stale" : v->status;
+    return v->lost ? "unknown" : v->stale ? "stale" : v->status;
 }
 
 /* Worst first. */
@@ -149,7 +149,9 @@ static void next_text(const struct view *v, char *out, size_t size)
 /* Why it is in that state; the last result of a blocked probe says nothing about now. */
 static void why_text(const struct view *v, struct buf *out)
 {
-    if (v->stale)
+    if (v->lost)
+        buf_printf(out, "was %s: ", v->status);
+    else if (v->stale)
         buf_puts(out, "overdue, last known: ");
     if (view_is(v, "blocked")) {
         buf_puts(out, "not checked while a probe that it comes after is unhealthy");

@@ -21,6 +21,7 @@ struct view_result {
 struct view {
     const char *name, *status;
     bool stale, required;
+    bool lost;       /* set by who reads it: the agent has gone since, nothing is known any more */
     int64_t since;   /* wall time, ns; 0: not known */
     int64_t next_in; /* ns; < 0: none is planned */
     int64_t failing_streak, success_streak;
@@ -34,7 +35,7 @@ void view_read_result(struct view_result *r, const json_t *result);
 
 bool view_is(const struct view *v, const char *status);
 
-/* The word for a person: its status, or "stale". */
+/* The word for a person: its status, "stale", or "unknown" when the agent was lost. */
 const char *view_state(const struct view *v);
 enum tone view_tone(const char *state);
 
