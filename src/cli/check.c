@@ -1,29 +1,153 @@
 /* check: every target once, now, all at the same time. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/jsonw.h"
+#include "base/str.h"
+#include "base/text.h"
 #include "cli/cli.h"
+#include "cli/digest.h"
 #include "cli/session.h"
+#include "cli/term.h"
+#include "cli/view.h"
 #include "serve/document.h"
 
-#define MAX_OUTPUT    (16 << 20)
-#define DOCKER_OUTPUT 4096
-#define LAST_LINE     64 /* room for "and N more" */
+#define MAX_OUTPUT (16 << 20)
+#define REST_MAX   64 /* of a line, without name and detail */
+
+/* No titles: a line is understood without. */
+static const struct grid_column columns[] = {{"", 0}, {"", 0}, {"", 0}, {"", 0}};
 
 struct check_command {
     const struct cli *cli;
     struct session session;
-    size_t left, printed, unprinted;
+    struct term term;
+    size_t left;
+    size_t printed;              /* off a terminal: the targets before this one are printed */
+    bool all_fit;                /* whatever they say, no more than Docker keeps */
+    size_t widths[GRID_COLUMNS]; /* at least, of each column */
+    int64_t began;
     bool failed, unable;
     struct buf document;
 };
 
+/* ---- Lines: as they finish on a terminal, else in the order of the arguments ---- */
+
+static void add_row(struct grid *g, const struct check *c)
+{
+    const struct check_result *last = check_last(c);
+    const char *state = health_status_name(c->health.status);
+    char took[CLOCK_SHORT_SIZE] = "-";
+    struct buf why;
+    buf_init(&why, MAX_OUTPUT);
+    document_why(&why, c);
+    if (last)
+        clock_short(last->duration, took);
+    const char *cells[ARRAY_LEN(columns)] = {c->conf->name, state, took, why.data};
+    grid_add(g, view_tone(state), cells);
+    buf_fini(&why);
+}
+
+static void begin_lines(struct check_command *cmd, const struct config *config)
+{
+    size_t most = 0;
+    term_look(&cmd->term, STDOUT_FILENO);
+    for (size_t i = 0; i < config->n_checks; i++) {
+        const char *name = config->checks[i]->name;
+        size_t n = text_columns(name);
+        if (n > cmd->widths[0])
+            cmd->widths[0] = n;
+        most += 4 * strlen(name) + PROBE_DETAIL_MAX + REST_MAX; /* each byte an escape */
+    }
+    cmd->all_fit = most <= DIGEST_DOCKER;
+    if (config->n_checks > 1) {
+        cmd->widths[1] = strlen(health_status_name(HEALTH_UNHEALTHY));
+        cmd->widths[2] = strlen("1.2 ms");
+    }
+}
+
+static void print_line(const struct check_command *cmd, const struct check *c)
+{
+    struct grid g;
+    struct buf line;
+    buf_init(&line, MAX_OUTPUT);
+    grid_init(&g, columns, ARRAY_LEN(columns));
+    memcpy(g.least, cmd->widths, sizeof g.least);
+    add_row(&g, c);
+    grid_layout(&g, cmd->term.columns);
+    grid_put(&g, 0, GRID_WRAP, cmd->term.colour, &line);
+    fwrite(line.data ? line.data : "", 1, line.len, stdout);
+    fflush(stdout);
+    grid_fini(&g);
+    buf_fini(&line);
+}
+
+static void show(struct check_command *cmd, const struct check *c)
+{
+    const struct engine *e = &cmd->session.engine;
+    if (cmd->term.tty)
+        print_line(cmd, c);
+    else if (cmd->all_fit)
+        while (cmd->printed < e->n_checks && e->checks[cmd->printed]->n_results)
+            print_line(cmd, e->checks[cmd->printed++]);
+}
+
+static bool is_good(const struct check_command *cmd, const struct check_result *r)
+{
+    return cmd->cli->invert ? r->reason != REASON_OK && r->gone : r->reason == REASON_OK;
+}
+
+/* Too many to be sure that all fit: those that fail are shown first. */
+static void show_digest(struct check_command *cmd)
+{
+    const struct engine *e = &cmd->session.engine;
+    struct grid g;
+    struct buf out;
+    buf_init(&out, MAX_OUTPUT);
+    grid_init(&g, columns, ARRAY_LEN(columns));
+    int *bad = calloc(e->n_checks + 1, sizeof *bad);
+    for (size_t i = 0; bad && i < e->n_checks; i++) {
+        add_row(&g, e->checks[i]);
+        bad[i] = !is_good(cmd, check_last(e->checks[i]));
+    }
+    grid_layout(&g, 0);
+    if (bad && !g.failed)
+        digest(&g, bad, DIGEST_DOCKER, &out);
+    fwrite(out.data ? out.data : "", 1, out.len, stdout);
+    free(bad);
+    grid_fini(&g);
+    buf_fini(&out);
+}
+
+static void show_total(const struct check_command *cmd)
+{
+    const struct engine *e = &cmd->session.engine;
+    size_t counts[HEALTH_BLOCKED + 1] = {0};
+    char took[CLOCK_SHORT_SIZE];
+    struct buf line, lines;
+    buf_init(&line, MAX_OUTPUT);
+    buf_init(&lines, MAX_OUTPUT);
+    for (size_t i = 0; i < e->n_checks; i++)
+        counts[e->checks[i]->health.status]++;
+    buf_printf(&line, "%zu targets", e->n_checks);
+    for (size_t s = 0; s < ARRAY_LEN(counts); s++)
+        if (counts[s])
+            buf_printf(&line, ", %zu %s", counts[s], health_status_name((enum health_status)s));
+    buf_printf(&line, ", in %s", clock_short(clock_now() - cmd->began, took));
+    if (!line.failed)
+        text_wrap(&lines, line.data, cmd->term.columns, 0);
+    enum tone tone = cmd->failed || cmd->unable ? TONE_BAD : TONE_GOOD;
+    printf("%s%s%s", grid_tone(tone, cmd->term.colour), lines.data ? lines.data : "",
+           grid_tone_end(tone, cmd->term.colour));
+    buf_fini(&line);
+    buf_fini(&lines);
+}
+
 static void judge(struct check_command *cmd, const struct check_result *r)
 {
-    bool good = cmd->cli->invert ? r->reason != REASON_OK && r->gone : r->reason == REASON_OK;
-    if (good)
+    if (is_good(cmd, r))
         return;
     if (r->reason == REASON_INTERNAL)
         cmd->unable = true;
@@ -31,35 +155,23 @@ static void judge(struct check_command *cmd, const struct check_result *r)
         cmd->failed = true;
 }
 
-/* Docker keeps 4,096 bytes of a check's output; what is cut there is the end. */
-static void print_line(struct check_command *cmd, const struct check *c)
-{
-    struct buf line;
-    buf_init(&line, MAX_OUTPUT);
-    document_line(&line, c);
-    bool fits = isatty(STDOUT_FILENO) || cmd->printed + line.len <= DOCKER_OUTPUT - LAST_LINE;
-    if (fits && !cmd->unprinted && line.data) {
-        fputs(line.data, stdout);
-        fflush(stdout);
-        cmd->printed += line.len;
-    } else {
-        cmd->unprinted++;
-    }
-    buf_fini(&line);
-}
-
 static void on_result(void *ctx, struct check *c, const struct check_result *r)
 {
     struct check_command *cmd = ctx;
+    bool shows = !cmd->cli->quiet && !cmd->cli->json;
     judge(cmd, r);
-    if (!cmd->cli->quiet && !cmd->cli->json)
-        print_line(cmd, c);
+    if (shows)
+        show(cmd, c);
     if (--cmd->left > 0)
         return;
     if (cmd->cli->json) {
         struct jsonw j;
         jsonw_init(&j, &cmd->document);
         document_status(&j, &cmd->session.engine, clock_now());
+    } else if (shows && !cmd->term.tty && !cmd->all_fit) {
+        show_digest(cmd);
+    } else if (shows && cmd->term.tty && cmd->session.engine.n_checks > 1) {
+        show_total(cmd);
     }
     session_leave(&cmd->session);
 }
@@ -91,7 +203,8 @@ int cmd_check(const struct cli *cli)
     int rc = cli_load(cli, false, overrides, &config);
     if (rc != 0)
         return rc;
-    struct check_command cmd = {.cli = cli, .left = config->n_checks};
+    struct check_command cmd = {.cli = cli, .left = config->n_checks, .began = clock_now()};
+    begin_lines(&cmd, config);
     buf_init(&cmd.document, MAX_OUTPUT);
     struct engine_hooks hooks = {.on_result = on_result, .next_delay = never_again, .ctx = &cmd};
     struct err e;
@@ -105,7 +218,5 @@ int cmd_check(const struct cli *cli)
     if (cli->json && cmd.document.data && !cmd.document.failed)
         puts(cmd.document.data);
     buf_fini(&cmd.document);
-    if (cmd.unprinted)
-        printf("and %zu more (--json shows all)\n", cmd.unprinted);
     return verdict(&cmd);
 }

@@ -26,7 +26,11 @@ static void put(const struct grid *t, size_t row, size_t way, struct buf *out)
     buf_reset(out);
     if (way == BRIEFEST) {
         text_add(out, cell(t, row, 0), 40);
-        buf_printf(out, "  %s  %.*s\n", cell(t, row, 1), (int)strcspn(text, ": "), text);
+        buf_printf(out, "  %s", cell(t, row, 1));
+        size_t word = strcspn(text, ": ");
+        if (text[word] == ':') /* a success has no reason */
+            buf_printf(out, "  %.*s", (int)word, text);
+        buf_putc(out, '\n');
         return;
     }
     grid_put(t, row, GRID_CUT, false, out);
@@ -49,21 +53,20 @@ static size_t size_of_all(const struct grid *t, const int *only, size_t way, str
     return all;
 }
 
-/* Takes rows that are `bad` or not while there is room; returns what they take. */
+/* Takes rows that are `bad` or not while there is room; returns what is left of that. */
 static size_t take(const struct grid *t, const int *bad, bool which, size_t way, size_t room,
                    bool *taken, struct buf *line)
 {
-    size_t used = 0;
     for (size_t r = 0; r < t->n_rows; r++) {
         if ((bad[r] != 0) != which)
             continue;
         put(t, r, way, line);
-        if (used + line->len > room)
-            break;
-        used += line->len;
+        if (line->len > room)
+            return 0;
+        room -= line->len;
         taken[r] = true;
     }
-    return used;
+    return room;
 }
 
 static void say_more(const struct grid *t, const int *bad, const bool *taken, struct buf *out)
@@ -74,7 +77,7 @@ static void say_more(const struct grid *t, const int *bad, const bool *taken, st
         worse += !taken[r] && bad[r] != 0;
     }
     if (more && worse)
-        buf_printf(out, "and %zu more, %zu of them not healthy (--json shows all)\n", more, worse);
+        buf_printf(out, "and %zu more, %zu of them failing (--json shows all)\n", more, worse);
     else if (more)
         buf_printf(out, "and %zu more (--json shows all)\n", more);
 }
@@ -90,7 +93,7 @@ void digest(const struct grid *t, const int *bad, size_t limit, struct buf *out)
         while (way_bad < BRIEFEST && size_of_all(t, bad, way_bad, &line) > room)
             way_bad++;
         way_good = way_bad ? way_bad : 1;
-        room -= take(t, bad, true, way_bad, room, taken, &line);
+        room = take(t, bad, true, way_bad, room, taken, &line);
         take(t, bad, false, way_good, room, taken, &line);
     } else if (taken) {
         memset(taken, true, t->n_rows);
