@@ -74,5 +74,6 @@ int cmd_status(const struct cli *cli);
 int cmd_explain(const struct cli *cli);
 int cmd_validate(const struct cli *cli);
 int cmd_version(const struct cli *cli);
+int cmd_help(const struct cli *cli);
 
 #endif

@@ -41,6 +41,7 @@ const struct cli_command cli_commands[] = {
      cmd_explain},
     {"validate", "", "reads the configuration, prints every error and warning", cmd_validate},
     {"version", "", "the version, and that of every library", cmd_version},
+    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", cmd_help},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -71,7 +72,7 @@ static bool applies(const struct option_spec *o, const char *command)
     return !o->commands || has_word(o->commands, command);
 }
 
-static void print_help(FILE *out, const struct cli_command *only)
+void options_print_help(FILE *out, const struct cli_command *only)
 {
     if (only)
         fprintf(out, "probe %s %s\n  %s\n\nOptions:\n", only->name, only->synopsis, only->summary);
@@ -267,8 +268,7 @@ static int take_words(struct cli *cli, int argc, char **argv)
             rc = take_option(cli, argc, argv, &i);
         else if (!cli->command) {
             if (!find_command(word))
-                return strcmp(word, "help") == 0 ? set_flag(cli, "help")
-                                                 : unknown_command(cli, word);
+                return unknown_command(cli, word);
             cli->command = word;
         } else
             cli->targets[cli->n_targets++] = word;
@@ -311,11 +311,11 @@ int options_parse(struct cli *cli, int argc, char **argv)
     if (rc != OPTIONS_RUN)
         return rc;
     if (cli->help) {
-        print_help(stdout, cli->command ? find_command(cli->command) : NULL);
+        options_print_help(stdout, cli->command ? find_command(cli->command) : NULL);
         return EXIT_HEALTHY;
     }
     if (!cli->command) {
-        print_help(stderr, NULL);
+        options_print_help(stderr, NULL);
         return EXIT_USAGE;
     }
     return check_words(cli);

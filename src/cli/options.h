@@ -2,6 +2,8 @@
 #ifndef PROBE_CLI_OPTIONS_H
 #define PROBE_CLI_OPTIONS_H
 
+#include <stdio.h>
+
 #include "cli/cli.h"
 
 #define OPTIONS_RUN (-1)
@@ -11,6 +13,9 @@
 int options_parse(struct cli *cli, int argc, char **argv);
 const struct cli_command *options_command(const struct cli *cli);
 void options_fini(struct cli *cli);
+
+/* What -h prints: of one command, or (NULL) of all. */
+void options_print_help(FILE *out, const struct cli_command *only);
 
 enum option_arg { ARG_NONE, ARG_TEXT, ARG_DURATION, ARG_COUNT };
 

@@ -1,0 +1,279 @@
+/* help: the manual in short form, from the program itself. What the tables of options and keys know
+ * is taken from there; the rest are the texts of help_text.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/help_text.h"
+#include "cli/options.h"
+#include "config/config.h"
+#include "registry.h"
+
+#define WIDTH      80
+#define KEY_COLUMN 19
+#define DOC_COLUMN 31
+#define SHORT_HEAD 6
+#define TOPICS_MAX 512
+
+/* The lists that are topics of their own, and what they are called there. */
+static const struct {
+    const char *topic, *list, *what;
+} lists[] = {
+    {"options", "options", "options of the command line"},
+    {"exit-codes", "exit codes", "what the commands exit with"},
+    {"states", "states", "what a probe can be"},
+    {"reasons", "reasons", "why a check failed"},
+    {"environment", "environment", "variables that are read"},
+    {"api", "routes", "the agent's HTTP interface"},
+    {"status-json", "members", "the JSON of status, check and wait"},
+    {"events", "events", "the stream of changes"},
+    {"metrics", "metrics", "what Prometheus gets"},
+};
+
+/* Those that are prose alone. */
+static const struct {
+    const char *topic, *what;
+} proses[] = {
+    {"targets", "what can be checked, and how it is written"},
+    {"config", "how a configuration file is written"},
+    {"durations", "durations, sizes and other values"},
+};
+
+/* ---- Pieces ---- */
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+static void print_indented(const char *text, int indent)
+{
+    for (const char *line = text; *line;) {
+        size_t n = strcspn(line, "\n");
+        if (n)
+            printf("%*s%.*s", indent, "", (int)n, line);
+        putchar('\n');
+        line += n + (line[n] != '\0');
+    }
+}
+
+static bool print_prose(const char *topic)
+{
+    for (const struct help_topic *t = help_topics; t->name; t++)
+        if (strcmp(t->name, topic) == 0) {
+            print_indented(t->text, 0);
+            return true;
+        }
+    return false;
+}
+
+/* What it is: a name may be several things. */
+static void print_owner(const struct help_entry *e)
+{
+    if (strcmp(e->list, "keys agent") == 0)
+        printf("    Key of [agent].\n");
+    else if (strcmp(e->list, "keys defaults") == 0)
+        printf("    Key of every probe, in [defaults] or [probe NAME].\n");
+    else if (str_starts(e->list, "keys "))
+        printf("    Key of probes of type %s.\n", e->list + strlen("keys "));
+    else if (strcmp(e->list, "options") == 0)
+        printf("    Option of the command line.\n");
+    else if (strcmp(e->list, "reasons") == 0)
+        printf("    Reason of a failed check.\n");
+    else if (strcmp(e->list, "states") == 0)
+        printf("    State of a probe.\n");
+}
+
+/* A short head and its text begin on one line. */
+static void print_entry(const struct help_entry *e)
+{
+    if (strlen(e->head) >= SHORT_HEAD) {
+        printf("%s\n", e->head);
+        print_indented(e->text, 4);
+        return;
+    }
+    int n = (int)strcspn(e->text, "\n");
+    printf("%-*s%.*s\n", SHORT_HEAD, e->head, n, e->text);
+    print_indented(e->text + n + (e->text[n] != '\0'), SHORT_HEAD);
+}
+
+static void print_list(const char *list)
+{
+    for (const struct help_entry *e = help_entries; e->list; e++)
+        if (strcmp(e->list, list) == 0)
+            print_entry(e);
+}
+
+/* Words from `column` on, each further line there too. */
+static void print_filled(const char *text, int column)
+{
+    int at = column;
+    for (const char *word = text; *word;) {
+        int n = (int)strcspn(word, " ");
+        if (at > column && at + 1 + n > WIDTH) {
+            printf("\n%*s", column, "");
+            at = column;
+        }
+        at += printf("%s%.*s", at > column ? " " : "", n, word);
+        word += n;
+        word += strspn(word, " ");
+    }
+    putchar('\n');
+}
+
+static void print_keys(const struct probe_key *keys, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        const char *def = keys[k].def ? keys[k].def : keys[k].flags & KEY_REQUIRED ? "!" : "-";
+        int at =
+            printf("  %-*s %-*s ", KEY_COLUMN - 3, keys[k].name, DOC_COLUMN - KEY_COLUMN - 1, def);
+        if (at > DOC_COLUMN)
+            printf("\n%*s", DOC_COLUMN, "");
+        print_filled(keys[k].doc, DOC_COLUMN);
+    }
+    printf("\n  The second column is the default; - is none, ! must be given.\n"
+           "  'probe help KEY' says more.\n");
+}
+
+/* ---- Topics ---- */
+
+static bool help_command(const char *topic)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (strcmp(c->name, topic) == 0) {
+            options_print_help(stdout, c);
+            putchar('\n');
+            print_prose(topic);
+            return true;
+        }
+    return false;
+}
+
+static bool help_type(const char *topic)
+{
+    for (size_t t = 0; probe_types[t]; t++) {
+        const struct probe_type *type = probe_types[t];
+        if (strcmp(type->name, topic) != 0)
+            continue;
+        printf("%s: %s\n\n", type->name, type->summary);
+        print_prose(topic);
+        printf("\nTargets:");
+        for (const struct probe_scheme *s = type->schemes; s && s->prefix; s++)
+            printf(" %s...", s->prefix);
+        printf("\n\nKeys, beside those of every probe ('probe help defaults'):\n\n");
+        print_keys(type->keys, type->n_keys);
+        return true;
+    }
+    return false;
+}
+
+static bool help_keys(const char *topic)
+{
+    bool agent = strcmp(topic, "agent") == 0;
+    if (!agent && strcmp(topic, "defaults") != 0)
+        return false;
+    printf("%s\n\n", agent ? "Keys of the section [agent]:"
+                           : "Keys of every probe, in [defaults] for all or in [probe NAME]:");
+    print_keys(agent ? config_agent_keys : config_common_keys,
+               agent ? config_n_agent_keys : config_n_common_keys);
+    return true;
+}
+
+static bool help_list(const char *topic)
+{
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        if (strcmp(lists[i].topic, topic) == 0) {
+            if (print_prose(topic))
+                putchar('\n');
+            print_list(lists[i].list);
+            return true;
+        }
+    return false;
+}
+
+static bool help_prose(const char *topic)
+{
+    for (size_t i = 0; i < ARRAY_LEN(proses); i++)
+        if (strcmp(proses[i].topic, topic) == 0)
+            return print_prose(topic);
+    return false;
+}
+
+/* All that have the name: a key may be one of several types, and an option as well. */
+static bool help_entry(const char *name, bool more)
+{
+    for (const struct help_entry *e = help_entries; e->list; e++) {
+        if (!has_word(e->name, name))
+            continue;
+        if (more)
+            putchar('\n');
+        printf("%s\n", e->head);
+        print_owner(e);
+        print_indented(e->text, 4);
+        more = true;
+    }
+    return more;
+}
+
+static void list_topics(void)
+{
+    printf("probe help TOPIC... explains\n\n  commands     ");
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        printf("%s%s", c->name, c[1].name ? ", " : "\n");
+    printf("  types        ");
+    for (size_t t = 0; probe_types[t]; t++)
+        printf("%s%s", probe_types[t]->name, probe_types[t + 1] ? ", " : "\n");
+    for (size_t i = 0; i < ARRAY_LEN(proses); i++)
+        printf("  %-12s %s\n", proses[i].topic, proses[i].what);
+    printf("  %-12s keys of the section [agent]\n  %-12s keys of every probe\n", "agent",
+           "defaults");
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        printf("  %-12s %s\n", lists[i].topic, lists[i].what);
+    printf("\nand every key, option, reason, exit code, variable and metric by its name:\n"
+           "'probe help start_period'. The manual has it all: probe(1), probe.ini(5),\n"
+           "probe-api(7).\n");
+}
+
+static int unknown_topic(const char *topic)
+{
+    const char *words[TOPICS_MAX];
+    size_t n = 0;
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        words[n++] = c->name;
+    for (size_t t = 0; probe_types[t]; t++)
+        words[n++] = probe_types[t]->name;
+    for (size_t i = 0; i < ARRAY_LEN(proses); i++)
+        words[n++] = proses[i].topic;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        words[n++] = lists[i].topic;
+    words[n++] = "agent";
+    words[n++] = "defaults";
+    for (const struct help_entry *e = help_entries; e->list && n < TOPICS_MAX; e++)
+        words[n++] = e->name;
+    const char *near = str_nearest(topic, words, n);
+    fprintf(stderr, "probe: no help for '%s'%s%s%s\nprobe: see 'probe help'\n", topic,
+            near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return EXIT_USAGE;
+}
+
+int cmd_help(const struct cli *cli)
+{
+    if (!cli->n_targets)
+        list_topics();
+    for (size_t i = 0; i < cli->n_targets; i++) {
+        const char *topic = cli->targets[i];
+        topic += str_starts(topic, "/") ? 0 : strspn(topic, "-");
+        bool found = help_command(topic) || help_type(topic) || help_keys(topic) ||
+                     help_list(topic) || help_prose(topic);
+        if (!help_entry(topic, found))
+            return unknown_topic(cli->targets[i]);
+        if (i + 1 < cli->n_targets)
+            putchar('\n');
+    }
+    return cli_finish(EXIT_HEALTHY);
+}

@@ -1,0 +1,439 @@
+/* check: compares the manual with the program: commands, options, exit codes, states, reasons,
+ * environment, keys, routes, members of the JSON, events and metrics. Each must have its paragraph,
+ * under the very head that its table asks for, and each paragraph must be of something that there
+ * is. Prints every difference, and fails where there is one. Run by the build. */
+#include <ctype.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/options.h"
+#include "config/config.h"
+#include "config/duration.h"
+#include "manual/page.h"
+#include "registry.h"
+#include "serve/document.h"
+
+static int differences;
+
+static void differ(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void differ(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    differences++;
+}
+
+/* ---- What a list must hold ---- */
+
+struct wanted {
+    char *name, *head; /* head NULL: any that has the name */
+    bool found;
+};
+
+struct wish {
+    struct wanted *items;
+    size_t n, size;
+};
+
+static void want(struct wish *w, const char *name, char *head)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (strcmp(w->items[i].name, name) == 0)
+            return;
+    if (w->n == w->size) {
+        w->size = 2 * w->size + 64;
+        w->items = realloc(w->items, w->size * sizeof *w->items);
+    }
+    if (!w->items)
+        abort();
+    w->items[w->n++] = (struct wanted){.name = strdup(name), .head = head};
+}
+
+/* Does the head have the word, as the name or as one of several (`Ev A , Ev B`)? */
+static bool has_word(const char *head, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = head; (at = strstr(at, name)); at += len)
+        if ((at == head || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+/* In a wish with heads the name is the first word behind the macro; of options, the last flag. */
+static bool is_of(const struct page_item *item, const struct wanted *w)
+{
+    if (!w->head || strcmp(item->list, "options") == 0)
+        return has_word(item->head, w->name);
+    char *second = page_word(item->head, 1);
+    bool same = strcmp(item->head, w->head) == 0 || strcmp(second, w->name) == 0;
+    free(second);
+    return same;
+}
+
+static void compare_item(const struct page *p, const struct page_item *item, struct wish *w,
+                         bool more_is_fine)
+{
+    bool known = false;
+    for (size_t i = 0; i < w->n; i++) {
+        struct wanted *x = &w->items[i];
+        if (!is_of(item, x))
+            continue;
+        known = true;
+        if (x->found)
+            differ("%s:%zu: a second paragraph for %s", p->path, item->line + 1, x->name);
+        else if (x->head && strcmp(x->head, item->head) != 0)
+            differ("%s:%zu: the program has\n    .It %s\n  and not\n    .It %s", p->path,
+                   item->line + 1, x->head, item->head);
+        x->found = true;
+    }
+    if (!known && !more_is_fine)
+        differ("%s:%zu: a paragraph for \"%s\", which is not in the program", p->path,
+               item->line + 1, item->head);
+    if (item->end == item->line + 1)
+        differ("%s:%zu: a paragraph without a text", p->path, item->line + 1);
+}
+
+/* `list` as the comment above it has it. */
+static void compare(const struct page *p, const char *list, struct wish *w, bool more_is_fine)
+{
+    struct page_item item;
+    for (size_t at = 0; page_next_item(p, &at, &item);)
+        if (strcmp(item.list, list) == 0)
+            compare_item(p, &item, w, more_is_fine);
+    for (size_t i = 0; i < w->n; i++)
+        if (!w->items[i].found)
+            differ("%s: no paragraph for %s; expected, in the list \"%s\":\n    .It %s%s", p->path,
+                   w->items[i].name, list, w->items[i].head ? w->items[i].head : "... ",
+                   w->items[i].head ? "" : w->items[i].name);
+}
+
+/* ---- Keys ---- */
+
+static const char *value_form(const struct probe_key *key, char *out, size_t size)
+{
+    static const char *const words[] = {
+        [KEY_TEXT] = "Ar text",         [KEY_FILE] = "Ar file",   [KEY_BOOL] = "Cm yes | no",
+        [KEY_INT] = "Ar number",        [KEY_SIZE] = "Ar size",   [KEY_PERCENT] = "Ar percent",
+        [KEY_DURATION] = "Ar duration", [KEY_WORDS] = "Ar words", [KEY_LINES] = "Ar lines",
+    };
+    if (key->kind != KEY_CHOICE)
+        return words[key->kind];
+    size_t n = (size_t)snprintf(out, size, "Cm");
+    for (size_t i = 0; key->choices[i] && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s %s", i ? " |" : "", key->choices[i]);
+    return out;
+}
+
+static const char *bound(const struct probe_key *key, int64_t n, char out[DURATION_SIZE])
+{
+    if (key->kind == KEY_DURATION)
+        return duration_format(n, out);
+    bool mib = key->kind == KEY_SIZE && n >= 1 << 20 && n % (1 << 20) == 0;
+    snprintf(out, DURATION_SIZE, "%lld%s", (long long)(mib ? n >> 20 : n),
+             mib                        ? "MiB"
+             : key->kind == KEY_PERCENT ? "%"
+                                        : "");
+    return out;
+}
+
+/* "Cm interval No = Ar duration Pq default 30s, at least 1ms" */
+static char *key_head(const struct probe_key *key)
+{
+    char form[256], range[96] = "", low[DURATION_SIZE], high[DURATION_SIZE];
+    int64_t max = key->kind == KEY_PERCENT && !key->max ? 100 : key->max;
+    if (max)
+        snprintf(range, sizeof range, ", %s to %s", bound(key, key->min, low),
+                 bound(key, max, high));
+    else if (key->min)
+        snprintf(range, sizeof range, ", at least %s", bound(key, key->min, low));
+    bool twin = key->flags & (KEY_SECRET | KEY_MAY_HIDE);
+    return str_format("Cm %s No = %s Pq %s%s%s%s%s%s", key->name,
+                      value_form(key, form, sizeof form),
+                      key->flags & KEY_REQUIRED ? "required"
+                      : key->def                ? "default "
+                                                : "no default",
+                      key->def ? key->def : "", range, twin ? "; or " : "", twin ? key->name : "",
+                      twin ? "_file" : "");
+}
+
+static void check_table(const struct page *p, const char *list, const struct probe_key *keys,
+                        size_t n)
+{
+    struct wish w = {0};
+    for (size_t k = 0; k < n; k++)
+        want(&w, keys[k].name, key_head(&keys[k]));
+    compare(p, list, &w, false);
+}
+
+/* A type's keys stand in its own list or in one of several types: "keys tcp http mongo". Each list
+ * is compared with what all of its types have, and each type must find all of its keys. */
+static bool is_list_of(const char *list, const char *type)
+{
+    return strncmp(list, "keys ", 5) == 0 && has_word(list + 5, type);
+}
+
+static void check_type(const struct page *p, const struct probe_type *type)
+{
+    struct page_item item;
+    struct wish w = {0};
+    for (size_t k = 0; k < type->n_keys; k++)
+        want(&w, type->keys[k].name, key_head(&type->keys[k]));
+    for (size_t at = 0; page_next_item(p, &at, &item);)
+        if (is_list_of(item.list, type->name))
+            compare_item(p, &item, &w, false);
+    for (size_t i = 0; i < w.n; i++)
+        if (!w.items[i].found)
+            differ("%s: no paragraph for %s; expected, in the list \"keys %s\":\n    .It %s",
+                   p->path, w.items[i].name, type->name, w.items[i].head);
+}
+
+static void check_keys(const struct page *p)
+{
+    check_table(p, "keys agent", config_agent_keys, config_n_agent_keys);
+    check_table(p, "keys defaults", config_common_keys, config_n_common_keys);
+    for (size_t t = 0; probe_types[t]; t++)
+        check_type(p, probe_types[t]);
+}
+
+/* ---- The command line ---- */
+
+static void check_options(const struct page *p)
+{
+    struct wish w = {0};
+    for (const struct option_spec *o = options_table; o->name; o++) {
+        char letter[16] = "";
+        if (o->letter)
+            snprintf(letter, sizeof letter, "Fl %c , ", o->letter);
+        want(&w, o->name,
+             str_format("%sFl Fl %s%s%s%s%s", letter, o->name, o->arg_name ? " Ar " : "",
+                        o->arg_name ? o->arg_name : "", o->commands ? " Pq Cm " : "",
+                        o->commands ? o->commands : ""));
+    }
+    compare(p, "options", &w, false);
+}
+
+static void check_commands(const struct page *p)
+{
+    size_t n = 0;
+    for (const struct cli_command *c = cli_commands; c->name; c++) {
+        char *line = str_format(".Ss probe %s%s%s", c->name, *c->synopsis ? " " : "", c->synopsis);
+        char *topic = str_format(".\\\" topic: %s", c->name);
+        size_t at = 0;
+        while (at < p->n && strcmp(p->lines[at], line) != 0)
+            at++;
+        if (at + 1 >= p->n)
+            differ("%s: no section for the command %s; expected\n    %s", p->path, c->name, line);
+        else if (strcmp(p->lines[at + 1], topic) != 0)
+            differ("%s:%zu: expected after it\n    %s", p->path, at + 1, topic);
+        free(line);
+        free(topic);
+        n++;
+    }
+    for (size_t i = 0; i < p->n; i++)
+        if (str_starts(p->lines[i], ".Ss probe ") && n-- == 0)
+            differ("%s:%zu: more commands than the program has", p->path, i + 1);
+}
+
+static void check_words(const struct page *p)
+{
+    struct wish reasons = {0}, states = {0};
+    for (int r = REASON_OK + 1; r < REASON_COUNT; r++)
+        want(&reasons, reason_name((enum reason)r),
+             str_format("Cm %s", reason_name((enum reason)r)));
+    compare(p, "reasons", &reasons, false);
+    for (int s = HEALTH_STARTING; s <= HEALTH_BLOCKED; s++)
+        want(&states, health_status_name((enum health_status)s),
+             str_format("Cm %s", health_status_name((enum health_status)s)));
+    compare(p, "states", &states, false);
+}
+
+/* ---- What only the sources tell ---- */
+
+/* Calls for each .c and .h file of the folder. */
+static void each_source(const char *root, const char *folder,
+                        void (*look)(struct wish *w, const char *text), struct wish *w)
+{
+    char *path = str_format("%s/%s", root, folder);
+    DIR *dir = opendir(path);
+    if (!dir)
+        differ("%s: cannot be opened", path);
+    for (struct dirent *d; dir && (d = readdir(dir));) {
+        size_t n = strlen(d->d_name);
+        if (n < 3 || d->d_name[n - 2] != '.' || !strchr("ch", d->d_name[n - 1]))
+            continue;
+        char *file = str_format("%s/%s", path, d->d_name), *text = page_read_file(file);
+        look(w, text);
+        free(text);
+        free(file);
+    }
+    if (dir)
+        closedir(dir);
+    free(path);
+}
+
+/* For each place where `before` stands: the word behind it, of these bytes. */
+static void take_words(struct wish *w, const char *text, const char *before, const char *head,
+                       const char *bytes)
+{
+    for (const char *at = text; (at = strstr(at, before));) {
+        at += strlen(before);
+        size_t n = strspn(at, bytes);
+        char *word = str_dup_n(at, n);
+        if (n)
+            want(w, word, head ? str_format("%s %s", head, word) : NULL);
+        free(word);
+    }
+}
+
+static const char small[] = "abcdefghijklmnopqrstuvwxyz_", large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+
+static void look_for_environment(struct wish *w, const char *text)
+{
+    take_words(w, text, "getenv(\"", NULL, large);
+}
+
+static void look_for_codes(struct wish *w, const char *text)
+{
+    for (const char *at = text; (at = strstr(at, "\n    EXIT_"));) {
+        const char *equals = strstr(at, " = ");
+        bool is_signal = str_starts(at, "\n    EXIT_SIGNAL ");
+        at += strlen("\n    EXIT_");
+        if (!equals)
+            return;
+        char *code = str_format("%ld%s", strtol(equals + 3, NULL, 10), is_signal ? "+N" : "");
+        want(w, code, strdup(code));
+        free(code);
+    }
+}
+
+/* {"/status/", false, ...}: a path with a slash at its end has a name behind it. */
+static void look_for_routes(struct wish *w, const char *text)
+{
+    for (const char *at = text; (at = strstr(at, "{\"/"));) {
+        at += 2;
+        size_t n = strcspn(at, "\"");
+        bool post = str_starts(at + n, "\", true, ");
+        if (!post && !str_starts(at + n, "\", false, "))
+            continue;
+        char *name = str_format("%s %.*s%s", post ? "POST" : "GET", (int)n, at,
+                                n > 1 && at[n - 1] == '/' ? "NAME" : "");
+        want(w, name, str_format("Cm %s", name));
+        free(name);
+    }
+}
+
+static void look_for_metrics(struct wish *w, const char *text)
+{
+    static const char *const kinds[] = {"\"probe_", "\"process_"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        for (const char *at = text; (at = strstr(at, kinds[i]));) {
+            size_t n = strspn(++at, small);
+            char *name = str_dup_n(at, n);
+            if (strchr("\"{ ", at[n]))
+                want(w, name, NULL);
+            free(name);
+        }
+}
+
+static void look_for_event_members(struct wish *w, const char *text)
+{
+    take_words(w, text, "jsonw_string(&j, \"", "Cm", small);
+}
+
+/* ---- The document, as it is made ---- */
+
+static void want_members(struct wish *w, const char *prefix, const json_t *value)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    json_array_foreach(value, i, member)
+    {
+        want_members(w, prefix, member);
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        char *name = str_format("%s%s%s", prefix, *prefix ? "." : "", key);
+        want(w, name, str_format("Cm %s", name));
+        if (strcmp(name, "probes.history") == 0)
+            want_members(w, "probes.last", member);
+        else
+            want_members(w, name, member);
+        free(name);
+    }
+}
+
+static void check_members(const struct page *p)
+{
+    static char detail[] = "";
+    static const struct probe_type type = {.name = "tcp"};
+    struct check_conf conf = {.type = &type, .name = detail, .target = detail};
+    struct check c = {.conf = &conf, .n_results = 1, .history = {{.detail = detail}}};
+    struct check *checks[] = {&c};
+    struct engine e = {.checks = checks, .n_checks = 1};
+    struct buf b;
+    struct jsonw j;
+    struct wish w = {0};
+    buf_init(&b, 1 << 20);
+    jsonw_init(&j, &b);
+    document_status(&j, &e, 0);
+    json_t *document = json_loadb(b.data ? b.data : "", b.len, 0, NULL);
+    if (!document)
+        differ("%s: the document of the status cannot be read", p->path);
+    want_members(&w, "", document);
+    json_decref(document);
+    buf_fini(&b);
+    compare(p, "members", &w, false);
+}
+
+static void check_sources(const struct page *cli, const struct page *api, const char *root)
+{
+    static const char *const folders[] = {"src/base",   "src/cli",   "src/config", "src/engine",
+                                          "src/health", "src/serve", "probes"};
+    struct wish environment = {0}, codes = {0}, routes = {0}, metrics = {0}, events = {0};
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+        each_source(root, folders[i], look_for_environment, &environment);
+    compare(cli, "environment", &environment, true); /* libraries read some too */
+    char *header = str_format("%s/src/cli/cli.h", root);
+    look_for_codes(&codes, page_read_file(header));
+    compare(cli, "exit codes", &codes, false);
+    each_source(root, "src/serve", look_for_routes, &routes);
+    compare(api, "routes", &routes, false);
+    each_source(root, "src/serve", look_for_metrics, &metrics);
+    compare(api, "metrics", &metrics, false);
+    char *source = str_format("%s/src/serve/events.c", root);
+    look_for_event_members(&events, page_read_file(source));
+    compare(api, "events", &events, false);
+    const struct wish *all[] = {&environment, &codes, &routes, &metrics, &events};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i]->n < 4)
+            differ("check.c: finds too little in the sources (%zu); were they rewritten?", i);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5) {
+        fprintf(stderr, "usage: check SOURCE-ROOT probe.1 probe.ini.5 probe-api.7\n");
+        return 64;
+    }
+    struct page cli = page_read(argv[2]), ini = page_read(argv[3]), api = page_read(argv[4]);
+    check_commands(&cli);
+    check_options(&cli);
+    check_words(&cli);
+    check_keys(&ini);
+    check_members(&api);
+    check_sources(&cli, &api, argv[1]);
+    if (differences)
+        fprintf(stderr, "the manual and the program differ in %d places (src/manual)\n",
+                differences);
+    return differences ? 1 : 0;
+}
