@@ -330,6 +330,8 @@ static void on_answer(void *owner, const struct resolve_answer *answer)
 {
     struct dial *d = owner;
     d->lookups_left--;
+    if (d->done) /* connected by the other family: its owner is at work with that */
+        return;
     if (answer->n == 0)
         note_no_address(d, answer);
     for (size_t i = 0; i < answer->n; i++) {
