@@ -40,8 +40,8 @@ static int watch_signal(struct session *s, int signum)
  * agent is stopped and reloaded whoever started it. */
 static int watch_signals(struct session *s, bool agent, struct err *e)
 {
-    static const int wanted[SESSION_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    for (int i = 0; i < SESSION_SIGNALS; i++) {
+    static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         bool promised = agent && (wanted[i] == SIGTERM || wanted[i] == SIGHUP);
         if (!promised && cli_found_ignored(wanted[i]))
             continue;
@@ -65,6 +65,11 @@ int session_open(struct session *s, struct config *config, bool agent,
     if (watch_signals(s, agent, e) < 0)
         return -1;
     return engine_load(&s->engine, config, e);
+}
+
+void session_watch_size(struct session *s)
+{
+    watch_signal(s, SIGWINCH);
 }
 
 static void on_stopped(struct engine *e)

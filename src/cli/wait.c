@@ -10,11 +10,15 @@
 #include "base/jsonw.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/gate.h"
 #include "cli/session.h"
 #include "serve/document.h"
 
 #define MAX_OUTPUT     (16 << 20)
 #define DEFAULT_BUDGET (300 * NS_PER_S)
+
+#define FIRST_DRAWING (200 * NS_PER_MS) /* what is there at once is not worth a picture */
+#define LEAST_DRAWING (100 * NS_PER_MS)
 
 #define FIRST_PAUSE   (10 * NS_PER_MS)
 #define PAUSE_PART    50 /* the pause is this part of the time waited so far: late by 2 % at most */
@@ -36,6 +40,8 @@ struct wait_command {
     size_t n, n_done;
     int64_t began;
     struct sched_entry budget;
+    struct gate gate;
+    struct sched_entry drawing;
     int64_t budget_ns;
     bool succeeded;
     struct buf document;
@@ -46,10 +52,40 @@ static struct awaited *awaited_of(struct wait_command *cmd, const struct check *
     return &cmd->awaited[c->slot];
 }
 
+static void draw_soon(struct wait_command *cmd)
+{
+    int64_t soonest = cmd->gate.drawn + LEAST_DRAWING;
+    if (cmd->gate.drawn && cmd->drawing.due > soonest)
+        sched_set(&cmd->session.engine.sched, &cmd->drawing, soonest);
+}
+
+static void on_drawing(struct sched_entry *entry, int64_t now)
+{
+    struct wait_command *cmd = container_of(entry, struct wait_command, drawing);
+    if (!cmd->session.engine.stopping)
+        sched_set(&cmd->session.engine.sched, entry, gate_draw(&cmd->gate, now));
+}
+
+/* What the picture says of a target: why it is missing, or what was seen. */
+static void picture(struct wait_command *cmd, const struct check *c)
+{
+    struct buf why;
+    const struct awaited *a = awaited_of(cmd, c);
+    if (!cmd->gate.draws)
+        return;
+    buf_init(&why, MAX_OUTPUT);
+    document_why(&why, c);
+    if (!a->done && a->good_in_a_row)
+        buf_printf(&why, " (%" PRIu32 " of %" PRIu32 " in a row)", a->good_in_a_row,
+                   cmd->cli->successes);
+    gate_tell(&cmd->gate, c->slot, a->done, buf_take(&why), clock_now());
+    draw_soon(cmd);
+}
+
 static void tell(struct wait_command *cmd, const struct check *c, const struct check_result *r)
 {
     struct awaited *a = awaited_of(cmd, c);
-    if (cmd->cli->quiet || (a->told == r->reason && !cmd->cli->verbose))
+    if (cmd->cli->quiet || cmd->gate.draws || (a->told == r->reason && !cmd->cli->verbose))
         return;
     a->told = r->reason;
     fprintf(stderr, "probe: waiting for %s: %s: %s\n", c->conf->name, reason_name(r->reason),
@@ -58,6 +94,7 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
 
 static void end(struct wait_command *cmd)
 {
+    gate_close(&cmd->gate, true, clock_now());
     if (cmd->cli->json) {
         struct jsonw j;
         jsonw_init(&j, &cmd->document);
@@ -78,12 +115,13 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
         a->timeout =
             a->timeout < c->conf->policy.timeout / 2 ? 2 * a->timeout : c->conf->policy.timeout;
     a->good_in_a_row = good ? a->good_in_a_row + 1 : 0;
-    if (a->good_in_a_row < cmd->cli->successes) {
+    a->done = a->good_in_a_row >= cmd->cli->successes;
+    picture(cmd, c);
+    if (!a->done) {
         if (!good)
             tell(cmd, c, r);
         return;
     }
-    a->done = true;
     cmd->n_done++;
     cmd->succeeded = cmd->cli->any || cmd->n_done == cmd->n;
     if (cmd->succeeded)
@@ -119,6 +157,7 @@ static void on_budget(struct sched_entry *entry, int64_t now)
     struct wait_command *cmd = container_of(entry, struct wait_command, budget);
     char waited[CLOCK_SHORT_SIZE];
     clock_short(now - cmd->began, waited);
+    gate_close(&cmd->gate, false, now);
     for (size_t i = 0; i < cmd->n; i++) {
         const struct check *c = cmd->session.engine.checks[i];
         const struct check_result *r = check_last(c);
@@ -133,6 +172,13 @@ static void on_budget(struct sched_entry *entry, int64_t now)
 
 static void on_signal(struct session *s, int signum)
 {
+    struct wait_command *cmd = container_of(s, struct wait_command, session);
+    if (signum == SIGWINCH) {
+        screen_resized(&cmd->gate.screen);
+        draw_soon(cmd);
+        return;
+    }
+    gate_close(&cmd->gate, true, clock_now());
     s->caught = signum;
     session_stop(s);
 }
@@ -154,12 +200,33 @@ static int finish(struct wait_command *cmd)
     if (cli->json && cmd->document.data && !cmd->document.failed)
         puts(cmd->document.data);
     buf_fini(&cmd->document);
+    gate_close(&cmd->gate, false, clock_now());
     free(cmd->awaited);
     if (cmd->session.caught)
         return EXIT_SIGNAL + cmd->session.caught;
     if (!cmd->succeeded)
         return EXIT_TIMED_OUT;
     return cli->run ? become(cli->run) : EXIT_HEALTHY;
+}
+
+static int open_gate(struct wait_command *cmd)
+{
+    int64_t deadline = time_add(cmd->began, cmd->budget_ns);
+    int rc = gate_open(&cmd->gate, cmd->n, cmd->cli->any ? 1 : cmd->n, cmd->began, deadline);
+    if (cmd->cli->quiet || cmd->cli->verbose)
+        cmd->gate.draws = false;
+    return rc;
+}
+
+static void begin_drawing(struct wait_command *cmd)
+{
+    struct engine *e = &cmd->session.engine;
+    if (!cmd->gate.draws)
+        return;
+    for (size_t i = 0; i < cmd->n; i++)
+        cmd->gate.targets[i].name = e->checks[i]->conf->name;
+    session_watch_size(&cmd->session);
+    sched_set(&e->sched, &cmd->drawing, time_add(cmd->began, FIRST_DRAWING));
 }
 
 int cmd_wait(const struct cli *cli)
@@ -175,6 +242,7 @@ int cmd_wait(const struct cli *cli)
         .n = config->n_checks,
         .began = clock_now(),
         .budget = {.fire = on_budget},
+        .drawing = {.fire = on_drawing},
         .budget_ns = cli->timeout_ns ? cli->timeout_ns : DEFAULT_BUDGET,
         .awaited = calloc(config->n_checks, sizeof *cmd.awaited),
     };
@@ -182,7 +250,8 @@ int cmd_wait(const struct cli *cli)
     struct engine_hooks hooks = {
         .on_result = on_result, .next_delay = next_delay, .run_timeout = run_timeout, .ctx = &cmd};
     struct err e = {"out of memory"};
-    if (!cmd.awaited || session_open(&cmd.session, config, false, &hooks, on_signal, &e) < 0) {
+    if (!cmd.awaited || open_gate(&cmd) < 0 ||
+        session_open(&cmd.session, config, false, &hooks, on_signal, &e) < 0) {
         fprintf(stderr, "probe: %s\n", e.text);
         config_free(config);
         return EXIT_INTERNAL;
@@ -190,6 +259,7 @@ int cmd_wait(const struct cli *cli)
     config_free(config);
     srandom((unsigned)cmd.began);
     sched_set(&cmd.session.engine.sched, &cmd.budget, time_add(cmd.began, cmd.budget_ns));
+    begin_drawing(&cmd);
     session_run(&cmd.session);
     return finish(&cmd);
 }
