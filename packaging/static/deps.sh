@@ -42,6 +42,9 @@ build_openssl() {
   # P-256 in C instead of in assembly: as fast for one handshake without its table of 150 KB.
   sed -i -E 's/ecp_nistz256\.c ecp_nistz256-[a-z0-9_]+\.[sS]//; s/ECP_NISTZ256_ASM//' \
     crypto/ec/build.info
+  # The CPU is asked what it can do when OpenSSL is set up, not at every start of the program: in
+  # a virtual machine each question goes to the host and costs as much as a system call or ten.
+  sed -i '/^\.section\s*\.init$/,/call\s*OPENSSL_cpuid_setup/d' crypto/x86_64cpuid.pl
   # TLS 1.2 and 1.3 with the ciphers in use; security level 2 as in Debian's own build. The
   # configuration file is not read: an image's openssl.cnf names modules that are not here.
   CC=musl-cc ./Configure "$target" --prefix=/usr --openssldir=/etc/ssl --libdir=lib \
@@ -124,7 +127,8 @@ build_jansson() {
 }
 
 build_libmicrohttpd() {
-  CC=musl-cc CFLAGS=$deps_cflags LDFLAGS="-static -no-pie" ./configure --prefix="$prefix" \
+  # Without its header of constructors it sets itself up with the first daemon, not in each program.
+  CC=musl-cc CFLAGS="$deps_cflags -DAUTOINIT_FUNCS_INCLUDED" LDFLAGS="-static -no-pie" ./configure --prefix="$prefix" \
     --disable-shared --enable-static --disable-https --disable-curl --disable-doc \
     --disable-examples --disable-tools --disable-dauth --disable-bauth --disable-postprocessor \
     --disable-httpupgrade --disable-messages --disable-nls --disable-dependency-tracking --without-pic

@@ -3,8 +3,9 @@
 set(prefix $ENV{PROBE_STATIC_PREFIX})
 set(CMAKE_C_COMPILER ${prefix}/bin/musl-cc)
 set(CMAKE_C_FLAGS_INIT "$ENV{PROBE_STATIC_CFLAGS}")
+# What a check touches lies together: see order.
 set(CMAKE_EXE_LINKER_FLAGS_INIT
-    "-static -no-pie -Wl,--gc-sections -Wl,-z,relro -Wl,-z,noexecstack -Wl,--build-id=none")
+    "-static -no-pie -Wl,-T,${CMAKE_CURRENT_LIST_DIR}/order.ld -Wl,-Map,probe.map -Wl,--gc-sections -Wl,-z,relro -Wl,-z,noexecstack -Wl,--build-id=none")
 set(CMAKE_FIND_ROOT_PATH ${prefix})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

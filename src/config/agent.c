@@ -96,7 +96,7 @@ static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
     return 0;
 }
 
-int agent_conf_read(struct agent_conf *a, const struct builder *b, const struct ini_entry *entries,
+int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_entry *entries,
                     size_t n, struct source *s)
 {
     struct table t;
@@ -106,8 +106,8 @@ int agent_conf_read(struct agent_conf *a, const struct builder *b, const struct 
         for (size_t i = 0; i < n; i++) {
             const struct key_word *w = lookup_word(&b->lookup, entries[i].key);
             if (w && w->agent != LOOKUP_NONE)
-                table_set(&t, (size_t)w->agent, w->name, false, entries[i].value, entries[i].line,
-                          s);
+                table_set(&t, (size_t)w->agent, entries[i].key, false, entries[i].value,
+                          entries[i].line, s);
             else
                 build_unknown_key(b, &entries[i], true, 0, s);
         }

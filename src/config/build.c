@@ -47,19 +47,21 @@ void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
 
 /* ---- The keys ---- */
 
-static void set_entry(struct builder *b, const struct kind *k, const struct ini_entry *entry,
+/* True for a key of every probe. */
+static bool set_entry(struct builder *b, const struct kind *k, const struct ini_entry *entry,
                       struct source *s)
 {
     const struct key_word *w = lookup_word(&b->lookup, entry->key);
     uint64_t mine = k->type == LOOKUP_NONE ? UINT64_MAX : UINT64_C(1) << k->type;
     if (w && w->common != LOOKUP_NONE)
-        table_set(&b->common.scratch, (size_t)w->common, w->name, false, entry->value, entry->line,
-                  s);
+        table_set(&b->common.scratch, (size_t)w->common, entry->key, false, entry->value,
+                  entry->line, s);
     else if (!w || !(w->types & mine))
         build_unknown_key(b, entry, false, mine, s);
     else if (k->type != LOOKUP_NONE)
-        table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], w->name, w->twin,
+        table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], entry->key, w->twin,
                   entry->value, entry->line, s);
+    return w && w->common != LOOKUP_NONE;
 }
 
 static void set_target(struct builder *b, const struct kind *k, const struct ini_entry *entry,
@@ -85,12 +87,12 @@ static size_t set_all(struct builder *b, const struct kind *k, const struct ini_
     size_t own_errors = 0;
     for (size_t i = 0; i < n; i++) {
         size_t before = s->errors;
-        const struct key_word *w = lookup_word(&b->lookup, entries[i].key);
+        bool is_common = false;
         if (strcmp(entries[i].key, "target") == 0)
             set_target(b, k, &entries[i], s);
         else
-            set_entry(b, k, &entries[i], s);
-        if (!w || w->common == LOOKUP_NONE)
+            is_common = set_entry(b, k, &entries[i], s);
+        if (!is_common)
             own_errors += s->errors - before;
     }
     return own_errors;
@@ -103,7 +105,7 @@ static void set_overrides(struct builder *b, struct source *s)
         struct table *t = &b->common.scratch;
         struct source option = {.report = s->report, .section = o->key};
         t->slots[w->common].word = NULL;
-        table_set(t, (size_t)w->common, w->name, false, o->value, 0, &option);
+        table_set(t, (size_t)w->common, o->key, false, o->value, 0, &option);
     }
 }
 
@@ -284,9 +286,15 @@ struct check_conf *build_check(struct builder *b, const char *name, const struct
 {
     struct kind k = kind_find(&b->lookup, b->common.base.values[COMMON_TYPE].text, entries, n, s);
     table_reset(&b->common.scratch, &b->common.base);
-    struct builder_tables *own = k.type == LOOKUP_NONE ? NULL : &b->types[k.type];
-    if (own)
+    struct builder_tables *own = NULL;
+    if (k.type != LOOKUP_NONE) {
+        own = builder_type(b, (size_t)k.type);
+        if (!own) {
+            free(k.target);
+            return NULL;
+        }
         table_reset(&own->scratch, &own->base);
+    }
     size_t own_errors = set_all(b, &k, entries, n, s);
     set_overrides(b, s);
     struct check_conf *c = new_check(name, own ? probe_types[k.type] : NULL);

@@ -14,16 +14,20 @@
 struct builder {
     const struct config_override *overrides; /* may be NULL */
     bool keep_values;
+    struct config_report *report; /* for bugs in the tables */
     struct lookup lookup;
     /* Each: the tables' own defaults; those under [defaults]; scratch for the section at hand. */
     struct builder_tables {
         struct table plain, base, scratch;
-    } common, *types; /* types: by index in the registry */
+    } common, *types; /* types: by index in the registry; see builder_type */
 };
 
-/* -1 out of memory. `s` is for bugs in the tables. */
-int builder_init(struct builder *b, struct source *s);
+/* -1 out of memory. */
+int builder_init(struct builder *b, struct config_report *report);
 void builder_fini(struct builder *b);
+
+/* The tables of the type with that index; NULL out of memory. */
+struct builder_tables *builder_type(struct builder *b, size_t type);
 
 /* Reads the entries of [defaults] into the bases. Call before any build_check. */
 void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t n,
@@ -47,7 +51,7 @@ void build_warn_of_timeout(const struct table *t, struct source *s);
 
 /* A key that is none here: reported, with what is near. `types`: a mask of those that it could have
  * been of. */
-void build_unknown_key(const struct builder *b, const struct ini_entry *entry, bool agent,
-                       uint64_t types, struct source *s);
+void build_unknown_key(struct builder *b, const struct ini_entry *entry, bool agent, uint64_t types,
+                       struct source *s);
 
 #endif

@@ -1,5 +1,5 @@
 /* builder: what all checks of one load share, see build.h: tables at their defaults, the values of
- * [defaults], the command line's overrides. */
+ * [defaults], the command line's overrides. A type's tables are made when a check needs them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +9,13 @@
 #include "registry.h"
 
 static int tables_init(struct builder_tables *t, const struct probe_key *keys, size_t n,
-                       struct source *s)
+                       struct config_report *report)
 {
+    struct source s = {.report = report, .section = "built-in keys"};
     if (table_init(&t->plain, keys, n) < 0 || table_init(&t->base, keys, n) < 0 ||
         table_init(&t->scratch, keys, n) < 0)
         return -1;
-    table_defaults(&t->plain, s);
+    table_defaults(&t->plain, &s);
     table_reset(&t->base, &t->plain);
     table_reset(&t->scratch, &t->base);
     return 0;
@@ -27,15 +28,24 @@ static void tables_fini(struct builder_tables *t)
     table_fini(&t->plain);
 }
 
-int builder_init(struct builder *b, struct source *s)
+int builder_init(struct builder *b, struct config_report *report)
 {
-    if (lookup_init(&b->lookup) < 0)
-        return -1;
+    lookup_init(&b->lookup);
+    b->report = report;
     b->types = calloc(b->lookup.n_types + 1, sizeof *b->types);
-    int rc = b->types ? tables_init(&b->common, config_common_keys, config_n_common_keys, s) : -1;
-    for (size_t i = 0; rc == 0 && i < b->lookup.n_types; i++)
-        rc = tables_init(&b->types[i], probe_types[i]->keys, probe_types[i]->n_keys, s);
-    return rc;
+    return b->types ? tables_init(&b->common, config_common_keys, config_n_common_keys, report)
+                    : -1;
+}
+
+struct builder_tables *builder_type(struct builder *b, size_t type)
+{
+    struct builder_tables *t = &b->types[type];
+    const struct probe_type *its = probe_types[type];
+    if (!t->scratch.values && tables_init(t, its->keys, its->n_keys, b->report) < 0) {
+        tables_fini(t);
+        return NULL;
+    }
+    return t;
 }
 
 void builder_fini(struct builder *b)
@@ -55,8 +65,12 @@ static void set_for_types(struct builder *b, const struct key_word *w,
     for (size_t t = 0; t < b->lookup.n_types && once.errors == s->errors; t++) {
         if (w->type[t] == LOOKUP_NONE)
             continue;
-        table_set(&b->types[t].base, (size_t)w->type[t], w->name, w->twin, entry->value,
-                  entry->line, &once);
+        struct builder_tables *own = builder_type(b, t);
+        if (!own)
+            source_problem(&once, true, entry->line, entry->key, "out of memory");
+        else
+            table_set(&own->base, (size_t)w->type[t], entry->key, w->twin, entry->value,
+                      entry->line, &once);
         once.no_warnings = true;
     }
     once.no_warnings = s->no_warnings;
@@ -70,8 +84,8 @@ void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t
         const struct ini_entry *entry = &entries[i];
         const struct key_word *w = lookup_word(&b->lookup, entry->key);
         if (w && w->common != LOOKUP_NONE)
-            table_set(&b->common.base, (size_t)w->common, w->name, false, entry->value, entry->line,
-                      s);
+            table_set(&b->common.base, (size_t)w->common, entry->key, false, entry->value,
+                      entry->line, s);
         else if (w && w->types)
             set_for_types(b, w, entry, s);
         else
@@ -109,15 +123,15 @@ void builder_overrides(struct builder *b, const struct config_override *override
     b->overrides = overrides;
 }
 
-void build_unknown_key(const struct builder *b, const struct ini_entry *entry, bool agent,
-                       uint64_t types, struct source *s)
+void build_unknown_key(struct builder *b, const struct ini_entry *entry, bool agent, uint64_t types,
+                       struct source *s)
 {
     const struct key_word *w = lookup_word(&b->lookup, entry->key);
     if (!config_report_suggests(s->report)) {
         source_problem(s, true, entry->line, entry->key, "unknown key");
         return;
     }
-    const char *near = lookup_nearest(&b->lookup, entry->key, agent, types);
+    char *near = lookup_nearest(&b->lookup, entry->key, agent, types);
     char whose[160] = "";
     size_t at = 0;
     for (size_t t = 0; w && t < b->lookup.n_types && at < sizeof whose; t++)
@@ -143,4 +157,5 @@ void build_unknown_key(const struct builder *b, const struct ini_entry *entry, b
         source_problem(s, true, entry->line, entry->key, "unknown key, did you mean %s?", near);
     else
         source_problem(s, true, entry->line, entry->key, "unknown key");
+    free(near);
 }

@@ -177,8 +177,7 @@ static int read_sections(struct load *l, struct config *c)
 
 static enum config_rc fill(struct load *l, const struct config_source *src, struct config *c)
 {
-    struct source s = {.report = l->report, .section = "built-in keys"};
-    if (builder_init(&l->builder, &s) < 0)
+    if (builder_init(&l->builder, l->report) < 0)
         return CONFIG_BAD;
     l->builder.keep_values = src->keep_values;
     if (l->path && !(c->path = strdup(l->path)))

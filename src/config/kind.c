@@ -71,7 +71,7 @@ static int only_bit(uint64_t mask)
 }
 
 /* By the key that names the target, else by keys that only one type has. */
-static void kind_by_keys(struct kind *k, const struct lookup *l, const struct ini_entry *entries,
+static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entry *entries,
                          size_t n, struct source *s)
 {
     uint64_t named = 0, all = UINT64_MAX;
@@ -89,8 +89,8 @@ static void kind_by_keys(struct kind *k, const struct lookup *l, const struct in
         kind_fail(k, s, 0, "type", named ? "the keys name targets of several types" : "not given");
 }
 
-struct kind kind_find(const struct lookup *l, const char *default_type,
-                      const struct ini_entry *entries, size_t n, struct source *s)
+struct kind kind_find(struct lookup *l, const char *default_type, const struct ini_entry *entries,
+                      size_t n, struct source *s)
 {
     struct kind k = {.type = LOOKUP_NONE};
     const struct ini_entry *target = NULL;

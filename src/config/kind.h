@@ -21,7 +21,7 @@ struct kind {
 };
 
 /* `default_type`: of [defaults], or NULL. */
-struct kind kind_find(const struct lookup *l, const char *default_type,
-                      const struct ini_entry *entries, size_t n, struct source *s);
+struct kind kind_find(struct lookup *l, const char *default_type, const struct ini_entry *entries,
+                      size_t n, struct source *s);
 
 #endif

@@ -1,6 +1,7 @@
 /* lookup: see lookup.h. */
 #include "config/lookup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,32 +9,52 @@
 #include "config/config.h"
 #include "registry.h"
 
-static struct key_word *add_word(struct lookup *l, const char *name, bool twin)
+#define TWIN      "_file"
+#define WORD_SIZE 80
+
+void lookup_init(struct lookup *l)
 {
-    uint32_t at = names_get(&l->names, name);
-    if (at != NAMES_NONE)
-        return &l->words[at];
-    if (l->n_words == l->size_words) {
-        size_t size = l->size_words ? 2 * l->size_words : 128;
-        struct key_word *grown = realloc(l->words, size * sizeof *grown);
-        if (!grown)
-            return NULL;
-        l->words = grown;
-        l->size_words = size;
-    }
-    struct key_word *w = &l->words[l->n_words];
-    *w = (struct key_word){.twin = twin, .common = LOOKUP_NONE, .agent = LOOKUP_NONE};
-    w->name = strdup(name);
-    w->type = malloc((l->n_types + 1) * sizeof *w->type);
-    if (!w->name || !w->type || names_put(&l->names, w->name, (uint32_t)l->n_words) < 0) {
-        free(w->name);
-        free(w->type);
-        return NULL;
-    }
-    for (size_t t = 0; t < l->n_types; t++)
-        w->type[t] = LOOKUP_NONE;
-    l->n_words++;
-    return w;
+    *l = (struct lookup){0};
+    names_init(&l->names);
+    while (l->n_types < LOOKUP_TYPES && probe_types[l->n_types])
+        l->n_types++;
+}
+
+void lookup_fini(struct lookup *l)
+{
+    for (size_t i = 0; i < l->n_words; i++)
+        free(l->words[i]);
+    free(l->words);
+    names_fini(&l->names);
+    *l = (struct lookup){0};
+}
+
+/* ---- Looking through the tables ---- */
+
+static bool has_twin(const struct probe_key *key)
+{
+    return key->flags & (KEY_SECRET | KEY_MAY_HIDE);
+}
+
+static int16_t find_key(const struct probe_key *keys, size_t n, const char *name)
+{
+    for (size_t k = 0; k < n; k++)
+        if (strcmp(keys[k].name, name) == 0)
+            return (int16_t)k;
+    return LOOKUP_NONE;
+}
+
+/* The key whose KEY_file it is. */
+static int16_t find_twin(const struct probe_key *keys, size_t n, const char *name)
+{
+    size_t len = strlen(name), tail = sizeof TWIN - 1;
+    if (len <= tail || strcmp(name + len - tail, TWIN) != 0)
+        return LOOKUP_NONE;
+    for (size_t k = 0; k < n; k++)
+        if (has_twin(&keys[k]) && strlen(keys[k].name) == len - tail &&
+            strncmp(keys[k].name, name, len - tail) == 0)
+            return (int16_t)k;
+    return LOOKUP_NONE;
 }
 
 static bool is_target_key(const struct probe_type *type, const char *name)
@@ -44,78 +65,60 @@ static bool is_target_key(const struct probe_type *type, const char *name)
     return false;
 }
 
-static int add_type_word(struct lookup *l, size_t t, size_t key, const char *name, bool twin)
-{
-    struct key_word *w = add_word(l, name, twin);
-    if (!w)
-        return -1;
-    w->type[t] = (int16_t)key;
-    w->types |= UINT64_C(1) << t;
-    if (is_target_key(probe_types[t], probe_types[t]->keys[key].name))
-        w->names_target |= UINT64_C(1) << t;
-    return 0;
-}
-
-static int add_type(struct lookup *l, size_t t)
+static void find_in_type(struct key_word *w, size_t t, const char *name)
 {
     const struct probe_type *type = probe_types[t];
-    for (size_t k = 0; k < type->n_keys; k++) {
-        const struct probe_key *key = &type->keys[k];
-        if (add_type_word(l, t, k, key->name, false) < 0)
-            return -1;
-        if (!(key->flags & (KEY_SECRET | KEY_MAY_HIDE)))
-            continue;
-        char twin[80];
-        size_t len = strlen(key->name);
-        if (len + sizeof "_file" > sizeof twin)
-            return -1;
-        memcpy(twin, key->name, len);
-        memcpy(twin + len, "_file", sizeof "_file");
-        if (add_type_word(l, t, k, twin, true) < 0)
-            return -1;
+    w->type[t] = find_key(type->keys, type->n_keys, name);
+    if (w->type[t] == LOOKUP_NONE) {
+        w->type[t] = find_twin(type->keys, type->n_keys, name);
+        w->twin = w->twin || w->type[t] != LOOKUP_NONE;
     }
+    if (w->type[t] == LOOKUP_NONE)
+        return;
+    w->types |= UINT64_C(1) << t;
+    if (is_target_key(type, type->keys[w->type[t]].name))
+        w->names_target |= UINT64_C(1) << t;
+}
+
+static bool find(const struct lookup *l, const char *name, struct key_word *w)
+{
+    *w = (struct key_word){.common = find_key(config_common_keys, config_n_common_keys, name),
+                           .agent = find_key(config_agent_keys, config_n_agent_keys, name)};
+    for (size_t t = 0; t < l->n_types; t++)
+        find_in_type(w, t, name);
+    return w->common != LOOKUP_NONE || w->agent != LOOKUP_NONE || w->types;
+}
+
+/* ---- Remembering ---- */
+
+static int make_room(struct lookup *l)
+{
+    if (l->n_words < l->size_words)
+        return 0;
+    size_t size = l->size_words ? 2 * l->size_words : 16;
+    struct key_word **grown = realloc(l->words, size * sizeof(struct key_word *));
+    if (!grown)
+        return -1;
+    l->words = grown;
+    l->size_words = size;
     return 0;
 }
 
-int lookup_init(struct lookup *l)
-{
-    *l = (struct lookup){0};
-    names_init(&l->names);
-    while (l->n_types < LOOKUP_TYPES && probe_types[l->n_types])
-        l->n_types++;
-    bool ok = true;
-    for (size_t k = 0; ok && k < config_n_common_keys; k++) {
-        struct key_word *w = add_word(l, config_common_keys[k].name, false);
-        if ((ok = w))
-            w->common = (int16_t)k;
-    }
-    for (size_t k = 0; ok && k < config_n_agent_keys; k++) {
-        struct key_word *w = add_word(l, config_agent_keys[k].name, false);
-        if ((ok = w))
-            w->agent = (int16_t)k;
-    }
-    for (size_t t = 0; ok && t < l->n_types; t++)
-        ok = add_type(l, t) == 0;
-    if (!ok)
-        lookup_fini(l);
-    return ok ? 0 : -1;
-}
-
-void lookup_fini(struct lookup *l)
-{
-    for (size_t i = 0; i < l->n_words; i++) {
-        free(l->words[i].name);
-        free(l->words[i].type);
-    }
-    free(l->words);
-    names_fini(&l->names);
-    *l = (struct lookup){0};
-}
-
-const struct key_word *lookup_word(const struct lookup *l, const char *name)
+const struct key_word *lookup_word(struct lookup *l, const char *name)
 {
     uint32_t at = names_get(&l->names, name);
-    return at == NAMES_NONE ? NULL : &l->words[at];
+    if (at != NAMES_NONE)
+        return l->words[at];
+    if (!find(l, name, &l->spare))
+        return NULL;
+    struct key_word *w = make_room(l) == 0 ? malloc(sizeof *w) : NULL;
+    if (!w || names_put(&l->names, name, (uint32_t)l->n_words) < 0) {
+        free(w);
+        return &l->spare; /* short of memory, it is looked for again next time */
+    }
+    *w = l->spare;
+    l->words[l->n_words++] = w;
+    return w;
 }
 
 int lookup_type(const char *name)
@@ -126,18 +129,46 @@ int lookup_type(const char *name)
     return LOOKUP_NONE;
 }
 
-const char *lookup_nearest(const struct lookup *l, const char *name, bool agent, uint64_t types)
+/* ---- What is near ---- */
+
+struct nearby {
+    const char **words;
+    char (*twins)[WORD_SIZE]; /* the memory of those that are put together */
+    size_t n, n_twins;
+};
+
+static void add_table(struct nearby *near, const struct probe_key *keys, size_t n)
 {
-    const char **near = malloc((l->n_words + 1) * sizeof *near);
-    if (!near)
-        return NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < l->n_words; i++) {
-        const struct key_word *w = &l->words[i];
-        if (agent ? w->agent != LOOKUP_NONE : w->common != LOOKUP_NONE || (w->types & types))
-            near[n++] = w->name;
+    for (size_t k = 0; k < n; k++) {
+        near->words[near->n++] = keys[k].name;
+        if (!has_twin(&keys[k]))
+            continue;
+        char *twin = near->twins[near->n_twins++];
+        snprintf(twin, WORD_SIZE, "%s" TWIN, keys[k].name);
+        near->words[near->n++] = twin;
     }
-    const char *word = str_nearest(name, near, n);
-    free(near);
+}
+
+char *lookup_nearest(const struct lookup *l, const char *name, bool agent, uint64_t types)
+{
+    size_t most = config_n_agent_keys + config_n_common_keys;
+    for (size_t t = 0; t < l->n_types; t++)
+        most += probe_types[t]->n_keys;
+    struct nearby near = {.words = calloc(2 * most, sizeof *near.words),
+                          .twins = calloc(most, sizeof *near.twins)};
+    char *word = NULL;
+    if (near.words && near.twins) {
+        if (agent)
+            add_table(&near, config_agent_keys, config_n_agent_keys);
+        else
+            add_table(&near, config_common_keys, config_n_common_keys);
+        for (size_t t = 0; !agent && t < l->n_types; t++)
+            if (types & UINT64_C(1) << t)
+                add_table(&near, probe_types[t]->keys, probe_types[t]->n_keys);
+        const char *nearest = str_nearest(name, near.words, near.n);
+        word = nearest ? strdup(nearest) : NULL;
+    }
+    free(near.words);
+    free(near.twins);
     return word;
 }

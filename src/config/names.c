@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_SIZE 8
+
 uint32_t names_hash(const char *s)
 {
     uint32_t h = 2166136261u;
@@ -43,7 +45,7 @@ uint32_t names_get(const struct names *t, const char *name)
 
 static int grow(struct names *t)
 {
-    struct names bigger = {.size = t->size ? 2 * t->size : 64, .n = t->n};
+    struct names bigger = {.size = t->size ? 2 * t->size : FIRST_SIZE, .n = t->n};
     bigger.slots = calloc(bigger.size, sizeof *bigger.slots);
     if (!bigger.slots)
         return -1;
