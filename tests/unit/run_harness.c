@@ -31,7 +31,8 @@ void harness_close(struct harness *h)
     assert_null(h->run);
     probe_env_close(&h->env);
     uv_close((uv_handle_t *)&h->deadline, NULL);
-    uv_run(&h->loop, UV_RUN_DEFAULT);
+    while (uv_run(&h->loop, UV_RUN_DEFAULT))
+        ;
     assert_int_equal(uv_loop_close(&h->loop), 0);
     current = NULL;
 }
@@ -173,6 +174,7 @@ void probe_release(struct probe_run *run)
     assert_true(current->finished || current->cancelled);
     current->released = true;
     current->run = NULL;
+    uv_stop(&current->loop); /* a turn that began with a timer would go on to wait for sockets */
     free(run);
 }
 
@@ -184,5 +186,6 @@ void probe_wake(struct probe_kept *kept)
 void probe_kept_closed(struct probe_kept *kept)
 {
     ((struct harness *)kept->owner)->kept_closed = true;
+    uv_stop(&current->loop);
     free(kept);
 }
