@@ -77,8 +77,8 @@ static int shares_network(const char *proc_root, const char *pid)
 }
 
 struct look {
-    bool mongod;  /* some mongod is seen */
-    bool unclear; /* a temporary one is seen that may be in another network */
+    bool mongod;  /* one is seen that may be in our network */
+    bool unclear; /* what it is, or whether it is in our network, cannot be seen */
     bool init;
 };
 
@@ -87,12 +87,14 @@ static void look_at(struct look *l, const char *proc_root, const char *pid)
     char text[CMDLINE_MAX];
     if (read_proc(proc_root, pid, "comm", text, sizeof text) <= 0 || strcmp(text, "mongod\n") != 0)
         return;
+    int shared = shares_network(proc_root, pid);
+    if (shared == 0) /* that one does not answer at our loopback address */
+        return;
     l->mongod = true;
     ssize_t n = read_proc(proc_root, pid, "cmdline", text, sizeof text);
     if (n <= 0 || n == sizeof text - 1) {
         l->unclear = true;
     } else if (is_temporary(text, (size_t)n)) {
-        int shared = shares_network(proc_root, pid);
         l->init |= shared == 1;
         l->unclear |= shared < 0;
     }

@@ -98,6 +98,14 @@ static void temporary_of_another_network(void **state)
     assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_CLEAR);
 }
 
+/* It says nothing about who answers at our own loopback address. */
+static void real_of_another_network(void **state)
+{
+    (void)state;
+    process("28", "mongod\n", REAL, sizeof REAL, "net:[1]");
+    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_ASK);
+}
+
 static void temporary_of_unknown_network(void **state)
 {
     (void)state;
@@ -162,6 +170,7 @@ int main(void)
         CASE(nothing_seen),
         CASE(temporary_seen),
         CASE(temporary_of_another_network),
+        CASE(real_of_another_network),
         CASE(temporary_of_unknown_network),
         CASE(real_seen),
         CASE(unreadable_command_line),
