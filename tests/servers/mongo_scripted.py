@@ -145,6 +145,24 @@ def hello_then_silent(c):
     c.wait_for_end()
 
 
+def reset_after_hello(c):
+    c.send(right(c)[2])
+    time.sleep(0.02)  # the bytes must arrive before the reset takes them away
+    c.reset()
+
+
+def mid_ping(end):
+    """Half of the reply to ping, then `end`."""
+
+    def scenario(c):
+        c.send(right(c)[2])
+        c.send(right(c)[2][:20])
+        time.sleep(0.02)
+        end(c)
+
+    return scenario
+
+
 def close_after_hello(c):
     c.send(right(c)[2])
     raise Closed
@@ -274,7 +292,9 @@ def sasl(payload, done=False):
     return {"conversationId": 7, "done": done, "payload": payload, "ok": 1.0}
 
 
-def login(mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: doc, empty=False, **more):
+def login(
+    mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: doc, empty=False, replaced={}, **more
+):
     """A server that pings only for who has logged in. `change` spoils its login replies."""
 
     def scenario(c):
@@ -282,7 +302,7 @@ def login(mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: 
         while True:
             request, command, query = c.request()
             name = next(iter(command))
-            doc = answer(c.options, command)
+            doc = answer(c.options, command, **replaced)
             if name == "hello" and mechanisms and "saslSupportedMechs" in command:
                 doc["saslSupportedMechs"] = list(mechanisms)
             elif name == "ping" and not known:
@@ -302,6 +322,36 @@ def login(mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: 
     return scenario
 
 
+def external(mechanism, knows):
+    """A server whose users are not its own: one command logs in, where `knows(c, command)`. By
+    MongoDB's manual, "X.509" (authenticate) and "LDAP Proxy Authentication" (PLAIN)."""
+
+    def scenario(c):
+        known = False
+        while True:
+            request, command, query = c.request()
+            name = next(iter(command))
+            doc = answer(c.options, command)
+            if name == "ping" and not known:
+                doc = UNAUTHORIZED
+            elif name in ("authenticate", "saslStart"):
+                known = (
+                    command.get("mechanism") == mechanism
+                    and command.get("$db") == "$external"
+                    and knows(c, command)
+                )
+                doc = sasl(b"", done=True) if known else AUTH_FAILED
+            c.send(query_reply(request, doc) if query else message(request, doc))
+
+    return scenario
+
+
+def is_subject(c, command):
+    """Whose certificate is it? The user may be left out: then it is the certificate's."""
+    subject = ",".join("CN=" + v for part in c.sock.getpeercert()["subject"] for k, v in part if k == "commonName")
+    return subject == "CN=client" and command.get("user", subject) == subject
+
+
 def only(step, **fields):
     """Replaces fields of the login's reply number `step`."""
     return lambda at, doc: dict(doc, **fields) if at == step else doc
@@ -318,6 +368,9 @@ SCENARIOS.update(
         "auth-required": ping_scenario(UNAUTHORIZED),
         "guarded": lambda c: play(c, getCmdLineOpts=UNAUTHORIZED),
         "login": login(),
+        "login-guarded": login(replaced={"getCmdLineOpts": UNAUTHORIZED}),
+        "plain": external("PLAIN", lambda c, command: command["payload"] == b"\0user\0pencil"),
+        "x509": external("MONGODB-X509", is_subject),  # on a TLS socket, see tests/truth
         "login-sha-1": login(mechanisms=("SCRAM-SHA-1",)),
         "login-unnamed": login(mechanisms=()),
         "login-empty": login(empty=True),
@@ -342,6 +395,10 @@ SCENARIOS.update(
         "close-at-accept": lambda c: None,
         "reset-at-accept": lambda c: c.reset(),
         "reset-at-request": lambda c: (c.request(), c.reset()),
+        "reset-after-hello": reset_after_hello,
+        "reset-mid-ping": mid_ping(lambda c: c.reset()),
+        "close-mid-ping": mid_ping(lambda c: None),
+        "hello-hangs-mid-ping": mid_ping(lambda c: c.wait_for_end()),
         "reset-in-header": cut_and_reset(7),
         "reset-mid": cut_and_reset(60),
         "close-mid": close_mid,

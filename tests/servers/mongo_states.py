@@ -30,8 +30,10 @@ def hello(options, **more):
 
 
 def member(options, primary=True, secondary=False, known=True, lag=0, name=None, **more):
+    """`options.hosts`: the members' addresses, the first one that of the primary."""
     now = datetime.datetime.now(datetime.timezone.utc)
     me = "127.0.0.1:%d" % options.port
+    hosts = getattr(options, "hosts", None) or ([me, "127.0.0.1:1"] if primary else ["127.0.0.1:1", me])
     last = {"opTime": {"ts": bson.Timestamp(1, 1), "t": Int64(1)}}
     last["lastWriteDate"] = now - datetime.timedelta(seconds=lag)
     last["majorityWriteDate"] = last["lastWriteDate"]
@@ -42,12 +44,12 @@ def member(options, primary=True, secondary=False, known=True, lag=0, name=None,
         secondary=secondary,
         setName=name or options.set or "rs0",
         setVersion=1,
-        hosts=[me, "127.0.0.1:1"],
+        hosts=hosts,
         me=me,
         lastWrite=last,
     )
     if known:
-        doc["primary"] = me if primary else "127.0.0.1:1"
+        doc["primary"] = me if primary else hosts[0]
     doc.update(more)
     return doc
 
@@ -70,6 +72,10 @@ STATES = {
     "hidden": lambda o: member(o, primary=False, secondary=True, hidden=True),
     "arbiter": lambda o: member(o, primary=False, arbiterOnly=True),
     "recovering": lambda o: member(o, primary=False),
+    # STARTUP2 and ROLLBACK: neither primary nor secondary, as RECOVERING; hello tells no more.
+    "starting-up": lambda o: member(o, primary=False, known=False),
+    "rollback": lambda o: member(o, primary=False),
+    "removed": lambda o: not_initiated(o),
     "no-primary": lambda o: member(o, primary=False, secondary=True, known=False),
     "lagging": lambda o: member(o, primary=False, secondary=True, lag=60),
     "wrong-set": lambda o: member(o, name="other"),

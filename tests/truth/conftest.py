@@ -10,6 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+import mongos  # noqa: E402
 from lib.program import ROOT  # noqa: E402
 from stage import Stage, drop_certs  # noqa: E402
 
@@ -29,3 +30,4 @@ def stage():
 
 def pytest_sessionfinish(session, exitstatus):
     drop_certs()
+    mongos.drop_shared()
