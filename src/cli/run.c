@@ -16,6 +16,7 @@
 #include "cli/session.h"
 #include "engine/reaper.h"
 #include "engine/repeat.h"
+#include "reports/reports.h"
 #include "serve/serve.h"
 
 /* The stop is to take under a second; what still hangs after this is left to the kernel. */
@@ -26,6 +27,7 @@ struct agent {
     struct config_override overrides[2];
     struct session session;
     struct serve *serve; /* NULL: not open */
+    struct reports reports;
     struct reaper reaper;
     struct notify notify;
     struct sched_entry watchdog;
@@ -109,17 +111,32 @@ static int load(struct agent *a, struct config **config, struct config_report *r
     return config_load(&source, config, report);
 }
 
+/* Nothing is changed where something cannot be. */
+static int apply(struct agent *a, struct config *config, struct config_report *report)
+{
+    struct reports_draft draft;
+    struct err e;
+    if (reports_prepare(&a->reports, &config->agent, &draft, &e) < 0) {
+        config_report_add(report, true, NULL, 0, "agent", "%s", e.text);
+        return -1;
+    }
+    if (engine_load(&a->session.engine, config, &e) < 0) {
+        reports_discard(&draft);
+        config_report_add(report, true, NULL, 0, "agent", "%s", e.text);
+        return -1;
+    }
+    reports_commit(&a->reports, &config->agent, &draft);
+    return 0;
+}
+
 static int reload(void *ctx, struct config_report *report)
 {
     struct agent *a = ctx;
     struct config *config = NULL;
-    struct err e;
     notify_reloading(&a->notify);
     int rc = load(a, &config, report) == CONFIG_OK ? 0 : -1;
-    if (rc == 0 && engine_load(&a->session.engine, config, &e) < 0) {
-        config_report_add(report, true, NULL, 0, "agent", "%s", e.text);
-        rc = -1;
-    }
+    if (rc == 0)
+        rc = apply(a, config, report);
     log_report(report);
     if (rc == 0) {
         log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
@@ -166,6 +183,7 @@ static void stop(struct agent *a)
     limit_stop();
     if (a->serve)
         serve_close(a->serve, on_serve_closed, a);
+    reports_close(&a->reports);
     reaper_close(&a->reaper);
     session_stop(&a->session);
 }
@@ -215,6 +233,7 @@ static int give_up(struct agent *a)
 {
     if (a->serve)
         serve_close(a->serve, on_serve_closed, a);
+    reports_close(&a->reports);
     session_stop(&a->session);
     session_run(&a->session);
     return -1;
@@ -230,6 +249,8 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
     struct engine *engine = &a->session.engine;
     prepare_default_socket(&config->agent);
     if (serve_open(&a->serve, engine, &config->agent, &serve_hooks, e) < 0)
+        return give_up(a);
+    if (reports_open(&a->reports, engine, &config->agent, e) < 0)
         return give_up(a);
     int rc = reaper_open(&a->reaper, engine->loop);
     if (rc < 0) {

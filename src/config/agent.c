@@ -53,6 +53,21 @@ static bool read_shard(struct agent_conf *a, const char *text)
     return true;
 }
 
+static void check_agent_check(const struct probe_value *v, struct source *s)
+{
+    const struct probe_value *address = &v[AGENT_AGENT_CHECK];
+    if (is_off(address->text))
+        return;
+    if (!is_listen(address->text))
+        source_problem(s, true, address->line, "agent_check",
+                       "\"%.60s\" is no address and port, expected e.g. 127.0.0.1:9798, "
+                       "[::1]:9798 or off",
+                       address->text);
+    else if (v[AGENT_LISTEN].text && strcmp(address->text, v[AGENT_LISTEN].text) == 0)
+        source_problem(s, true, address->line, "agent_check",
+                       "is the same address and port as listen, expected one of its own");
+}
+
 static void check(struct agent_conf *a, const struct probe_value *v, struct source *s)
 {
     const char *path = v[AGENT_SOCKET].text;
@@ -74,6 +89,7 @@ static void check(struct agent_conf *a, const struct probe_value *v, struct sour
                        "\"%.60s\" is no address and port, expected e.g. 127.0.0.1:9797, "
                        "[::1]:9797 or off",
                        listen);
+    check_agent_check(v, s);
 }
 
 static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
@@ -86,6 +102,9 @@ static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
         return -1;
     if (!is_off(v[AGENT_LISTEN].text) && !(a->listen = strdup(v[AGENT_LISTEN].text)))
         return -1;
+    if (!is_off(v[AGENT_AGENT_CHECK].text) && !(a->agent_check = strdup(v[AGENT_AGENT_CHECK].text)))
+        return -1;
+    a->agent_check_drain = v[AGENT_AGENT_CHECK_NOT_READY].num == 1;
     if (!keep_values)
         return 0;
     if (!(a->values = calloc(t->n, sizeof *a->values)))
@@ -122,6 +141,7 @@ void agent_conf_fini(struct agent_conf *a)
 {
     free(a->socket);
     free(a->listen);
+    free(a->agent_check);
     for (size_t k = 0; a->values && k < config_n_agent_keys; k++)
         value_fini(&a->values[k]);
     free(a->values);

@@ -48,6 +48,8 @@ struct agent_conf {
     uint32_t shard, n_shards;   /* this agent runs the shard-th part; 0 of 1: all */
     bool log_json;              /* log_format = json, else logfmt */
     int log_level;              /* enum log_level */
+    char *agent_check;          /* as listen; NULL: off */
+    bool agent_check_drain;     /* not ready is told as drain, else down */
     struct probe_value *values; /* by config_agent_keys; only with keep_values */
 };
 

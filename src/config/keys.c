@@ -6,6 +6,7 @@
 #include "config/config.h"
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const not_ready_words[] = {"down", "drain", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct probe_key config_common_keys[] = {
@@ -109,5 +110,20 @@ const struct probe_key config_agent_keys[] = {
                          .def = "info",
                          .choices = log_levels,
                          .doc = "The least that is logged: debug, info, warn or error."},
+    [AGENT_AGENT_CHECK] = {.name = "agent_check",
+                           .kind = KEY_TEXT,
+                           .doc = "Address and port for HAProxy's agent-check, e.g. "
+                                  "127.0.0.1:9798: one line a connection, 'up' with the share of "
+                                  "healthy probes as weight, or what agent_check_not_ready says. "
+                                  "Stale is not ready."},
+    [AGENT_AGENT_CHECK_NOT_READY] = {.name = "agent_check_not_ready",
+                                     .kind = KEY_CHOICE,
+                                     .def = "down",
+                                     .choices = not_ready_words,
+                                     .doc =
+                                         "What HAProxy is told while not ready: down, with the "
+                                         "reason, or drain: sessions go on, new ones go elsewhere. "
+                                         "Its end is told as 'ready', which also ends a drain or "
+                                         "maint that was set by hand."},
 };
 const size_t config_n_agent_keys = AGENT_COUNT;
