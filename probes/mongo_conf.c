@@ -119,6 +119,12 @@ static void prepare_credentials(struct build *b)
         fail(b, MONGO_KEY_PASSWORD, "given twice: the uri has a password as well");
     c->user = copy(b, user ? user : c->uri.user);
     c->password = copy(b, password ? password : c->uri.password);
+    if (c->user && !c->password && strcmp(c->user, "***") == 0) { /* as `explain` prints it */
+        probe_warn(b->report, MONGO_KEY_URI,
+                   "*** stands for a user name and password that were not printed; expected "
+                   "uri_file with the path of a file that holds the whole uri");
+        c->password = copy(b, "***");
+    }
     bool x509 = c->uri.auth_mechanism && strcmp(c->uri.auth_mechanism, "MONGODB-X509") == 0;
     if (c->password && !c->user)
         fail(b, MONGO_KEY_PASSWORD, "a password without a user name");

@@ -9,55 +9,60 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "cli/agent_client.h"
 #include "cli/cli.h"
+#include "cli/story.h"
+#include "config/keys.h"
 #include "config/names.h"
 #include "config/target.h"
 
 #define OUTPUT_MAX    ((size_t)1 << 30)
 #define AGENT_TIMEOUT (2 * NS_PER_S)
 
-/* What the agent said; `document` NULL: nothing. */
-struct view {
+/* What the agent said; `document` NULL: nothing, for the reason in `why`. */
+struct answer {
     json_t *document;
     struct names names; /* to indexes of `probes` */
     json_t *probes;
+    const char *address;
+    struct err why;
 };
 
-static void view_open(struct view *v, const struct cli *cli, const struct agent_conf *agent)
+static void answer_open(struct answer *a, const struct cli *cli, const struct agent_conf *agent)
 {
     struct buf body;
-    struct err e;
     int64_t budget = cli->timeout_ns ? cli->timeout_ns : AGENT_TIMEOUT;
-    *v = (struct view){0};
-    const char *address = !cli->agent_given && agent->socket ? agent->socket : cli->agent;
-    int status = agent_request(address, "GET", "/status", time_add(clock_now(), budget), &body, &e);
+    *a =
+        (struct answer){.address = !cli->agent_given && agent->socket ? agent->socket : cli->agent};
+    int status =
+        agent_request(a->address, "GET", "/status", time_add(clock_now(), budget), &body, &a->why);
     if (status == 200 || status == 503)
-        v->document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
-    else if (cli->agent_given)
-        fprintf(stderr, "probe: %s\n", status < 0 ? e.text : "the agent gave no status");
+        a->document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
+    if (!a->document && status >= 0)
+        err_set(&a->why, "what answers at %s is no probe agent (HTTP %d)", a->address, status);
     buf_fini(&body);
-    v->probes = json_object_get(v->document, "probes");
+    a->probes = json_object_get(a->document, "probes");
     size_t i;
     json_t *probe;
-    json_array_foreach(v->probes, i, probe)
+    json_array_foreach(a->probes, i, probe)
     {
         const char *name = json_string_value(json_object_get(probe, "name"));
-        if (name && names_get(&v->names, name) == NAMES_NONE)
-            names_put(&v->names, name, (uint32_t)i);
+        if (name && names_get(&a->names, name) == NAMES_NONE)
+            names_put(&a->names, name, (uint32_t)i);
     }
 }
 
-static void view_close(struct view *v)
+static void answer_close(struct answer *a)
 {
-    names_fini(&v->names);
-    json_decref(v->document);
+    names_fini(&a->names);
+    json_decref(a->document);
 }
 
-static const json_t *view_of(const struct view *v, const char *name)
+static const json_t *answer_of(const struct answer *a, const char *name)
 {
-    uint32_t at = names_get(&v->names, name);
-    return at == NAMES_NONE ? NULL : json_array_get(v->probes, at);
+    uint32_t at = names_get(&a->names, name);
+    return at == NAMES_NONE ? NULL : json_array_get(a->probes, at);
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -66,41 +71,37 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-static int64_t ms_of(const json_t *object, const char *key)
-{
-    return (int64_t)(json_number_value(json_object_get(object, key)) * (double)NS_PER_MS);
-}
-
 /* One comment line, made safe: what an agent sends is not trusted. */
 static void add_comment(struct buf *out, char *line)
 {
     if (!line)
         return;
-    str_printable(line, 1024);
-    buf_printf(out, "# %s\n", line);
+    buf_puts(out, "# ");
+    text_escape(out, line);
+    buf_putc(out, '\n');
     free(line);
 }
 
-static void add_view(struct buf *out, const json_t *probe)
+static void add_story(struct buf *out, const struct answer *a, const struct check_conf *c,
+                      const json_t *probe)
 {
-    char took[CLOCK_SHORT_SIZE], next[CLOCK_SHORT_SIZE];
-    add_comment(out, str_format("%s since %s, %lld failures and %lld successes in a row",
-                                text_of(probe, "status"), text_of(probe, "since"),
-                                json_integer_value(json_object_get(probe, "failing_streak")),
-                                json_integer_value(json_object_get(probe, "success_streak"))));
-    const json_t *last = json_object_get(probe, "last");
-    if (json_is_object(last)) {
-        const char *reason = text_of(last, "reason"), *counted = text_of(last, "counted");
-        bool uncounted = *counted && strcmp(counted, "yes") != 0;
-        add_comment(out, str_format("last check at %s took %s: %s%s%s", text_of(last, "started"),
-                                    clock_short(ms_of(last, "duration_ms"), took), reason,
-                                    *reason ? ": " : "", text_of(last, "detail")));
-        if (uncounted)
-            add_comment(out, str_format("did it count? %s", counted));
+    struct view v;
+    view_read(&v, probe);
+    struct story story = {.view = &v, .policy = &c->policy, .now = clock_wall()};
+    /* As written: what was not selected with it is not in c->after. */
+    const struct probe_value *after = &c->common[COMMON_AFTER];
+    for (size_t i = 0; i < after->n_lines && !story.held_by; i++) {
+        const char *status = text_of(answer_of(a, after->lines[i]), "status");
+        if (strcmp(status, "unhealthy") == 0 || strcmp(status, "blocked") == 0) {
+            story.held_by = after->lines[i];
+            story.held_status = status;
+        }
     }
-    if (json_is_number(json_object_get(probe, "next_in_ms")))
-        add_comment(out, str_format("the next check starts in %s",
-                                    clock_short(ms_of(probe, "next_in_ms"), next)));
+    story_tell(out, &story);
+    if (strcmp(text_of(probe, "target"), c->target) != 0)
+        add_comment(out, str_format("the agent probes another target under this name, %s: it runs "
+                                    "with other settings than these",
+                                    text_of(probe, "target")));
 }
 
 static bool is_of_file(const struct check_conf *c)
@@ -111,24 +112,41 @@ static bool is_of_file(const struct check_conf *c)
     return true;
 }
 
-static void print_ini(const struct cli *cli, const struct config *c, const struct view *v,
+/* Why there is no story: only of what an agent was to run. */
+static void add_no_answer(struct buf *out, const struct config *c, const struct answer *a)
+{
+    bool of_file = false;
+    for (size_t i = 0; i < c->n_checks; i++)
+        of_file = of_file || is_of_file(c->checks[i]);
+    if (!a->document && of_file)
+        add_comment(out, str_format("%s", a->why.text));
+}
+
+static void print_ini(const struct cli *cli, const struct config *c, const struct answer *a,
                       struct buf *out)
 {
+    struct explain_names used = {.most = c->n_checks};
+    add_no_answer(out, c, a);
     if (!cli->n_targets)
         explain_ini_agent(out, &c->agent, c->path);
     for (size_t i = 0; i < c->n_checks; i++) {
         const struct check_conf *check = c->checks[i];
+        const json_t *probe = answer_of(a, check->name);
         if (out->len)
             buf_putc(out, '\n');
-        const json_t *probe = view_of(v, check->name);
         if (probe)
-            add_view(out, probe);
-        explain_ini_probe(out, check, c->path, !is_of_file(check) && !cli->verbose);
+            add_story(out, a, check, probe);
+        else if (a->document && is_of_file(check))
+            add_comment(out, str_format("the agent at %s has no such probe: it runs with other "
+                                        "settings than these",
+                                        a->address));
+        explain_ini_probe(out, check, &used, c->path, !is_of_file(check) && !cli->verbose);
     }
+    explain_names_fini(&used);
     fwrite(out->data ? out->data : "", 1, out->len, stdout);
 }
 
-static void print_json(const struct config *c, const struct view *v, struct buf *out)
+static void print_json(const struct config *c, const struct answer *a, struct buf *out)
 {
     struct jsonw j;
     jsonw_init(&j, out);
@@ -141,7 +159,7 @@ static void print_json(const struct config *c, const struct view *v, struct buf 
     for (size_t i = 0; i < c->n_checks; i++) {
         jsonw_object(&j, NULL);
         explain_json_probe(&j, c->checks[i]);
-        const json_t *probe = view_of(v, c->checks[i]->name);
+        const json_t *probe = answer_of(a, c->checks[i]->name);
         char *text = probe ? json_dumps(probe, JSON_COMPACT) : NULL;
         if (text)
             buf_printf(out, ",\"agent_view\":%s", text);
@@ -160,19 +178,21 @@ int cmd_explain(const struct cli *cli)
     int rc = cli_load(cli, true, NULL, &config);
     if (rc)
         return rc;
-    struct view view;
+    struct answer answer;
     struct buf out;
-    view_open(&view, cli, &config->agent);
+    answer_open(&answer, cli, &config->agent);
+    if (!answer.document && cli->agent_given)
+        fprintf(stderr, "probe: %s\n", answer.why.text);
     buf_init(&out, OUTPUT_MAX);
     if (cli->json)
-        print_json(config, &view, &out);
+        print_json(config, &answer, &out);
     else
-        print_ini(cli, config, &view, &out);
+        print_ini(cli, config, &answer, &out);
     rc = out.failed ? EXIT_INTERNAL : EXIT_HEALTHY;
     if (out.failed)
         fprintf(stderr, "probe: out of memory\n");
     buf_fini(&out);
-    view_close(&view);
+    answer_close(&answer);
     config_free(config);
     return cli_finish(rc);
 }

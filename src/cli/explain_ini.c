@@ -9,7 +9,8 @@
 #include "config/redact.h"
 #include "config/target.h"
 
-#define INDENT "\n    "
+#define INDENT     "\n    "
+#define NUMBER_MAX 8 /* what may follow a name that is taken */
 
 /* Text as a value: dollars that would expand are doubled, further lines indented. */
 static void add_text(struct buf *out, const char *text)
@@ -32,18 +33,31 @@ static void add_shown(struct buf *out, const struct probe_key *key, const char *
     free(shown);
 }
 
+/* What is hidden has to come from somewhere once this is pasted: from a file is best. */
+static void add_hint(struct buf *out, const struct probe_key *key, const struct probe_value *v)
+{
+    bool hides = v->n_lines ? false : v->text && redact_holds_secret(key, v->text);
+    for (size_t i = 0; i < v->n_lines; i++)
+        hides = hides || redact_holds_secret(key, v->lines[i]);
+    if (hides)
+        buf_printf(
+            out,
+            "# *** stands for what is not shown; write the whole %s to a file, and instead:\n"
+            "# %s_file = /run/secrets/%s\n",
+            key->name, key->name, key->name);
+}
+
 /* A default is commented out: given, it could be a setting that nothing would use. */
 static void add_value(struct buf *out, const struct probe_key *key, const struct probe_value *v)
 {
-    if (!v->given)
-        buf_putc(out, ';');
     if (v->file) {
-        buf_printf(out, "%s_file = ", key->name);
+        buf_printf(out, "%s%s_file = ", v->given ? "" : ";", key->name);
         add_text(out, v->file);
         buf_putc(out, '\n');
         return;
     }
-    buf_printf(out, "%s = ", key->name);
+    add_hint(out, key, v);
+    buf_printf(out, "%s%s = ", v->given ? "" : ";", key->name);
     if (key->kind == KEY_LINES || key->kind == KEY_WORDS) {
         const char *between = key->kind == KEY_LINES ? INDENT : ", ";
         for (size_t i = 0; i < v->n_lines; i++) {
@@ -110,25 +124,59 @@ static void add_name(struct buf *out, const char *name)
     host = host ? host + 3 : strchr(name, ':') ? strchr(name, ':') + 1 : name;
     const char *at = strrchr(host, '@');
     host = at ? at + 1 : host;
-    size_t start = out->len;
-    for (; *host && out->len - start < TARGET_NAME_MAX; host++) {
+    for (; *host && out->len < TARGET_NAME_MAX - NUMBER_MAX; host++) {
         char one[2] = {*host, '\0'};
         bool fits = target_is_name(one) || *host == '.' || *host == '-';
-        if (fits && (out->len > start || target_is_name(one)))
+        if (fits && (out->len || target_is_name(one)))
             buf_putc(out, *host);
-        else if (!fits && out->len > start && host[1] && out->data[out->len - 1] != '-')
+        else if (!fits && out->len && host[1] && out->data[out->len - 1] != '-')
             buf_putc(out, '-');
     }
-    if (out->len == start)
+    while (out->len && out->data[out->len - 1] == '-')
+        out->data[--out->len] = '\0';
+    if (!out->len)
         buf_puts(out, "target");
 }
 
-void explain_ini_probe(struct buf *out, const struct check_conf *c, const char *path,
-                       bool given_only)
+/* The section's name: the probe's own, or for a URL one made of that; NULL out of memory. */
+static const char *section_name(struct explain_names *used, const char *name)
 {
-    buf_puts(out, "[probe ");
-    add_name(out, c->name);
-    buf_puts(out, "]\n");
+    struct buf b;
+    if (!used->list && !(used->list = calloc(used->most + 1, sizeof *used->list)))
+        return NULL;
+    buf_init(&b, 4 * TARGET_NAME_MAX);
+    add_name(&b, name);
+    size_t len = b.len;
+    for (int n = 2; !b.failed && names_get(&used->set, b.data) != NAMES_NONE; n++) {
+        b.len = len;
+        buf_printf(&b, "-%d", n);
+    }
+    char *section = buf_take(&b);
+    if (!section || names_put(&used->set, section, 0) < 0) {
+        free(section);
+        return NULL;
+    }
+    used->list[used->n++] = section;
+    return section;
+}
+
+void explain_names_fini(struct explain_names *used)
+{
+    for (size_t i = 0; i < used->n; i++)
+        free(used->list[i]);
+    free(used->list);
+    names_fini(&used->set);
+}
+
+void explain_ini_probe(struct buf *out, const struct check_conf *c, struct explain_names *used,
+                       const char *path, bool given_only)
+{
+    const char *section = section_name(used, c->name);
+    if (!section) {
+        out->failed = true;
+        return;
+    }
+    buf_printf(out, "[probe %s]\n", section);
     if (c->common[COMMON_TYPE].given)
         add_table(out, config_common_keys, c->common, COMMON_TYPE + 1, path, false);
     else
