@@ -53,7 +53,7 @@ static int64_t interval_ns;
 static struct target *targets;
 static int32_t *samples; /* us */
 static size_t n_samples;
-static uint64_t n_accepted, n_answered;
+static uint64_t n_accepted, n_answered, n_pings;
 static long n_open, n_open_max;
 static char hello_msg[512], ping_msg[64], hello_reply[512];
 static size_t hello_msg_len, ping_msg_len, hello_reply_len;
@@ -109,8 +109,10 @@ static int by_value(const void *a, const void *b)
 
 static void print_stats(void)
 {
-    printf("{\"accepted\": %llu, \"answered\": %llu, \"open\": %ld, \"open_max\": %ld",
-           (unsigned long long)n_accepted, (unsigned long long)n_answered, n_open, n_open_max);
+    printf("{\"accepted\": %llu, \"answered\": %llu, \"pings\": %llu, \"open\": %ld, "
+           "\"open_max\": %ld",
+           (unsigned long long)n_accepted, (unsigned long long)n_answered,
+           (unsigned long long)n_pings, n_open, n_open_max);
     if (n_samples) {
         qsort(samples, n_samples, sizeof *samples, by_value);
         printf(", \"late_us\": {\"n\": %zu, \"p50\": %d, \"p99\": %d, \"max\": %d}", n_samples,
@@ -123,7 +125,7 @@ static void print_stats(void)
 
 static void reset_stats(void)
 {
-    n_accepted = n_answered = 0;
+    n_accepted = n_answered = n_pings = 0;
     n_open_max = n_open;
     n_samples = 0;
     if (interval_ns)
@@ -254,6 +256,7 @@ static bool answer_mongo(struct conn *c)
         p += n;
         at += len;
         n_answered++;
+        n_pings += ping;
     }
     memmove(c->in, c->in + at, c->len - at);
     c->len -= at;

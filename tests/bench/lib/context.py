@@ -17,6 +17,7 @@ class Context:
         self.probe, self.tools, self.quick = os.path.abspath(probe), os.path.abspath(tools), quick
         self.dir = tempfile.mkdtemp(prefix="probe-bench.")
         self.running = []
+        self._logs = 0
         self._port = 10000 + os.getpid() % 5000
 
     def tool(self, name):
@@ -51,11 +52,22 @@ class Context:
         if cpu is not None and os.cpu_count() > 1:
             argv = ["taskset", "-c", str(cpu % os.cpu_count()), *argv]
         options.setdefault("stdout", subprocess.DEVNULL)
-        options.setdefault("stderr", subprocess.DEVNULL)
         options.setdefault("stdin", subprocess.DEVNULL)
-        p = subprocess.Popen([str(a) for a in argv], start_new_session=True, **options)
+        self._logs += 1
+        said = self.path(f"stderr.{self._logs}")
+        with open(said, "wb") as log:
+            options.setdefault("stderr", log)
+            p = subprocess.Popen([str(a) for a in argv], start_new_session=True, **options)
+        p.said = said
         self.running.append(p)
         return p
+
+    def alive(self, *processes):
+        """An error that says what it said when one of them has ended."""
+        for p in processes:
+            if p.poll() is not None:
+                with open(p.said, encoding="utf-8", errors="replace") as f:
+                    raise RuntimeError(f"{p.args[0]} ended with {p.returncode}: {f.read()[-400:].strip()}")
 
     def stop(self, p, sig=signal.SIGTERM):
         """Ends it and what it started."""

@@ -29,7 +29,7 @@ def sbin(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def nginx(ctx, tls=None, location='location / { return 200 "ok\\n"; }', cpu=1):
+def nginx(ctx, tls=None, location='location / { return 200 "ok\\n"; }', extra="", cpu=1):
     """One process of nginx on a port of all of 127/8, which is returned."""
     port = ctx.port()
     home = ctx.path(f"nginx-{port}")
@@ -40,7 +40,7 @@ def nginx(ctx, tls=None, location='location / { return 200 "ok\\n"; }', cpu=1):
                      f"pid {home}/pid; error_log {home}/error; worker_rlimit_nofile 20000;"
                      "events { worker_connections 10000; }"
                      f"http {{ access_log off; {temp} default_type text/plain; sendfile on; keepalive_requests 100000;"
-                     f"server {{ listen {port} {'ssl' if tls else ''} backlog=4096; {pair} {location} }} }}\n")
+                     f"server {{ listen {port} {'ssl' if tls else ''} backlog=4096; {pair} {location} {extra} }} }}\n")
     ctx.start([sbin("nginx"), "-p", home, "-c", conf], cpu=cpu)
     ctx.wait_port(port)
     return port
