@@ -172,12 +172,23 @@ static void print_json(const struct config *c, const struct answer *a, struct bu
         puts(out->data);
 }
 
+/* For shells that complete them, and for scripts. No agent is asked. */
+static int print_names(struct config *config)
+{
+    for (size_t i = 0; i < config->n_checks; i++)
+        puts(config->checks[i]->name);
+    config_free(config);
+    return cli_finish(EXIT_HEALTHY);
+}
+
 int cmd_explain(const struct cli *cli)
 {
     struct config *config;
-    int rc = cli_load(cli, true, NULL, &config);
+    int rc = cli_load(cli, !cli->names, NULL, &config);
     if (rc)
         return rc;
+    if (cli->names)
+        return print_names(config);
     struct answer answer;
     struct buf out;
     answer_open(&answer, cli, &config->agent);

@@ -239,30 +239,55 @@ static void list_topics(void)
            "probe-api(7).\n");
 }
 
-static int unknown_topic(const char *topic)
+/* What can be asked for; of the entries, those whose names are words of their own. */
+static size_t all_topics(const char *words[TOPICS_MAX])
 {
-    const char *words[TOPICS_MAX];
+    static const char *const shown[] = {"options", "states", "reasons", "environment", "metrics"};
     size_t n = 0;
     for (const struct cli_command *c = cli_commands; c->name; c++)
         words[n++] = c->name;
     for (size_t t = 0; probe_types[t]; t++)
         words[n++] = probe_types[t]->name;
+    words[n++] = "agent";
+    words[n++] = "defaults";
     for (size_t i = 0; i < ARRAY_LEN(proses); i++)
         words[n++] = proses[i].topic;
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         words[n++] = lists[i].topic;
-    words[n++] = "agent";
-    words[n++] = "defaults";
-    for (const struct help_entry *e = help_entries; e->list && n < TOPICS_MAX; e++)
-        words[n++] = e->name;
-    const char *near = str_nearest(topic, words, n);
+    for (const struct help_entry *e = help_entries; e->list && n < TOPICS_MAX; e++) {
+        bool is_shown = str_starts(e->list, "keys ");
+        for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+            is_shown = is_shown || strcmp(shown[i], e->list) == 0;
+        for (size_t i = 0; is_shown && i < n; i++)
+            is_shown = strcmp(words[i], e->name) != 0;
+        if (is_shown && !strchr(e->name, ' '))
+            words[n++] = e->name;
+    }
+    return n;
+}
+
+static int unknown_topic(const char *topic)
+{
+    const char *words[TOPICS_MAX];
+    const char *near = str_nearest(topic, words, all_topics(words));
     fprintf(stderr, "probe: no help for '%s'%s%s%s\nprobe: see 'probe help'\n", topic,
             near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     return EXIT_USAGE;
 }
 
+static int print_names(void)
+{
+    const char *words[TOPICS_MAX];
+    size_t n = all_topics(words);
+    for (size_t i = 0; i < n; i++)
+        puts(words[i]);
+    return cli_finish(EXIT_HEALTHY);
+}
+
 int cmd_help(const struct cli *cli)
 {
+    if (cli->names)
+        return print_names();
     if (!cli->n_targets)
         list_topics();
     for (size_t i = 0; i < cli->n_targets; i++) {

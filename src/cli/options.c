@@ -24,6 +24,8 @@ const struct option_spec options_table[] = {
      "succeed once the target is truly down: refused or gone"},
     {"watch", 0, ARG_NONE, NULL, "status",
      "stay and follow the agent: in place on a terminal, else a line a change"},
+    {"names", 0, ARG_NONE, NULL, "explain help",
+     "only the names, one a line: of the probes, of the topics"},
     {"json", 0, ARG_NONE, NULL, NULL, "one JSON document on standard output"},
     {"quiet", 'q', ARG_NONE, NULL, NULL, "no output but errors"},
     {"verbose", 'v', ARG_NONE, NULL, NULL, "say more"},
@@ -196,6 +198,8 @@ static int set_flag(struct cli *cli, const char *name)
         cli->invert = true;
     else if (strcmp(name, "watch") == 0)
         cli->watch = true;
+    else if (strcmp(name, "names") == 0)
+        cli->names = true;
     else if (strcmp(name, "json") == 0)
         cli->json = true;
     else if (strcmp(name, "quiet") == 0)

@@ -68,11 +68,18 @@ static bool has_word(const char *head, const char *name)
     return false;
 }
 
-/* In a wish with heads the name is the first word behind the macro; of options, the last flag. */
+/* In a wish with heads the name is the first word behind the macro; of options, the long one. */
 static bool is_of(const struct page_item *item, const struct wanted *w)
 {
-    if (!w->head || strcmp(item->list, "options") == 0)
+    if (!w->head)
         return has_word(item->head, w->name);
+    if (strcmp(item->list, "options") == 0) {
+        const char *name = strstr(item->head, "Fl Fl ");
+        char *word = page_word(name ? name + strlen("Fl Fl ") : "", 0);
+        bool its = strcmp(word, w->name) == 0;
+        free(word);
+        return its;
+    }
     char *second = page_word(item->head, 1);
     bool same = strcmp(item->head, w->head) == 0 || strcmp(second, w->name) == 0;
     free(second);
@@ -419,12 +426,35 @@ static void check_sources(const struct page *cli, const struct page *api, const 
             differ("check.c: finds too little in the sources (%zu); were they rewritten?", i);
 }
 
+/* ---- Completions: every command and option must be there. What goes with what, their test sees.
+ */
+
+static void check_completion(const char *path)
+{
+    char *text = page_read_file(path);
+    bool fish = strstr(path, ".fish") != NULL;
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (!strstr(text, c->name))
+            differ("%s: lacks the command %s", path, c->name);
+    for (const struct option_spec *o = options_table; o->name; o++) {
+        char *option = str_format(fish ? "-l %s" : "--%s", o->name);
+        if (!strstr(text, option))
+            differ("%s: lacks the option --%s of %s", path, o->name,
+                   o->commands ? o->commands : "every command");
+        free(option);
+    }
+    free(text);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: check SOURCE-ROOT probe.1 probe.ini.5 probe-api.7\n");
+    if (argc < 5) {
+        fprintf(stderr,
+                "usage: check SOURCE-ROOT probe.1 probe.ini.5 probe-api.7 [COMPLETION...]\n");
         return 64;
     }
+    for (int i = 5; i < argc; i++)
+        check_completion(argv[i]);
     struct page cli = page_read(argv[2]), ini = page_read(argv[3]), api = page_read(argv[4]);
     check_commands(&cli);
     check_options(&cli);
