@@ -16,6 +16,7 @@
 #include "cli/session.h"
 #include "engine/reaper.h"
 #include "engine/repeat.h"
+#include "reports/ready_fd.h"
 #include "reports/reports.h"
 #include "serve/serve.h"
 
@@ -56,22 +57,13 @@ static void log_check(const struct check *c, const char *from, enum log_level le
     log_event(level, fields, "%s", message);
 }
 
-static void tell_service_manager(struct agent *a)
-{
-    struct readiness r = engine_readiness(&a->session.engine, clock_now());
-    char status[96];
-    snprintf(status, sizeof status, "%s: %zu of %zu probes healthy",
-             r.ready ? "ready" : "not ready", r.healthy, r.counted);
-    notify_status(&a->notify, status);
-}
-
 static void on_transition(void *ctx, struct check *c, enum health_status from)
 {
     struct agent *a = ctx;
     enum health_status to = c->health.status;
     log_check(c, health_status_name(from), to == HEALTH_UNHEALTHY ? LOG_WARN : LOG_INFO,
               health_status_name(to));
-    tell_service_manager(a);
+    reports_on_transition(&a->reports);
     if (a->serve)
         serve_on_transition(a->serve, c, from);
 }
@@ -147,7 +139,7 @@ static int reload(void *ctx, struct config_report *report)
         log_error("reload refused, the configuration in use stays");
     }
     config_free(config);
-    notify_ready(&a->notify, "running");
+    reports_started(&a->reports);
     return rc;
 }
 
@@ -250,14 +242,14 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
     prepare_default_socket(&config->agent);
     if (serve_open(&a->serve, engine, &config->agent, &serve_hooks, e) < 0)
         return give_up(a);
-    if (reports_open(&a->reports, engine, &config->agent, e) < 0)
+    notify_open(&a->notify);
+    if (reports_open(&a->reports, engine, &config->agent, &a->notify, e) < 0)
         return give_up(a);
     int rc = reaper_open(&a->reaper, engine->loop);
     if (rc < 0) {
         err_set(e, "cannot watch for orphans: %s", uv_strerror(rc));
         return give_up(a);
     }
-    notify_open(&a->notify);
     a->watchdog.fire = on_watchdog;
     if (a->notify.watchdog_ns)
         sched_set(&engine->sched, &a->watchdog, clock_now());
@@ -268,7 +260,7 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
 {
     log_info("probe %s watches %zu probes, socket %s, API on %s", PROBE_VERSION, n_checks,
              conf->socket ? conf->socket : "off", conf->listen ? conf->listen : "off");
-    notify_ready(&a->notify, "running");
+    reports_started(&a->reports);
     session_run(&a->session);
     notify_close(&a->notify);
     return EXIT_HEALTHY;
@@ -294,6 +286,11 @@ int cmd_run(const struct cli *cli)
     if (rc != CONFIG_OK)
         return rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
     struct err e;
+    if (config->agent.ready_fd >= 0 && ready_fd_take(config->agent.ready_fd, &e) < 0) {
+        fprintf(stderr, "probe: %s\n", e.text);
+        config_free(config);
+        return EXIT_CONFIG;
+    }
     if (open_all(&a, config, &e) < 0) {
         fprintf(stderr, "probe: %s\n", e.text);
         rc = EXIT_INTERNAL;

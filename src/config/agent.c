@@ -2,6 +2,7 @@
 #include "config/agent.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -68,6 +69,19 @@ static void check_agent_check(const struct probe_value *v, struct source *s)
                        "is the same address and port as listen, expected one of its own");
 }
 
+static void check_ready_file(const struct probe_value *v, struct source *s)
+{
+    const char *path = v[AGENT_READY_FILE].text;
+    if (is_off(path))
+        return;
+    if (path[strlen(path) - 1] == '/' || strlen(path) >= PATH_MAX - sizeof ".new")
+        source_problem(s, true, v[AGENT_READY_FILE].line, "ready_file",
+                       "\"%.60s\" cannot be the path of a file", path);
+    else if (v[AGENT_SOCKET].text && strcmp(path, v[AGENT_SOCKET].text) == 0)
+        source_problem(s, true, v[AGENT_READY_FILE].line, "ready_file",
+                       "is the same path as socket, expected one of its own");
+}
+
 static void check(struct agent_conf *a, const struct probe_value *v, struct source *s)
 {
     const char *path = v[AGENT_SOCKET].text;
@@ -90,6 +104,7 @@ static void check(struct agent_conf *a, const struct probe_value *v, struct sour
                        "[::1]:9797 or off",
                        listen);
     check_agent_check(v, s);
+    check_ready_file(v, s);
 }
 
 static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
@@ -105,6 +120,9 @@ static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
     if (!is_off(v[AGENT_AGENT_CHECK].text) && !(a->agent_check = strdup(v[AGENT_AGENT_CHECK].text)))
         return -1;
     a->agent_check_drain = v[AGENT_AGENT_CHECK_NOT_READY].num == 1;
+    if (!is_off(v[AGENT_READY_FILE].text) && !(a->ready_file = strdup(v[AGENT_READY_FILE].text)))
+        return -1;
+    a->ready_fd = v[AGENT_READY_FD].text ? (int)v[AGENT_READY_FD].num : -1;
     if (!keep_values)
         return 0;
     if (!(a->values = calloc(t->n, sizeof *a->values)))
@@ -142,6 +160,7 @@ void agent_conf_fini(struct agent_conf *a)
     free(a->socket);
     free(a->listen);
     free(a->agent_check);
+    free(a->ready_file);
     for (size_t k = 0; a->values && k < config_n_agent_keys; k++)
         value_fini(&a->values[k]);
     free(a->values);

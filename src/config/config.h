@@ -50,6 +50,8 @@ struct agent_conf {
     int log_level;              /* enum log_level */
     char *agent_check;          /* as listen; NULL: off */
     bool agent_check_drain;     /* not ready is told as drain, else down */
+    char *ready_file;           /* path; NULL: off */
+    int ready_fd;               /* -1: none */
     struct probe_value *values; /* by config_agent_keys; only with keep_values */
 };
 

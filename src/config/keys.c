@@ -125,5 +125,16 @@ const struct probe_key config_agent_keys[] = {
                                          "reason, or drain: sessions go on, new ones go elsewhere. "
                                          "Its end is told as 'ready', which also ends a drain or "
                                          "maint that was set by hand."},
+    [AGENT_READY_FILE] = {.name = "ready_file",
+                          .kind = KEY_TEXT,
+                          .doc = "File that is there while the agent is ready, renewed each "
+                                 "second: one older than 5s was left by an agent that is gone or "
+                                 "hangs."},
+    [AGENT_READY_FD] = {.name = "ready_fd",
+                        .kind = KEY_INT,
+                        .min = 3,
+                        .max = 65535,
+                        .doc = "Descriptor for s6's readiness notification: gets one newline "
+                               "when the agent is ready for the first time."},
 };
 const size_t config_n_agent_keys = AGENT_COUNT;

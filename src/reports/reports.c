@@ -1,32 +1,100 @@
-/* reports: see reports.h. */
+/* reports: see reports.h. The verdict is looked at once a turn in which something changed, however
+ * many probes did, and once a second for staleness, which comes with time alone. */
 #include "reports/reports.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
 #include "reports/agent_check.h"
+#include "reports/ready_fd.h"
+#include "reports/verdict.h"
+
+#define REVIEW_EVERY NS_PER_S
 
 static bool same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* Without anybody to tell, an agent at rest is not woken. */
+static bool has_audience(const struct reports *r)
+{
+    return r->file.path || r->ready_fd >= 0 || r->notify->fd >= 0;
+}
+
+static void want_review(struct reports *r, int64_t at)
+{
+    if (r->open && !r->engine->stopping && has_audience(r))
+        sched_set(&r->engine->sched, &r->review, at);
+}
+
+/* The service manager's status line: whether it changed. */
+static bool renew_status(struct reports *r, const struct readiness *verdict, int64_t now)
+{
+    char text[REPORTS_STATUS];
+    verdict_status(text, sizeof text, r->engine, verdict, now);
+    bool changed = strcmp(text, r->status) != 0;
+    memcpy(r->status, text, sizeof text);
+    return changed;
+}
+
+static void on_review(struct sched_entry *entry, int64_t now)
+{
+    struct reports *r = container_of(entry, struct reports, review);
+    struct readiness verdict = engine_readiness(r->engine, now);
+    bool ready = verdict_is_ready(&verdict);
+    ready_file_tell(&r->file, ready, clock_wall());
+    if (ready)
+        ready_fd_tell(&r->ready_fd);
+    if (r->notify->fd >= 0 && renew_status(r, &verdict, now))
+        notify_status(r->notify, r->status);
+    want_review(r, time_add(now, REVIEW_EVERY));
+}
+
+void reports_on_transition(struct reports *r)
+{
+    want_review(r, clock_now());
+}
+
+void reports_started(struct reports *r)
+{
+    int64_t now = clock_now();
+    if (r->notify->fd < 0)
+        return;
+    struct readiness verdict = engine_readiness(r->engine, now);
+    renew_status(r, &verdict, now);
+    notify_ready(r->notify, r->status);
+}
+
+/* ---- What is open: from the start to the end, over reloads ---- */
+
+static int prepare(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft,
+                   struct err *err)
+{
+    const char *address = conf->agent_check, *file = conf->ready_file;
+    if (address && !(draft->agent_check_address = strdup(address)))
+        return err_set(err, "out of memory");
+    if (address && !same_text(address, r->agent_check_address)) {
+        draft->agent_check = agent_check_open(r->engine, address, conf->agent_check_drain, err);
+        if (!draft->agent_check)
+            return -1;
+    }
+    if (file && !same_text(file, r->file.path))
+        return ready_file_open(&draft->file, file, err);
+    return 0;
+}
+
 int reports_prepare(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft,
                     struct err *err)
 {
     *draft = (struct reports_draft){0};
-    if (!conf->agent_check)
-        return 0;
-    if (!(draft->agent_check_address = strdup(conf->agent_check)))
-        return err_set(err, "out of memory");
-    if (same_text(conf->agent_check, r->agent_check_address))
-        return 0;
-    draft->agent_check =
-        agent_check_open(r->engine, conf->agent_check, conf->agent_check_drain, err);
-    if (draft->agent_check)
-        return 0;
-    reports_discard(draft);
-    return -1;
+    int rc = prepare(r, conf, draft, err);
+    if (rc < 0)
+        reports_discard(draft);
+    return rc;
 }
 
 void reports_commit(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft)
@@ -39,23 +107,34 @@ void reports_commit(struct reports *r, const struct agent_conf *conf, struct rep
     }
     free(r->agent_check_address);
     r->agent_check_address = draft->agent_check_address;
+    if (draft->file.path || !conf->ready_file) {
+        ready_file_close(&r->file);
+        r->file = draft->file;
+    }
+    if (conf->ready_fd != r->ready_fd_given)
+        log_warn("ready_fd is taken at the start only: the change needs a restart");
     *draft = (struct reports_draft){0};
+    want_review(r, clock_now());
 }
 
 void reports_discard(struct reports_draft *draft)
 {
     agent_check_close(draft->agent_check);
     free(draft->agent_check_address);
+    ready_file_close(&draft->file);
     *draft = (struct reports_draft){0};
 }
 
 int reports_open(struct reports *r, struct engine *e, const struct agent_conf *conf,
-                 struct err *err)
+                 const struct notify *n, struct err *err)
 {
     struct reports_draft draft;
-    *r = (struct reports){.engine = e, .open = true};
+    *r = (struct reports){
+        .engine = e, .notify = n, .ready_fd = conf->ready_fd, .ready_fd_given = conf->ready_fd};
+    r->review.fire = on_review;
     if (reports_prepare(r, conf, &draft, err) < 0)
         return -1;
+    r->open = true;
     reports_commit(r, conf, &draft);
     return 0;
 }
@@ -65,6 +144,9 @@ void reports_close(struct reports *r)
     if (!r->open)
         return;
     r->open = false;
+    ready_file_close(&r->file);
+    ready_fd_close(&r->ready_fd);
+    sched_clear(&r->engine->sched, &r->review);
     agent_check_close(r->agent_check);
     r->agent_check = NULL;
     free(r->agent_check_address);

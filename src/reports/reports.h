@@ -1,10 +1,12 @@
-/* reports: tells others of the agent's verdict, each in its own convention: HAProxy's agent-check.
- * All of it comes from the engine's one state machine; nothing here decides on health, waits for
- * anybody or delays a check.
+/* reports: tells others of the agent's verdict, each in its own convention: HAProxy's agent-check,
+ * a file, s6's descriptor, the status line of systemd. All of it comes from the engine's one state
+ * machine; nothing here decides on health, waits for anybody or delays a check.
  *
  *   reports.c      opening, reload, closing; when the verdict is looked at
  *   verdict.c      the verdict in words
  *   agent_check.c  HAProxy's agent-check
+ *   ready_file.c   the file that is there while ready
+ *   ready_fd.c     s6's readiness notification
  */
 #ifndef PROBE_REPORTS_REPORTS_H
 #define PROBE_REPORTS_REPORTS_H
@@ -12,8 +14,12 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/notify.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "reports/ready_file.h"
+
+#define REPORTS_STATUS 320
 
 struct agent_check;
 
@@ -22,12 +28,25 @@ struct reports {
     struct engine *engine;
     struct agent_check *agent_check; /* NULL: off */
     char *agent_check_address;
+    const struct notify *notify;
+    struct ready_file file;
+    int ready_fd;       /* -1: none, or it was told */
+    int ready_fd_given; /* the one of the start */
+    struct sched_entry review;
+    char status[REPORTS_STATUS]; /* the last that the service manager was told */
     bool open;
 };
 
-/* Opens what `conf` asks for. -1: nothing is open and the reason is in `err`. */
+/* Opens what `conf` asks for; conf->ready_fd was taken (ready_fd_take) before. `n` must last as
+ * long as `r`. -1: nothing is open and the reason is in `err`. */
 int reports_open(struct reports *r, struct engine *e, const struct agent_conf *conf,
-                 struct err *err);
+                 const struct notify *n, struct err *err);
+
+/* From the engine's hook: a status changed. All is told in the loop's next turn. */
+void reports_on_transition(struct reports *r);
+
+/* READY=1 with the verdict, to the service manager: after the start and after each reload. */
+void reports_started(struct reports *r);
 
 /* What a reload changes, in two steps, so that it is all or nothing: prepare may fail and then
  * changes nothing; one of commit and discard follows. */
@@ -35,6 +54,7 @@ struct reports_draft {
     struct agent_check
         *agent_check;          /* opened anew; NULL: the one in use stays, or none is wanted */
     char *agent_check_address; /* NULL: none is wanted */
+    struct ready_file file;    /* opened anew; off: the one in use stays, or none is wanted */
 };
 int reports_prepare(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft,
                     struct err *err);

@@ -1,6 +1,9 @@
 /* verdict: see verdict.h. */
 #include "reports/verdict.h"
 
+#include <stdio.h>
+
+#include "base/str.h"
 #include "serve/document.h"
 
 bool verdict_is_ready(const struct readiness *r)
@@ -34,6 +37,22 @@ void verdict_why(struct buf *out, const struct engine *e, const struct readiness
         buf_puts(out, "a probe that it comes after is unhealthy");
     else
         document_why(out, c);
+}
+
+void verdict_status(char *out, size_t size, const struct engine *e, const struct readiness *r,
+                    int64_t now)
+{
+    struct buf text;
+    buf_init(&text, 2048);
+    buf_printf(&text, "%s: %zu of %zu probes healthy", verdict_is_ready(r) ? "ready" : "not ready",
+               r->healthy, r->counted);
+    if (!verdict_is_ready(r)) {
+        buf_puts(&text, "; ");
+        verdict_why(&text, e, r, now);
+    }
+    snprintf(out, size, "%s", text.data ? text.data : "out of memory");
+    str_printable(out, size - 1);
+    buf_fini(&text);
 }
 
 unsigned verdict_weight(const struct engine *e, int64_t now)

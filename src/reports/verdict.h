@@ -14,6 +14,10 @@ bool verdict_is_ready(const struct readiness *r);
  * Control bytes are replaced. */
 void verdict_why(struct buf *out, const struct engine *e, const struct readiness *r, int64_t now);
 
+/* "ready: 10 of 10 probes healthy", "not ready: 9 of 10 probes healthy; " and why. */
+void verdict_status(char *out, size_t size, const struct engine *e, const struct readiness *r,
+                    int64_t now);
+
 /* The share of the `ready` probes, required or not, that are healthy: 1 to 100 percent. */
 unsigned verdict_weight(const struct engine *e, int64_t now);
 

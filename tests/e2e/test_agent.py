@@ -412,10 +412,22 @@ def test_sd_notify(probe, serve):
                 assert time.monotonic() < end, f"{word} not in {said}"
                 said += s.recv(4096) + b"\n"
 
-        hear(b"READY=1")
+        hear(b"READY=1\nSTATUS=not ready: 0 of 1 probes healthy; a starting: ")
         hear(b"WATCHDOG=1")
+        hear(b"STATUS=ready: 1 of 1 probes healthy")
+        said = b""
+        server.down()
+        hear(b"STATUS=not ready: 0 of 1 probes healthy; a unhealthy: refused: connect to 127.0.0.1")
+        server.up()
+        hear(b"STATUS=ready: 1 of 1 probes healthy")
+        said = b""
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         agent.kill(signal.SIGHUP)
-        hear(b"RELOADING=1")
+        hear(b"RELOADING=1\nMONOTONIC_USEC=")
+        # systemd (Type=notify-reload) takes a time from before its signal for another reload's.
+        hear(b"READY=1\nSTATUS=ready: 1 of 1 probes healthy\n")
+        stamp = int(said.split(b"MONOTONIC_USEC=")[1].split()[0])
+        assert before // 1000 <= stamp <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         agent.kill(signal.SIGTERM)
         hear(b"STOPPING=1")
         assert agent.wait() == 0

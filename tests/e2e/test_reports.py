@@ -1,8 +1,13 @@
 """What the agent tells others about its verdict: HAProxy, supervisors, files and commands."""
 
 import os
+import signal
 import socket
+import stat
+import subprocess
+import time
 
+import pytest
 from lib import hostile, servers
 from lib.net import SLACK, free_port, wait_until
 
@@ -262,3 +267,214 @@ def test_agent_check_errors(probe):
         assert result.code == 70, result
         assert f"agent_check: cannot listen on 127.0.0.1:{port}: the port is in use" in result.err
         assert not probe.path("x.sock").exists()
+
+
+# ---- A file
+
+
+def test_ready_file(probe, serve):
+    server = serve(hostile.silent)
+    path = probe.path("ready")
+    path.write_text("left by an earlier agent")
+    agent = probe.agent(
+        FAST + tcp("a", server.port, "initial_delay = 1h"), f"ready_file = {path}"
+    )
+    assert not path.exists(), "what was left is taken away before the first verdict"
+    assert agent.post("/check/a").code == 200
+    wait_until(path.exists, 10, "the file is there once the agent is ready")
+    assert f"pid {agent.pid}" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert sorted(p.name for p in path.parent.glob("ready*")) == ["ready"]
+    # Renewed without an event, so that its age tells of an agent that hangs.
+    first = path.stat()
+    wait_until(lambda: path.stat().st_mtime_ns > first.st_mtime_ns, 10, "its time is renewed")
+    assert path.stat().st_ino == first.st_ino
+    server.down()
+    agent.post("/check/a")
+    wait_until(lambda: not path.exists(), 10, "the file goes when the agent is not ready")
+    server.up()
+    assert agent.post("/check/a").code == 200
+    wait_until(path.exists, 10, "the file is there again")
+    path.unlink()
+    wait_until(path.exists, 10, "one that somebody removed is made again")
+    agent.stop()
+    assert not path.exists(), "the file goes with the agent"
+
+
+def test_ready_file_after_a_kill(probe, serve):
+    path = probe.path("ready")
+    agent = probe.agent(FAST + tcp("a", serve(hostile.silent).port), f"ready_file = {path}")
+    wait_until(path.exists, 10, "ready")
+    agent.kill(signal.SIGKILL)
+    agent.wait()
+    assert path.exists()
+    agent.start()
+    mine = f"pid {agent.pid}\n"
+    wait_until(lambda: path.exists() and mine in path.read_text(), 10, "a file of the new agent")
+    agent.stop()
+
+
+def test_ready_file_grows_old_when_the_agent_hangs(probe, serve):
+    server = serve(hostile.silent)
+    path = probe.path("ready")
+    agent = probe.agent(
+        "[defaults]\ninterval = 50ms\ntimeout = 50ms\n" + tcp("a", server.port),
+        f"ready_file = {path}",
+    )
+    wait_until(path.exists, 10, "ready")
+    agent.kill(signal.SIGSTOP)
+    age = path.stat().st_mtime
+    wait_until(lambda: time.time() - age > 5, 20, "the file grows old while the agent hangs")
+    agent.kill(signal.SIGCONT)
+    wait_until(lambda: path.exists() and path.stat().st_mtime > age, 10, "fresh again")
+    agent.stop()
+
+
+@pytest.mark.parametrize(
+    "kind, words",
+    [("symlink", "a symbolic link"), ("fifo", "a FIFO"), ("folder", "a directory"),
+     ("socket", "a socket")],
+)
+def test_ready_file_touches_nothing_else(probe, serve, kind, words):
+    path, victim = probe.path("ready"), probe.write("victim", "precious")
+    made = None
+    if kind == "symlink":
+        path.symlink_to(victim)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        made = socket.socket(socket.AF_UNIX)
+        made.bind(str(path))
+    before = os.lstat(path)
+    config = probe.write(
+        "x.ini",
+        f"[agent]\nsocket = {probe.path('x.sock')}\nlisten = off\nready_file = {path}\n"
+        + tcp("a", 1),
+    )
+    result = probe.run("run", "-c", config)
+    assert result.code == 70, result
+    assert f"ready_file {path}: {words} is there, expected a regular file or nothing" in result.err
+    assert os.lstat(path).st_ino == before.st_ino and victim.read_text() == "precious"
+    if made:
+        made.close()
+
+
+def test_ready_file_meets_a_link_later(probe, serve):
+    path, victim = probe.path("ready"), probe.write("victim", "precious")
+    agent = probe.agent(FAST + tcp("a", serve(hostile.silent).port), f"ready_file = {path}")
+    wait_until(path.exists, 10, "ready")
+    path.unlink()
+    path.symlink_to(victim)
+    wait_until(lambda: "ready_file" in agent.log(), 10, "the agent complains")
+    path.unlink()
+    wait_until(path.exists, 10, "the file is made again")
+    assert victim.read_text() == "precious" and agent.log().count("ready_file") == 1
+    agent.stop()
+
+
+def test_ready_file_errors_and_reload(probe, serve):
+    for value, words in (
+        (probe.path("no/such/folder"), "No such file or directory"),
+        (f"{probe.dir}/", "cannot be the path of a file"),
+    ):
+        config = probe.write(
+            "bad.ini", f"[agent]\nsocket = off\nlisten = off\nready_file = {value}\n" + tcp("a", 1)
+        )
+        result = probe.run("run", "-c", config)
+        assert result.code in (70, 78) and words in result.err and "ready_file" in result.err
+    first, second = probe.path("first"), probe.path("second")
+    agent = probe.agent(FAST + tcp("a", serve(hostile.silent).port), f"ready_file = {first}")
+    wait_until(first.exists, 10, "ready")
+    text = agent.config.read_text()
+    agent.config.write_text(text.replace(str(first), str(probe.path("no/x"))))
+    answer = agent.post("/reload")
+    assert answer.code == 422 and "ready_file" in answer.text and first.exists()
+    agent.config.write_text(text.replace(str(first), str(second)))
+    assert agent.post("/reload").code == 200
+    wait_until(second.exists, 10, "the new file")
+    assert not first.exists()
+    agent.config.write_text(text.replace(f"ready_file = {first}", ""))
+    assert agent.post("/reload").code == 200
+    wait_until(lambda: not second.exists(), 10, "no file is wanted any more")
+    agent.stop()
+
+
+# ---- s6's readiness notification
+
+
+def test_ready_fd(probe, serve):
+    server = serve(hostile.silent)
+    server.down()
+    read, write = os.pipe()
+    try:
+        config = probe.write(
+            "s6.ini",
+            f"[agent]\nsocket = {probe.path('s6.sock')}\nlisten = off\nready_fd = {write}\n"
+            + FAST + tcp("a", server.port),
+        )
+        process = probe.spawn("run", "-c", config, pass_fds=[write])
+        os.close(write)
+        os.set_blocking(read, False)
+        wait_until(lambda: b"unhealthy" in process.err_path.read_bytes(), 10, "a first verdict")
+        with pytest.raises(BlockingIOError):
+            os.read(read, 10)
+        server.up()
+        os.set_blocking(read, True)
+        assert os.read(read, 10) == b"\n"
+        assert os.read(read, 10) == b"", "closed, and in no child's hands"
+        process.terminate()
+        assert process.wait(10 * SLACK) == 0
+    finally:
+        os.close(read)
+
+
+def test_ready_fd_errors(probe):
+    head = f"[agent]\nsocket = {probe.path('s6.sock')}\nlisten = off\nready_fd = "
+    result = probe.run("run", "-c", probe.write("a.ini", head + "77\n" + tcp("a", 1)))
+    assert result.code == 78 and "agent.ready_fd: descriptor 77 is not open" in result.err
+    result = probe.run("validate", "-c", probe.write("b.ini", head + "2\n" + tcp("a", 1)))
+    assert result.code == 78 and "agent.ready_fd" in result.err + result.out
+    # A number that the agent itself would use: it must not take its own for the supervisor's.
+    result = probe.run("run", "-c", probe.write("c.ini", head + "3\n" + tcp("a", 1)))
+    assert result.code == 78 and "descriptor 3 is not open" in result.err
+    read, write = os.pipe()
+    with open("/dev/null") as null:
+        config = probe.write("d.ini", head + f"{null.fileno()}\n" + tcp("a", 1))
+        result = probe.run("run", "-c", config, pass_fds=[null.fileno()])
+        assert result.code == 78 and "is open for reading only" in result.err, result
+    os.close(read)
+    os.close(write)
+
+
+def test_s6_supervise(probe, serve):
+    """s6 itself takes the agent for ready when it is, and not before."""
+    server = serve(hostile.silent)
+    server.down()
+    service = probe.path("service")
+    service.mkdir()
+    config = probe.write(
+        "s6.ini",
+        f"[agent]\nsocket = {probe.path('s6.sock')}\nlisten = off\nready_fd = 3\n"
+        + FAST + tcp("a", server.port),
+    )
+    run = service / "run"
+    run.write_text(f"#!/bin/sh\nexec {probe.binary} run -c {config} 2>{probe.path('log')}\n")
+    run.chmod(0o755)
+    (service / "notification-fd").write_text("3\n")
+    supervise = subprocess.Popen(["s6-supervise", str(service)], env=probe.environ())
+
+    def state():
+        done = subprocess.run(["s6-svstat", "-o", "up,ready", service], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    try:
+        log = probe.path("log")
+        wait_until(lambda: log.exists() and "unhealthy" in log.read_text(), 10, "a verdict")
+        assert state() == "true false"
+        server.up()
+        wait_until(lambda: state() == "true true", 10, "s6 takes it for ready")
+    finally:
+        subprocess.run(["s6-svc", "-dx", service], check=True)
+        supervise.wait(10 * SLACK)

@@ -109,6 +109,28 @@ static void test_down(void **state)
     expect(r, now, true, false, "drain #b unhealthy: refused: one?two??\n");
 }
 
+static void test_status(void **state)
+{
+    struct rig *r = *state;
+    int64_t now = clock_now();
+    char out[64], whole[320];
+    struct readiness v = engine_readiness(&r->engine, now);
+    verdict_status(out, sizeof out, &r->engine, &v, now);
+    assert_string_equal(out, "ready: 2 of 2 probes healthy");
+    fail_with(r->engine.checks[1], "connect to\n10.0.0.7:27017: \"no\"");
+    v = engine_readiness(&r->engine, now);
+    verdict_status(whole, sizeof whole, &r->engine, &v, now);
+    assert_string_equal(whole, "not ready: 1 of 2 probes healthy; b unhealthy: refused: "
+                               "connect to?10.0.0.7:27017: \"no\"");
+    verdict_status(out, sizeof out, &r->engine, &v, now);
+    assert_memory_equal(out, whole, sizeof out - 4);
+    assert_int_equal(strlen(out), sizeof out - 1);
+    v = engine_readiness(&r->engine, now + 3600 * NS_PER_S);
+    verdict_status(whole, sizeof whole, &r->engine, &v, now + 3600 * NS_PER_S);
+    assert_string_equal(whole, "not ready: 0 of 2 probes healthy; a stale: its next check is "
+                               "overdue");
+}
+
 /* However long the reason is, there is one line, and it ends. */
 static void test_long(void **state)
 {
@@ -145,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_down, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_status, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stale, set_up, tear_down),
     };

@@ -1,0 +1,126 @@
+/* ready_file: see ready_file.h. */
+#include "reports/ready_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISLNK(mode)    ? "a symbolic link"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISDIR(mode)  ? "a directory"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+/* 1: a regular file is there, 0: nothing, -1: what may not be touched. */
+static int look(const char *path, struct stat *st, struct err *e)
+{
+    if (lstat(path, st) < 0)
+        return errno == ENOENT ? 0 : err_errno(e, errno, "ready_file %s", path);
+    if (S_ISREG(st->st_mode))
+        return 1;
+    return err_set(e, "ready_file %s: %s is there, expected a regular file or nothing", path,
+                   kind_of(st->st_mode));
+}
+
+/* A new, empty file at new_path; one that was left there half made goes first. */
+static int create(const struct ready_file *f, struct err *e)
+{
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int fd = open(f->new_path, flags, 0644);
+    if (fd < 0 && errno == EEXIST && unlink(f->new_path) == 0)
+        fd = open(f->new_path, flags, 0644);
+    return fd < 0 ? err_errno(e, errno, "ready_file: cannot make %s", f->new_path) : fd;
+}
+
+static int make(struct ready_file *f, int64_t wall, struct err *e)
+{
+    struct stat st;
+    char stamp[CLOCK_RFC3339_SIZE], text[96];
+    if (look(f->path, &st, e) < 0)
+        return -1;
+    int fd = create(f, e);
+    if (fd < 0)
+        return -1;
+    clock_rfc3339(wall, stamp);
+    int n = snprintf(text, sizeof text, "ready since %s, pid %ld\n", stamp, (long)getpid());
+    /* readable by everybody, whatever the umask is: it is there to be looked at */
+    bool made = write(fd, text, (size_t)n) == n && fchmod(fd, 0644) == 0 && fstat(fd, &st) == 0;
+    close(fd);
+    if (made && rename(f->new_path, f->path) == 0) {
+        f->there = true;
+        f->dev = st.st_dev;
+        f->ino = st.st_ino;
+        return 0;
+    }
+    err_errno(e, errno, "ready_file: cannot make %s", f->path);
+    unlink(f->new_path);
+    return -1;
+}
+
+static bool is_ours(const struct ready_file *f)
+{
+    struct stat st;
+    /* the number of a file that somebody removed may be a link's by now */
+    return f->there && lstat(f->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == f->dev &&
+           st.st_ino == f->ino;
+}
+
+int ready_file_open(struct ready_file *f, const char *path, struct err *e)
+{
+    struct stat st;
+    *f = (struct ready_file){.path = strdup(path), .new_path = str_format("%s.new", path)};
+    if (!f->path || !f->new_path) {
+        ready_file_close(f);
+        return err_set(e, "out of memory");
+    }
+    int found = look(path, &st, e);
+    if (found > 0 && unlink(path) < 0 && errno != ENOENT)
+        found = err_errno(e, errno, "ready_file: cannot remove %s", path);
+    int fd = found < 0 ? -1 : create(f, e);
+    if (fd < 0) {
+        ready_file_close(f);
+        return -1;
+    }
+    close(fd);
+    unlink(f->new_path);
+    return 0;
+}
+
+void ready_file_tell(struct ready_file *f, bool ready, int64_t wall)
+{
+    struct err e;
+    int rc = 0;
+    if (!f->path)
+        return;
+    bool ours = is_ours(f);
+    if (!ready) {
+        if (ours && unlink(f->path) < 0)
+            rc = err_errno(&e, errno, "ready_file: cannot remove %s", f->path);
+        f->there = ours && rc < 0;
+    } else if (!ours || utimensat(AT_FDCWD, f->path, NULL, AT_SYMLINK_NOFOLLOW) < 0) {
+        rc = make(f, wall, &e);
+    }
+    if (rc < 0 && !f->complained)
+        log_warn("%s", e.text);
+    f->complained = rc < 0;
+}
+
+void ready_file_close(struct ready_file *f)
+{
+    if (f->path && is_ours(f))
+        unlink(f->path);
+    free(f->path);
+    free(f->new_path);
+    *f = (struct ready_file){0};
+}
