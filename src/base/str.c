@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define WORD_MAX 63
 
@@ -123,6 +124,10 @@ const char *str_nearest(const char *word, const char *const *words, size_t n)
             best = words[i];
         }
     }
+    size_t typed = strlen(word);
+    for (size_t i = 0; !best && typed > 1 && i < n; i++) /* only begun: "ver" for "version" */
+        if (strncasecmp(words[i], word, typed) == 0)
+            best = words[i];
     return best;
 }
 

@@ -27,7 +27,8 @@ char *str_excerpt(const void *data, size_t n, char *out, size_t size);
  * 63 bytes are far from all. */
 size_t str_distance(const char *a, const char *b);
 
-/* Picks the word nearest to `word` among n, or NULL when none is near enough to suggest. */
+/* Picks the word nearest to `word` among n, else the first that begins with it, or NULL when none
+ * is near enough to suggest. */
 const char *str_nearest(const char *word, const char *const *words, size_t n);
 
 /* strdup of len bytes; NULL when out of memory. */

@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from lib import certs as certificates  # noqa: E402
 from lib import hostile, servers  # noqa: E402
 from lib.net import free_port  # noqa: E402
-from lib.program import ROOT, Program  # noqa: E402
+from lib.program import ROOT, SANITIZER, Program  # noqa: E402
+from lib.terminal import Terminal  # noqa: E402
 
 # A shell's background has SIGINT ignored, nohup's SIGHUP, and the program leaves most of what it
 # finds ignored: tests of these signals begin with their defaults, wherever they are started.
@@ -34,6 +35,23 @@ def probe(binary):
     program = Program(binary)
     yield program
     program.close()
+
+
+@pytest.fixture
+def terminal(probe):
+    """terminal("status", ..., columns=40) starts the program in a pseudo-terminal."""
+    running = []
+
+    def start(*args, env=None, columns=80, rows=24, **kw):
+        env = probe.environ({"TERM": "xterm", **(env or {})})
+        command = [str(probe.binary), *map(str, args)]
+        running.append(Terminal(command, env, probe.dir, columns, rows, **kw))
+        return running[-1]
+
+    yield start
+    for t in running:
+        t.close()
+        assert not SANITIZER.search(t.plain), t.plain
 
 
 @pytest.fixture

@@ -68,9 +68,27 @@ def test_a_url_becomes_a_section_to_paste(probe):
         assert r.code == 0 and line in r.lines, str(r)
         assert r.lines[0].startswith("[probe "), str(r)
         assert "hunter2" not in r.out + r.err, str(r)
-        section = r.out.replace("***", "u:x")
-        pasted = probe.run("validate", "-c", probe.write("pasted.ini", section))
+        pasted = probe.run("validate", "-c", probe.write("pasted.ini", r.out))
         assert pasted.code == 0, str(pasted)
+
+
+def test_what_is_not_shown_has_a_hint_where_to_put_it(probe):
+    urls = [
+        "mongodb://u:hunter2@h:1/?authSource=admin",
+        "mongodb+srv://u:hunter2@db.h.test/?tlsCertificateKeyFilePassword=hunter2",
+        "https://u:hunter2@h:1/x?token=hunter2",
+        "https://h:1/x",
+        "tcp://h:1",
+        "unix:///tmp/a-b",
+        "process:hunter",
+    ]
+    r = probe.run("explain", *urls, env={"PROBE_CONFIG": "/dev/null"})
+    assert r.code == 0 and "hunter2" not in r.out + r.err, str(r)
+    assert r.lines.count("# uri_file = /run/secrets/uri") == 2, str(r)
+    assert r.lines.count("# url_file = /run/secrets/url") == 1, str(r)
+    pasted = probe.run("validate", "--json", "-c", probe.write("pasted.ini", r.out))
+    assert pasted.code == 0 and pasted.json["probes"] == len(urls), str(pasted)
+    assert "*** stands for a user name and password" in pasted.out, str(pasted)
 
 
 def test_the_agents_view(probe, serve):
@@ -92,10 +110,47 @@ def test_the_agents_view(probe, serve):
     assert "no, in start_period" in r.out and "the next check starts in" in r.out, str(r)
 
 
+def test_the_story_of_a_verdict(probe, port):
+    agent = probe.agent(
+        f"[probe gone]\ntype = tcp\naddress = 127.0.0.1:{port}\nretries = 2\ninterval = 300ms\n"
+        "success_threshold = 3\ntimeout = 200ms\n"
+        "[probe later]\ntype = process\npid = 1\nafter = gone\ninterval = 1h\n"
+        "[probe self]\ntype = process\npid = 1\ninterval = 1h\n"
+    )
+    agent.wait_status("later", "blocked")
+    agent.wait_status("self", "healthy")
+
+    def story(name):
+        r = probe.run("explain", "-c", agent.config, "--agent", agent.socket, name)
+        assert r.code == 0, str(r)
+        return "\n".join(r.lines[: r.lines.index(f"[probe {name}]")])
+
+    text = story("gone")
+    assert "# unhealthy since " in text and "failures in a row that count; retries = 2" in text, text
+    assert f"refused: connect to 127.0.0.1:{port}: connection refused; counted: yes" in text, text
+    assert "to become healthy it takes 3 successes in a row: at the earliest in " in text, text
+    text = story("later")
+    assert "it comes after gone, which is unhealthy; so it is not checked and not blamed" in text, text
+    text = story("self")
+    assert "# healthy since " in text and "the next check starts in 59m" in text, text
+    assert "to become unhealthy it takes 3 failures in a row: at the earliest in 2h59m" in text, text
+    r = probe.run("explain", "-c", agent.config, "--agent", agent.socket)
+    assert r.out.count("# the last results") >= 2, str(r)
+    assert probe.run("validate", "-c", probe.write("pasted.ini", r.out)).code == 0, str(r)
+    other = probe.write("other.ini", "[probe self]\ntype = process\npid = 2\n[probe new]\ntype = "
+                        "process\npid = 1\n")
+    r = probe.run("explain", "-c", other, "--agent", agent.socket)
+    assert "the agent probes another target under this name" in r.out, str(r)
+    assert f"# the agent at {agent.socket} has no such probe" in r.out, str(r)
+
+
 def test_no_agent_is_no_failure(probe):
     config = probe.write("probe.ini", "[probe a]\naddress = h:1\n")
     r = probe.run("explain", "-c", config)
     assert r.code == 0 and "address = h:1" in r.out, str(r)
+    assert r.lines[0].startswith("# no agent answers at ") and "no-agent.sock" in r.lines[0], str(r)
+    r = probe.run("explain", "-c", config, "--agent", "http://127.0.0.1:1", "a")
+    assert r.code == 0 and r.lines[0].startswith("# no agent answers at http://127.0.0.1:1"), str(r)
     r = probe.run("explain", "-c", config, "--json")
     assert "agent_view" not in r.json["probes"][0], str(r)
 

@@ -51,6 +51,37 @@ def test_unknown_target_names_what_is_near(probe):
     assert "mongodbb" in r.err and "mongodb" in r.err.replace("mongodbb", ""), str(r)
 
 
+@pytest.mark.parametrize(
+    "args, near",
+    [
+        (["statsu"], "status"),
+        (["ver"], "version"),
+        (["check", "--timeuot", "1s", "x"], "--timeout"),
+        (["status", "--wacth"], "--watch"),
+        (["check", "-c", "{config}", "wesbite"], "website"),
+        (["explain", "-c", "{config}", "mongobd"], "mongodb"),
+        (["check", "htpp://127.0.0.1:1/"], "http://"),
+        (["validate", "-c", "{wrong}"], "interval"),
+        (["validate", "-c", "{wrong}"], "[agent]"),
+        (["validate", "-c", "{wrong}"], "mongo"),
+        (["validate", "-c", "{wrong}"], "website"),
+        (["validate", "-c", "{wrong}"], "logfmt"),
+    ],
+    ids=lambda a: a if isinstance(a, str) else " ".join(a),
+)
+def test_an_error_suggests_the_nearest_word(probe, args, near):
+    config = probe.write("probe.ini", CONFIG)
+    wrong = probe.write(
+        "wrong.ini",
+        CONFIG + "intreval = 1s\nafter = wibsite\n[agnet]\n[probe x]\ntype = mnogo\n"
+        "[agent]\nlog_format = logfmd\n",
+    )
+    r = probe.run(*(a.format(config=config, wrong=wrong) for a in args))
+    assert r.code in (64, 78), str(r)
+    said = (r.out + r.err).split("did you mean", 1)
+    assert near in (said[1] if len(said) > 1 else r.out + r.err), str(r)
+
+
 def test_every_wrong_target_is_named(probe):
     config = probe.write("probe.ini", CONFIG)
     r = probe.run("check", "-c", config, "alpha", "beta")
