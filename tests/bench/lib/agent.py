@@ -127,9 +127,9 @@ class Agent:
     def status(self):
         return json.loads(self.get("/status"))
 
-    def checks(self):
-        """(name, [check]) of every probe, each check with its start and duration in ms."""
-        return [(p["name"], _history(p)) for p in self.status()["probes"]]
+    def histories(self, prefix=""):
+        """Of every probe whose name begins so: [(start, duration) of its last checks], in ms."""
+        return [_history(p) for p in self.status()["probes"] if p["name"].startswith(prefix)]
 
     def stop(self):
         self.ctx.stop(self.process)
@@ -144,14 +144,20 @@ def _history(p):
     return sorted(seen.items())
 
 
-def lateness(histories, interval_ms):
-    """ms by which checks started later than the end of the one before plus the interval. From the
+def spread_starts(probes, interval_ms):
+    """The same probes with first checks spread evenly over the interval."""
+    return {name: f"{lines}\ninitial_delay = {1 + i * interval_ms // len(probes)}ms"
+            for i, (name, lines) in enumerate(probes.items())}
+
+
+def lateness(histories, interval_ms, since_ms=0):
+    """Of the checks that started since then: ms by which checks started later than the end of the one before plus the interval. From the
     agent's own time stamps, which have a resolution of 1 ms. Without jitter only."""
     late = []
     for history in histories:
         for (a, duration), (b, _) in zip(history, history[1:]):
             gap = b - a - duration - interval_ms
-            if gap < interval_ms / 2:  # else a check in between is not in the history any more
+            if b >= since_ms and gap < interval_ms / 2:  # else a check in between is not in the history any more
                 late.append(max(0.0, gap))
     return late
 

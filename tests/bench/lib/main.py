@@ -6,11 +6,11 @@ import sys
 import time
 import traceback
 
-from . import report, rows_agent, rows_once
+from . import report, rows_agent, rows_api, rows_once
 from .context import Context
 from .figures import Row
 
-ROWS = {**rows_once.ROWS, **rows_agent.ROWS}
+ROWS = {**rows_once.ROWS, **rows_agent.ROWS, **rows_api.ROWS}
 
 
 def run_row(ctx, name):
