@@ -8,6 +8,7 @@ import threading
 
 from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, A, DNSRecord
 
+from lib import hostile
 from lib.net import free_port
 
 
@@ -168,7 +169,8 @@ class Names:
                 data, peer = self.udp.recvfrom(4096)
             except OSError:
                 return
-            self.start(self.send_udp, data, peer)
+            if data:  # none: the shutdown
+                self.start(self.send_udp, data, peer)
 
     def send_udp(self, data, peer):
         reply = self.reply(data, False)
@@ -193,7 +195,7 @@ class Names:
                     data = sock.recv(struct.unpack(">H", head)[0], socket.MSG_WAITALL)
                     reply = self.reply(data, True)
                     if reply is None:
-                        sock.recv(1)
+                        hostile.silent(sock)
                         return
                     sock.sendall(struct.pack(">H", len(reply)) + reply)
             except (OSError, struct.error):

@@ -117,11 +117,12 @@ ENDLESS_BODY = endless(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
 
 
 class Server:
-    """Listens on 127.0.0.1:port (or on `family` IPv6, or a Unix path) and gives every connection
-    to `behave` in a thread of its own."""
+    """Listens on 127.0.0.1:port (or on ::1, another `host`, or a Unix path) and gives every
+    connection to `behave` in a thread of its own."""
 
-    def __init__(self, behave, port=None, path=None, ipv6=False):
+    def __init__(self, behave, port=None, path=None, ipv6=False, host="127.0.0.1"):
         self.behave, self.port, self.path, self.ipv6 = behave, port, path, ipv6
+        self.host = "::1" if ipv6 else host
         self.connections = 0
         self.listener = None
         self.lock = threading.Lock()
@@ -135,7 +136,7 @@ class Server:
         else:
             listener = socket.socket(socket.AF_INET6 if self.ipv6 else socket.AF_INET)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("::1" if self.ipv6 else "127.0.0.1", self.port))
+            listener.bind((self.host, self.port))
         listener.listen(64)
         self.listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()

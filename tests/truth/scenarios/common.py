@@ -172,7 +172,7 @@ def named(at, answer, how, behave=hostile.silent, then=None, host="name.test", a
         port = free_port()
         if alive:
             stage.serve(behave, port=port, ipv6=":" in alive)
-        zone = stage.keep(names.Names({host: answer} if answer else {}))
+        zone = stage.keep(names.Names({} if answer is None else {host: answer}))
 
         def change():
             zone[host] = then
