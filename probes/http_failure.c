@@ -118,8 +118,13 @@ enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err 
         return REASON_PROTOCOL;
     }
     switch (rc) {
+    case CURLE_GOT_NOTHING: /* also what curl makes of a reply in HTTP/1 */
+        if (x->conf->needs_http2 && x->sent) {
+            err_set(e, "%s gave no reply in HTTP/2 (http_version is 2)", x->peer);
+            return REASON_PROTOCOL;
+        }
+        return closed(x, e);
     case CURLE_OK: /* curl takes headers that end with the connection */
-    case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
         return closed(x, e);
     case CURLE_COULDNT_CONNECT:

@@ -1,6 +1,7 @@
 """More behaviours for lib.hostile.Server: functions of the accepted socket."""
 
 import gzip
+import os
 import socket
 import ssl
 import threading
@@ -154,7 +155,12 @@ def tls(behave, pair, client_ca=None, **settings):
 
     def act(sock):
         with context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as inner:
-            inner.do_handshake()
-            behave(inner)
+            try:
+                inner.do_handshake()
+                behave(inner)
+            except ssl.SSLError:
+                # Its alert is under way: to close with the request unread would reset it away.
+                with socket.socket(fileno=os.dup(inner.fileno())) as raw:
+                    hostile.silent(raw)
 
     return act
