@@ -86,5 +86,6 @@ void frame(struct buf *out, struct grid *g, const int *badness, bool header, con
         done = put_all(out, g, badness, i, room, term->colour);
     if (!done)
         put_worst(out, g, badness, room, term->colour);
-    buf_add(out, foot->data, foot->len);
+    if (foot->len)
+        buf_add(out, foot->data, foot->len);
 }

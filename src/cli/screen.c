@@ -12,6 +12,7 @@ void screen_open(struct screen *s, int fd)
 {
     *s = (struct screen){.fd = fd};
     term_look(&s->term, fd);
+    buf_init(&s->shown, FRAME_MAX);
 }
 
 bool screen_write(int fd, const char *data, size_t n)
@@ -61,6 +62,10 @@ void screen_resized(struct screen *s)
 void screen_draw(struct screen *s, const struct buf *text)
 {
     struct buf frame;
+    if (s->lines && s->shown.len == text->len && memcmp(s->shown.data, text->data, text->len) == 0)
+        return;
+    buf_reset(&s->shown);
+    buf_add(&s->shown, text->data, text->len);
     buf_init(&frame, FRAME_MAX);
     if (!s->hidden)
         buf_puts(&frame, "\x1b[?25l");
@@ -98,4 +103,5 @@ void screen_close(struct screen *s)
     if (s->hidden)
         screen_write(s->fd, SCREEN_SHOW_CURSOR, strlen(SCREEN_SHOW_CURSOR));
     s->hidden = false;
+    buf_fini(&s->shown);
 }

@@ -9,9 +9,10 @@
 struct screen {
     int fd;
     struct term term;
-    size_t lines; /* of the block as it stands; the cursor is on the line below */
-    bool hidden;  /* the cursor is */
-    bool failed;  /* nobody is there any more */
+    size_t lines;     /* of the block as it stands; the cursor is on the line below */
+    bool hidden;      /* the cursor is */
+    bool failed;      /* nobody is there any more */
+    struct buf shown; /* the text of the block */
 };
 
 void screen_open(struct screen *s, int fd);
@@ -20,7 +21,8 @@ void screen_open(struct screen *s, int fd);
  * next drawing begins on an empty screen. */
 void screen_resized(struct screen *s);
 
-/* Draws `text`, whole lines none of which is wider than the terminal, over what stands there. */
+/* Draws `text`, whole lines none of which is wider than the terminal, over what stands there; the
+ * same again is not drawn again. */
 void screen_draw(struct screen *s, const struct buf *text);
 
 /* Takes the block away; screen_close lets it stand and gives the cursor back. */

@@ -18,7 +18,7 @@
 #include "cli/status.h"
 #include "cli/view.h"
 
-#define DEFAULT_TIMEOUT (5 * NS_PER_S)
+#define DEFAULT_TIMEOUT (2 * NS_PER_S) /* what is shown is not vouched for in the meantime */
 #define FIRST_PAUSE     (100 * NS_PER_MS)
 #define LONGEST_PAUSE   (2 * NS_PER_S)
 #define TICK            NS_PER_S
@@ -396,11 +396,12 @@ static int loop(struct watch *w)
 
 int status_watch(const struct cli *cli)
 {
-    struct watch w = {.cli = cli, .fd = -1, .pause = FIRST_PAUSE, .known = json_object()};
+    struct watch w = {.cli = cli, .fd = -1, .pause = FIRST_PAUSE};
     if (agent_check_address(cli->agent, &w.why) < 0) {
         fprintf(stderr, "probe: %s\n", w.why.text);
         return EXIT_NO_AGENT;
     }
+    w.known = json_object();
     screen_open(&w.screen, STDOUT_FILENO);
     w.draws = w.screen.term.moves && !cli->json;
     watch_signals(w.draws);
