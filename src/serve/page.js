@@ -121,7 +121,7 @@ function phases(row, spent) {
   for (const [name, ms] of spent) {
     const rect = bar.appendChild(document.createElementNS(SVG, 'rect'));
     const width = sum ? 100 * ms / sum : 0;
-    for (const [key, value] of Object.entries({class: name, x, width, height: 1})) rect.setAttribute(key, value);
+    for (const [key, value] of [['class', name], ['x', x + '%'], ['width', width + '%']]) rect.setAttribute(key, value);
     x += width;
     make(words, 'span', name + ' ' + took(ms)).className = name;
     words.append(' ');
@@ -136,7 +136,7 @@ function trend(row) {
   let path = '', fell = '';
   all.forEach((d, i) => {
     path += (i ? 'L' : 'M') + (start + 4 * i + 1.5) + ' ' + (22 - Math.round(20 * Math.min(1, Math.abs(d) / high)));
-    if (d < 0) fell += 'M' + (start + 4 * i) + ' 34h3';
+    if (d < 0) fell += all[i - 1] < 0 ? 'h4' : 'M' + (start + 4 * i) + ' 34h4';
   });
   row.at('.line').setAttribute('d', path);
   row.at('.good').setAttribute('d', n ? 'M' + start + ' 37H128' : '');
@@ -351,7 +351,7 @@ const hidden = () => document.hidden ? 5 : 1;
 const beat = task(() => 2000 * hidden(), async () => {
   const text = (await ask('text/plain')).trim();
   ready = text === 'ready';
-  line = text.replace(/^not ready: /, '');
+  line = ready ? text : text.slice(11); // "not ready: "
   verdict();
 });
 const status = task(() => Math.max(2000, 10 * rows.size) * hidden(), async () => {

@@ -78,7 +78,7 @@ static void add_took(struct buf *b, int64_t ns)
 static void add_who(struct buf *b, const struct check *c)
 {
     const struct check_conf *conf = c->conf;
-    buf_puts(b, "<div class=\"who\"><h3>");
+    buf_puts(b, "<div class=who><h3>");
     page_escape(b, conf->name);
     if (!conf->required)
         buf_puts(b, " <em>optional</em>");
@@ -90,8 +90,7 @@ static void add_who(struct buf *b, const struct check *c)
     page_escape(b, conf->target);
     buf_puts(b, "</p>");
     for (size_t i = 0; i < c->n_after; i++) {
-        buf_printf(b, "%s<a href=\"#p%zu\">", i ? ", " : "<p class=\"after\">after ",
-                   c->after[i]->slot);
+        buf_printf(b, "%s<a href=#p%zu>", i ? ", " : "<p class=after>after ", c->after[i]->slot);
         page_escape(b, c->after[i]->conf->name);
         buf_puts(b, "</a>");
     }
@@ -117,7 +116,7 @@ static void add_blocked(struct buf *b, const struct check *c)
 static void add_last(struct buf *b, const struct check *c, int64_t now)
 {
     const struct check_result *last = check_last(c), *failure = c->last_failure;
-    buf_puts(b, "<div class=\"last\"><p class=\"why\"><b>");
+    buf_puts(b, "<div class=last><p class=why><b>");
     if (c->health.status == HEALTH_BLOCKED) {
         buf_puts(b, "</b> <span>");
         add_blocked(b, c);
@@ -127,7 +126,7 @@ static void add_last(struct buf *b, const struct check *c, int64_t now)
         buf_puts(b, "</b> <span>");
         page_escape(b, last ? last->detail : "no check has ended yet");
     }
-    buf_puts(b, "</span></p><p class=\"fail\">");
+    buf_puts(b, "</span></p><p class=fail>");
     if (failure) {
         bool is_last = last && last->reason != REASON_OK;
         buf_puts(b, is_last ? "failed " : "last failure ");
@@ -178,7 +177,7 @@ static void read_trend(struct trend *t, const struct check *c)
 static void add_trend(struct buf *b, const struct trend *t)
 {
     int start = WIDTH - t->n * SLOT, before = 0;
-    buf_puts(b, "<svg class=\"trend\" role=\"img\" viewBox=\"0 0 128 40\" aria-label=\"");
+    buf_puts(b, "<svg class=trend role=img viewBox=\"0 0 128 40\" aria-label=\"");
     if (t->n) {
         buf_printf(b, "last %d checks: %d failed, ", t->n, t->failed);
         add_took(b, t->low);
@@ -187,23 +186,27 @@ static void add_trend(struct buf *b, const struct trend *t)
     } else {
         buf_puts(b, "no check yet");
     }
-    buf_puts(b, "\"><path class=\"line\" d=\"");
+    buf_puts(b, "\"><path class=line d=\"");
     for (int i = 0; i < t->n; i++) {
         int64_t part = t->duration[i] < t->high ? t->duration[i] : t->high;
         int y = LINE_LOW - (int)((LINE_ALL * part + t->high / 2) / t->high);
-        if (i)
-            buf_printf(b, "l4 %d", y - before);
-        else
+        if (i == 0)
             buf_printf(b, "M%d.5 %d", start + 1, y);
+        else if (y == before)
+            buf_puts(b, "h4");
+        else
+            buf_printf(b, y < before ? "l4%d" : "l4 %d", y - before);
         before = y;
     }
-    buf_puts(b, "\"/><path class=\"good\" d=\"");
+    buf_puts(b, "\"/><path class=good d=\"");
     if (t->n)
         buf_printf(b, "M%d 37H128", start);
-    buf_puts(b, "\"/><path class=\"fell\" d=\"");
+    buf_puts(b, "\"/><path class=fell d=\"");
     for (int i = 0; i < t->n; i++)
-        if (!t->ok[i])
-            buf_printf(b, "M%d 34h3", start + i * SLOT);
+        if (!t->ok[i] && i > 0 && !t->ok[i - 1])
+            buf_puts(b, "h4");
+        else if (!t->ok[i])
+            buf_printf(b, "M%d 34h4", start + i * SLOT);
     buf_puts(b, "\"/></svg>\n");
 }
 
@@ -212,15 +215,15 @@ static void add_phases(struct buf *b, const struct check_result *last)
     int64_t sum = 0, at = 0;
     for (int i = 0; i < PHASE_COUNT; i++)
         sum += last->phases[i] > 0 ? last->phases[i] : 0;
-    buf_puts(b, "<svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
+    buf_puts(b, "<svg aria-hidden=true>");
     for (int i = 0; i < PHASE_COUNT; i++) {
         if (last->phases[i] <= 0)
             continue;
-        buf_printf(b, "<rect class=\"%s\" x=\"%.1f\" width=\"%.1f\" height=\"1\"/>", phase_names[i],
+        buf_printf(b, "<rect class=%s x=%.1f%% width=%.1f%% />", phase_names[i],
                    100.0 * (double)at / (double)sum, 100.0 * (double)last->phases[i] / (double)sum);
         at += last->phases[i];
     }
-    buf_puts(b, "</svg><p class=\"phases\">");
+    buf_puts(b, "</svg><p class=phases>");
     for (int i = 0; i < PHASE_COUNT; i++) {
         if (last->phases[i] < 0)
             continue;
@@ -234,7 +237,7 @@ static void add_phases(struct buf *b, const struct check_result *last)
 /* When the next check starts, as document_probe has it. */
 static void add_next(struct buf *b, const struct check *c, int64_t now)
 {
-    buf_puts(b, "<p class=\"next\">");
+    buf_puts(b, "<p class=next>");
     if (c->next.pos && c->next.due > now) {
         buf_puts(b, "in ");
         page_add_age(b, c->next.due - now + NS_PER_S - 1);
@@ -248,7 +251,7 @@ static void add_latency(struct buf *b, const struct check *c)
 {
     static const struct check_result none = {.phases = {-1, -1, -1, -1}};
     const struct check_result *last = check_last(c);
-    buf_puts(b, "<div class=\"took\"><b>");
+    buf_puts(b, "<div class=took><b>");
     if (last)
         add_took(b, last->duration);
     else
@@ -265,8 +268,8 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now)
     struct trend t;
     char stamp[CLOCK_RFC3339_SIZE];
     read_trend(&t, c);
-    buf_printf(b, "<li class=\"%s%s\" id=\"p%zu\" data-name=\"", state,
-               page_counts(c) ? " counts" : "", c->slot);
+    buf_printf(b, "<li class=\"%s%s\" id=p%zu data-name=\"", state, page_counts(c) ? " counts" : "",
+               c->slot);
     page_escape(b, c->conf->name);
     buf_puts(b, "\" data-newest=\"");
     if (last) {
@@ -279,7 +282,7 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now)
     buf_puts(b, "\">\n");
     add_who(b, c);
     buf_printf(b,
-               "<p class=\"state\"><svg aria-hidden=\"true\"><use href=\"#%s\"/></svg><b>%s</b> "
+               "<p class=state><svg aria-hidden=true><use href=#%s /></svg><b>%s</b> "
                "<small>for ",
                state, state);
     page_add_age(b, now - c->health.since);

@@ -91,9 +91,9 @@ class Page:
                 return message["result"]
             self.events.append(message)
 
-    def emulate(self, width=1280, height=800, dark=False, mobile=False, script=True):
+    def emulate(self, width=1280, height=800, dark=False, mobile=False, script=True, scale=1):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                  deviceScaleFactor=1, mobile=mobile)
+                  deviceScaleFactor=scale, mobile=mobile)
         self.call("Emulation.setEmulatedMedia", features=[
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.call("Emulation.setScriptExecutionDisabled", value=not script)

@@ -79,8 +79,8 @@ def test_shows_everything(mixed, browse, script):
     assert words(page, "db", ".after") == "after network"
     target = page.eval(f"document.querySelector({row('db', '.after a')}.getAttribute('href')).dataset.name")
     assert target == "network"
-    assert page.eval(f"/^M[\\d.]+ \\d+[lL]/.test({row('web', '.line')}.getAttribute('d'))")
-    assert page.eval(f"{row('web', '.fell')}.getAttribute('d').includes('h3')"), "the failure is in the strip"
+    assert page.eval(f"/^M[\\d.]+ \\d+[hlL]/.test({row('web', '.line')}.getAttribute('d'))")
+    assert page.eval(f"{row('web', '.fell')}.getAttribute('d').includes('h4')"), "the failure is in the strip"
     assert "failed" in page.eval(f"{row('web', '.trend')}.getAttribute('aria-label')")
     assert "connect" in words(page, "web", ".phases") and "request" in words(page, "web", ".phases")
     assert page.eval(f"{row('web', '.took')}.querySelectorAll('rect').length") >= 2
@@ -129,10 +129,10 @@ def test_draws_new_results(probe, serve, browse):
     page.wait(f"{drawn}.includes('L')", what="a new drawing")
     first = page.eval(drawn)
     page.wait(f"{drawn} !== {json.dumps(first)}", what="another")
-    assert page.eval(f"{drawn}.split(/[lLM]/).length - 1") == 32
+    assert page.eval(f"{drawn}.split(/[hlLM]/).length - 1") == 32
     assert page.eval(f"{row('a', '.trend')}.getAttribute('aria-label')").startswith("last 32 checks: 0 failed")
     server.down()
-    page.wait(f"{row('a', '.fell')}.getAttribute('d').includes('h3')", what="failures in the strip")
+    page.wait(f"{row('a', '.fell')}.getAttribute('d').includes('h4')", what="failures in the strip")
 
 
 def test_markup_stays_text(probe, serve, browse):
