@@ -13,12 +13,16 @@ import time
 
 
 class Context:
+    made = 0
+
     def __init__(self, probe, tools, quick):
         self.probe, self.tools, self.quick = os.path.abspath(probe), os.path.abspath(tools), quick
         self.dir = tempfile.mkdtemp(prefix="probe-bench.")
         self.running = []
         self._logs = 0
-        self._port = 10000 + os.getpid() % 5000
+        # Rows that run side by side take their ports from ranges of their own.
+        Context.made += 1
+        self._port = 10000 + (os.getpid() * 100 + Context.made * 1000) % 20000
 
     def tool(self, name):
         return os.path.join(self.tools, name)

@@ -1,21 +1,23 @@
 """tests/bench/run, once all is built: runs the rows and writes the reports."""
 
 import argparse
+import concurrent.futures
 import os
 import sys
 import time
 import traceback
 
-from . import report, rows_agent, rows_api, rows_once
+from . import report, rows_agent, rows_api, rows_once, rows_scale, rows_time
 from .context import Context
 from .figures import Row
 
-ROWS = {**rows_once.ROWS, **rows_agent.ROWS, **rows_api.ROWS}
+ROWS = {**rows_once.ROWS, **rows_agent.ROWS, **rows_api.ROWS, **rows_scale.ROWS,
+        **rows_time.ROWS}
 
 
-def run_row(ctx, name):
+def run_row(args, name):
     function, title = ROWS[name]
-    row = Row(name, title)
+    row, ctx = Row(name, title), Context(args.probe, args.tools, args.quick)
     ctx.log(f"{name}: {title}")
     begin = time.monotonic()
     try:
@@ -24,13 +26,15 @@ def run_row(ctx, name):
         row.failure = f"{type(e).__name__}: {e}"
         traceback.print_exc()
     finally:
-        ctx.stop_all()
+        ctx.close()
     row.seconds = time.monotonic() - begin
+    said = [f"{name} took {row.seconds:.0f} s"]
     for t in row.targets:
         word = "not measured" if t["met"] is None else "met" if t["met"] else "MISSED"
-        ctx.log(f"  {word:7} {t['what']}: {t['measured']} ({t['target']})")
+        said.append(f"  {word:7} {t['what']}: {t['measured']} ({t['target']})")
     if row.failure:
-        ctx.log(f"  could not be measured: {row.failure}")
+        said.append(f"  could not be measured: {row.failure}")
+    ctx.log("\n  ".join(said))
     return row
 
 
@@ -47,18 +51,16 @@ def main():
     unknown = [n for n in args.names if n not in ROWS]
     if unknown:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
-    begin, rows = time.monotonic(), []
-    ctx = Context(args.probe, args.tools, args.quick)
-    try:
-        for name in args.names or ROWS:
-            rows.append(run_row(ctx, name))
-            report.write(rows, ctx, time.monotonic() - begin, args.out)
-    finally:
-        ctx.close()
-    ctx.log(f"{os.path.join(args.out, 'report.md')}: {time.monotonic() - begin:.0f} s")
+    names, begin, rows = args.names or list(ROWS), time.monotonic(), []
+    # Figures are only worth something when one row runs at a time; a quick run is not after them.
+    with concurrent.futures.ThreadPoolExecutor(4 if args.quick else 1) as pool:
+        for row in pool.map(lambda name: run_row(args, name), names):
+            rows.append(row)
+            report.write(rows, args, time.monotonic() - begin)
+    print(f"bench: {os.path.join(args.out, 'report.md')}: {time.monotonic() - begin:.0f} s", file=sys.stderr)
     failed = [r.name for r in rows if r.failure]
     if failed:
-        ctx.log(f"could not be measured: {', '.join(failed)}")
+        print(f"bench: could not be measured: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 

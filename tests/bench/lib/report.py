@@ -21,10 +21,10 @@ def first_line(argv):
         return "?"
 
 
-def collect(rows, ctx, seconds):
+def collect(rows, args, seconds):
     return {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": round(seconds, 1),
-            "quick": ctx.quick, "machine": machine(), "version": first_line([ctx.probe, "version"]),
-            "binary_bytes": os.path.getsize(ctx.probe),
+            "quick": args.quick, "machine": machine(), "version": first_line([args.probe, "version"]),
+            "binary_bytes": os.path.getsize(args.probe),
             "rows": [vars(r) for r in rows]}
 
 
@@ -61,13 +61,13 @@ def markdown(data):
     return "\n".join(out) + "\n"
 
 
-def write(rows, ctx, seconds, out):
-    data = collect(rows, ctx, seconds)
-    os.makedirs(out, exist_ok=True)
-    with open(os.path.join(out, "report.json"), "w", encoding="utf-8") as f:
+def write(rows, args, seconds):
+    data = collect(rows, args, seconds)
+    os.makedirs(args.out, exist_ok=True)
+    with open(os.path.join(args.out, "report.json"), "w", encoding="utf-8") as f:
         json.dump(data, f, indent=1)
         f.write("\n")
     text = markdown(data)
-    with open(os.path.join(out, "report.md"), "w", encoding="utf-8") as f:
+    with open(os.path.join(args.out, "report.md"), "w", encoding="utf-8") as f:
         f.write(text)
     return data, text
