@@ -1,5 +1,7 @@
 /* help: the manual in short form, from the program itself. What the tables of options and keys know
  * is taken from there; the rest are the texts of help_text.h. */
+#include "cli/help.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +12,12 @@
 #include "config/config.h"
 #include "registry.h"
 
-#define WIDTH      80
-#define KEY_COLUMN 19
-#define DOC_COLUMN 31
-#define SHORT_HEAD 6
-#define TOPICS_MAX 512
+#define WIDTH         80
+#define KEY_COLUMN    19
+#define DOC_COLUMN    31
+#define OPTION_COLUMN 25
+#define SHORT_HEAD    6
+#define TOPICS_MAX    512
 
 /* The lists that are topics of their own, and what they are called there. */
 static const struct {
@@ -41,6 +44,23 @@ static const struct {
 };
 
 /* ---- Pieces ---- */
+
+/* Words from `column` on, each further line there too. */
+static void print_filled(FILE *out, const char *text, int column)
+{
+    int at = column;
+    for (const char *word = text; *word;) {
+        int n = (int)strcspn(word, " ");
+        if (at > column && at + 1 + n > WIDTH) {
+            fprintf(out, "\n%*s", column, "");
+            at = column;
+        }
+        at += fprintf(out, "%s%.*s", at > column ? " " : "", n, word);
+        word += n;
+        word += strspn(word, " ");
+    }
+    fputc('\n', out);
+}
 
 static bool has_word(const char *words, const char *word)
 {
@@ -87,6 +107,12 @@ static void print_owner(const struct help_entry *e)
         printf("    Reason of a failed check.\n");
     else if (strcmp(e->list, "states") == 0)
         printf("    State of a probe.\n");
+    else if (strcmp(e->list, "environment") == 0)
+        printf("    Variable of the environment.\n");
+    else if (strcmp(e->list, "metrics") == 0)
+        printf("    Metric of the agent.\n");
+    else if (strcmp(e->list, "exit codes") == 0)
+        printf("    Exit code.\n");
 }
 
 /* A short head and its text begin on one line. */
@@ -109,23 +135,6 @@ static void print_list(const char *list)
             print_entry(e);
 }
 
-/* Words from `column` on, each further line there too. */
-static void print_filled(const char *text, int column)
-{
-    int at = column;
-    for (const char *word = text; *word;) {
-        int n = (int)strcspn(word, " ");
-        if (at > column && at + 1 + n > WIDTH) {
-            printf("\n%*s", column, "");
-            at = column;
-        }
-        at += printf("%s%.*s", at > column ? " " : "", n, word);
-        word += n;
-        word += strspn(word, " ");
-    }
-    putchar('\n');
-}
-
 static void print_keys(const struct probe_key *keys, size_t n)
 {
     for (size_t k = 0; k < n; k++) {
@@ -134,10 +143,50 @@ static void print_keys(const struct probe_key *keys, size_t n)
             printf("  %-*s %-*s ", KEY_COLUMN - 3, keys[k].name, DOC_COLUMN - KEY_COLUMN - 1, def);
         if (at > DOC_COLUMN)
             printf("\n%*s", DOC_COLUMN, "");
-        print_filled(keys[k].doc, DOC_COLUMN);
+        print_filled(stdout, keys[k].doc, DOC_COLUMN);
     }
     printf("\n  The second column is the default; - is none, ! must be given.\n"
            "  'probe help KEY' says more.\n");
+}
+
+/* ---- -h ---- */
+
+static void print_option(FILE *out, const struct option_spec *o, bool says_commands)
+{
+    char left[64], doc[256];
+    snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
+             o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg_name ? " " : "",
+             o->arg_name ? o->arg_name : "");
+    fprintf(out, "  %-*s ", OPTION_COLUMN - 3, left);
+    snprintf(doc, sizeof doc, "%s%s%s%s", says_commands && o->commands ? "(" : "",
+             says_commands && o->commands ? o->commands : "",
+             says_commands && o->commands ? ") " : "", o->doc);
+    print_filled(out, doc, OPTION_COLUMN);
+}
+
+void help_print(FILE *out, const struct cli_command *only)
+{
+    if (only)
+        fprintf(out, "probe %s%s%s\n  %s\n", only->name, *only->synopsis ? " " : "", only->synopsis,
+                only->summary);
+    else
+        fprintf(out, "probe: knows whether a service can be used\n\nCommands:\n");
+    for (const struct cli_command *c = cli_commands; !only && c->name; c++)
+        fprintf(out, "  probe %s%s%s\n        %s\n", c->name, *c->synopsis ? " " : "", c->synopsis,
+                c->summary);
+    fprintf(out, "\nOptions:\n");
+    for (const struct option_spec *o = options_table; o->name; o++)
+        if (!only || options_apply(o, only->name))
+            print_option(out, o, !only);
+    if (!only || strstr(only->synopsis, "TARGET") || strstr(only->synopsis, "URL"))
+        fprintf(out, "\nTARGET is a probe of the configuration, NAME=URL, or a URL:\n"
+                     "  mongodb://host[:port]  mongodb+srv://...  tcp://host:port  unix:///path\n"
+                     "  http://...  https://...  http+unix:///path.sock:/request/path\n"
+                     "  pid:123  pidfile:/run/app.pid  process:NAME\n");
+    fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
+                 "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
+                 "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.\n\n"
+                 "'probe help' explains more: commands, keys, reasons, metrics.\n");
 }
 
 /* ---- Topics ---- */
@@ -146,7 +195,7 @@ static bool help_command(const char *topic)
 {
     for (const struct cli_command *c = cli_commands; c->name; c++)
         if (strcmp(c->name, topic) == 0) {
-            options_print_help(stdout, c);
+            help_print(stdout, c);
             putchar('\n');
             print_prose(topic);
             return true;
@@ -204,11 +253,22 @@ static bool help_prose(const char *topic)
     return false;
 }
 
+/* Members of a JSON document are part of its topic only: their names are everybody's words. */
+static bool has_own_name(const struct help_entry *e)
+{
+    static const char *const own[] = {"options", "states",     "reasons", "environment",
+                                      "metrics", "exit codes", "routes"};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (strcmp(own[i], e->list) == 0)
+            return true;
+    return str_starts(e->list, "keys ");
+}
+
 /* All that have the name: a key may be one of several types, and an option as well. */
 static bool help_entry(const char *name, bool more)
 {
     for (const struct help_entry *e = help_entries; e->list; e++) {
-        if (!has_word(e->name, name))
+        if (!has_own_name(e) || !has_word(e->name, name))
             continue;
         if (more)
             putchar('\n');
@@ -242,7 +302,6 @@ static void list_topics(void)
 /* What can be asked for; of the entries, those whose names are words of their own. */
 static size_t all_topics(const char *words[TOPICS_MAX])
 {
-    static const char *const shown[] = {"options", "states", "reasons", "environment", "metrics"};
     size_t n = 0;
     for (const struct cli_command *c = cli_commands; c->name; c++)
         words[n++] = c->name;
@@ -255,12 +314,10 @@ static size_t all_topics(const char *words[TOPICS_MAX])
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         words[n++] = lists[i].topic;
     for (const struct help_entry *e = help_entries; e->list && n < TOPICS_MAX; e++) {
-        bool is_shown = str_starts(e->list, "keys ");
-        for (size_t i = 0; i < ARRAY_LEN(shown); i++)
-            is_shown = is_shown || strcmp(shown[i], e->list) == 0;
-        for (size_t i = 0; is_shown && i < n; i++)
-            is_shown = strcmp(words[i], e->name) != 0;
-        if (is_shown && !strchr(e->name, ' '))
+        bool is_new = has_own_name(e) && !strchr(e->name, ' ');
+        for (size_t i = 0; is_new && i < n; i++)
+            is_new = strcmp(words[i], e->name) != 0;
+        if (is_new)
             words[n++] = e->name;
     }
     return n;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/help.h"
 #include "config/duration.h"
 
 const struct option_spec options_table[] = {
@@ -69,38 +70,9 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-static bool applies(const struct option_spec *o, const char *command)
+bool options_apply(const struct option_spec *o, const char *command)
 {
     return !o->commands || has_word(o->commands, command);
-}
-
-void options_print_help(FILE *out, const struct cli_command *only)
-{
-    if (only)
-        fprintf(out, "probe %s %s\n  %s\n\nOptions:\n", only->name, only->synopsis, only->summary);
-    else
-        fprintf(out, "probe: knows whether a service can be used\n\nCommands:\n");
-    for (const struct cli_command *c = cli_commands; !only && c->name; c++) {
-        fprintf(out, "  probe %s %s\n        %s\n", c->name, c->synopsis, c->summary);
-        if (!c[1].name)
-            fprintf(out, "\nOptions:\n");
-    }
-    for (const struct option_spec *o = options_table; o->name; o++) {
-        if (only && !applies(o, only->name))
-            continue;
-        char left[64];
-        snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
-                 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
-                 o->arg_name ? " " : "", o->arg_name ? o->arg_name : "");
-        fprintf(out, "  %-22s %s\n", left, o->doc);
-    }
-    fprintf(out, "\nTARGET is a probe of the configuration, NAME=URL, or a URL:\n"
-                 "  mongodb://host[:port]  mongodb+srv://...  tcp://host:port  unix:///path\n"
-                 "  http://...  https://...  http+unix:///path.sock:/request/path\n"
-                 "  pid:123  pidfile:/run/app.pid  process:NAME\n\n"
-                 "Exit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
-                 "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
-                 "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.\n");
 }
 
 static int usage_error(const struct cli *cli, const char *what, const char *word, const char *near)
@@ -249,7 +221,7 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i)
             return usage_error(cli, "a value is missing after", word, NULL);
         value = argv[++*i];
     }
-    if (cli->command && !applies(o, cli->command)) {
+    if (cli->command && !options_apply(o, cli->command)) {
         fprintf(stderr, "probe: --%s does not go with '%s' (only with: %s)\n", o->name,
                 cli->command, o->commands);
         return EXIT_USAGE;
@@ -315,11 +287,11 @@ int options_parse(struct cli *cli, int argc, char **argv)
     if (rc != OPTIONS_RUN)
         return rc;
     if (cli->help) {
-        options_print_help(stdout, cli->command ? find_command(cli->command) : NULL);
+        help_print(stdout, cli->command ? find_command(cli->command) : NULL);
         return EXIT_HEALTHY;
     }
     if (!cli->command) {
-        options_print_help(stderr, NULL);
+        help_print(stderr, NULL);
         return EXIT_USAGE;
     }
     return check_words(cli);

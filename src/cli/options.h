@@ -2,8 +2,6 @@
 #ifndef PROBE_CLI_OPTIONS_H
 #define PROBE_CLI_OPTIONS_H
 
-#include <stdio.h>
-
 #include "cli/cli.h"
 
 #define OPTIONS_RUN (-1)
@@ -13,9 +11,6 @@
 int options_parse(struct cli *cli, int argc, char **argv);
 const struct cli_command *options_command(const struct cli *cli);
 void options_fini(struct cli *cli);
-
-/* What -h prints: of one command, or (NULL) of all. */
-void options_print_help(FILE *out, const struct cli_command *only);
 
 enum option_arg { ARG_NONE, ARG_TEXT, ARG_DURATION, ARG_COUNT };
 
@@ -27,6 +22,9 @@ struct option_spec {
     const char *commands; /* names, blank-separated; NULL: all */
     const char *doc;
 };
+
+/* Does the option go with the command? */
+bool options_apply(const struct option_spec *o, const char *command);
 
 extern const struct option_spec options_table[]; /* ends with a NULL name */
 

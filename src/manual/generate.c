@@ -57,6 +57,8 @@ int main(int argc, char **argv)
         struct page p = page_read(argv[i]);
         struct page_item item;
         for (size_t at = 0; page_next_item(&p, &at, &item);) {
+            if (strncmp(item.list, "members of ", 11) == 0)
+                continue; /* of documents that no topic is about */
             fprintf(out, "    {\"%s\", \"%s\",\n     ", item.list, names_of(&item));
             put_string(out, page_render_head(&p, &item));
             fputs(",\n     ", out);

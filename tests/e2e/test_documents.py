@@ -202,6 +202,34 @@ sed -n '/^data: {"name"/{s/^data: //p;q}' <&3"""
     assert fields["event"] == "status" and list(json.loads(fields["data"])) == list(r.json), r
 
 
+def members(document, prefix="", deep=()):
+    """Paths of all members; those of `deep` are not looked into, their members are a table's."""
+    for item in document if isinstance(document, list) else [document]:
+        for key, value in item.items() if isinstance(item, dict) else ():
+            yield prefix + key
+            if prefix + key not in deep:
+                yield from members(value, f"{prefix}{key}.", deep)
+
+
+def listed(mark):
+    page = (ROOT / "src/manual/probe-api.7").read_text()
+    part = re.search(rf'^\.\\" {mark}\n\.Bl[^\n]*\n(.*?)^\.El$', page, re.M | re.S)
+    return set(re.findall(r"^\.It Cm (\S+)$", part[1], re.M))
+
+
+def test_documents_of_the_commands(probe):
+    """The members of what --json prints, as the manual lists them."""
+    agent = probe.agent("[probe a]\naddress = 127.0.0.1:1\ntimeout = 40s\n")
+    agent.wait_status("a", "starting")
+    common = ("--json", "-c", agent.config)
+    valid = probe.run("validate", *common).json
+    assert set(members(valid)) == listed("members of validate")
+    explained = probe.run("explain", *common, "--agent", agent.socket).json
+    deep = ("agent", "probes.config", "probes.agent_view")
+    assert set(members(explained, deep=deep)) == listed("members of explain")
+    assert set(members(probe.run("version", "--json").json, deep=("libraries",))) == listed("members of version")
+
+
 def test_metrics(probe):
     """Those that the manual has are those that there are, of the kind that it says."""
     agent = probe.agent("[probe a]\naddress = 127.0.0.1:1\n")

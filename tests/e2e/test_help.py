@@ -15,7 +15,7 @@ def test_topics(probe):
         assert topic in r.out.replace(",", " ").split()
         said = probe.run("help", topic)
         assert said.code == 0 and len(said.lines) > 3, said
-        assert max(map(len, said.lines)) <= 120, said
+        assert max(map(len, said.lines)) <= 80, said
 
 
 def test_every_name(probe):
