@@ -302,6 +302,47 @@ static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
     uv_poll_start(&w->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0), on_poll);
 }
 
+/* c-ares' own calls, but for one thing: where no server is there, the second family's question
+ * meets the error that the first one's has left on their socket, and takes it away; the first then
+ * waits for a timeout. It is sent again, which leaves the error for the reader, and so for both. */
+
+static ares_socket_t open_socket(int family, int kind, int protocol, void *data)
+{
+    (void)data;
+    return socket(family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+static int close_socket(ares_socket_t fd, void *data)
+{
+    (void)data;
+    return close(fd);
+}
+
+static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
+                          void *data)
+{
+    (void)data;
+    return connect(fd, to, len);
+}
+
+static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t size, int flags,
+                            struct sockaddr *from, ares_socklen_t *len, void *data)
+{
+    (void)data;
+    return recvfrom(fd, buf, size, flags, from, len);
+}
+
+static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts, int n, void *data)
+{
+    (void)data;
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n};
+    ssize_t sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
+    return sent < 0 && errno == ECONNREFUSED ? sendmsg(fd, &msg, MSG_NOSIGNAL) : sent;
+}
+
+static const struct ares_socket_functions socket_functions = {open_socket, close_socket,
+                                                              connect_socket, receive, send_parts};
+
 /* ---- Begin and end. ---- */
 
 static int init_channel(struct resolve *r, int flags, struct err *e)
@@ -319,6 +360,7 @@ static int init_channel(struct resolve *r, int flags, struct err *e)
     int rc = ares_init_options(&r->channel, &options, mask);
     if (rc != ARES_SUCCESS)
         return err_set(e, "cannot set up name lookups: %s", ares_strerror(rc));
+    ares_set_socket_functions(r->channel, &socket_functions, NULL);
     const char *servers = getenv("PROBE_DNS_SERVERS");
     if (!servers || !*servers)
         return 0;
