@@ -11,7 +11,7 @@ LATE = 0.35 * SLACK
 # How much longer than that a whole command may take: its start, its end.
 START = 2 * SLACK
 # How long `wait` tries where it has to fail: long enough for a first answer on a busy machine.
-PATIENCE = 0.8
+PATIENCE = 0.35 * SLACK
 
 
 def section(row, situation):
@@ -61,7 +61,9 @@ def check(row, stage):
 
 
 def one_wait(row, situation, stage, config, expected, detail):
-    patience = 30 if expected[0] == HEALTHY else PATIENCE * SLACK
+    patience = 30
+    if expected[0] != HEALTHY:
+        patience = PATIENCE + (row.timeout if "timeout" in expected[1] else 0)
     r = stage.program.run(
         "wait", "--json", "-c", config, "--timeout", f"{round(patience * 1000)}ms", "x",
         env=situation.env, prefix=situation.prefix,
