@@ -209,7 +209,9 @@ static bool help_type(const char *topic)
         const struct probe_type *type = probe_types[t];
         if (strcmp(type->name, topic) != 0)
             continue;
-        printf("%s: %s\n\n", type->name, type->summary);
+        printf("%s: ", type->name);
+        print_filled(stdout, type->summary, (int)strlen(type->name) + 2);
+        putchar('\n');
         print_prose(topic);
         printf("\nTargets:");
         for (const struct probe_scheme *s = type->schemes; s && s->prefix; s++)

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH  72
-#define INDENT 4
-#define TOKENS 128
-#define GLUE   '\1' /* a blank that no line ends at */
+#define WIDTH    72
+#define INDENT   4
+#define TOKENS   128
+#define GLUE_MAX 40   /* longer literals may be broken at a blank */
+#define GLUE     '\1' /* a blank that no line ends at */
 
 static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -290,10 +291,13 @@ static void put_enclosed(struct text *t, const struct enclosure *e, char **word,
     size_t inner = n;
     while (inner && is_closing(word[inner - 1]))
         inner--;
+    size_t len = 0;
+    for (size_t i = 0; i < inner; i++)
+        len += strlen(word[i]) + 1;
     put_space(t, glue);
     put_text(t, e->open, false);
     t->glued = true;
-    put_words(t, word, inner, glue || e->glue);
+    put_words(t, word, inner, glue || (e->glue && len <= GLUE_MAX));
     put_text(t, e->close, false);
     for (size_t i = inner; i < n; i++)
         put_text(t, word[i], false);
