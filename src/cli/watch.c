@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -40,7 +39,7 @@ struct watch {
     json_t *known;      /* status by name, as last printed */
     bool lost;          /* no agent answers ... */
     int64_t lost_since; /* ... since then */
-    time_t lost_at;
+    int64_t lost_at;    /* the same as wall time */
     int64_t retry_at, pause;
     struct err why;
 };
@@ -115,7 +114,7 @@ static void lose(struct watch *w)
     if (!w->lost) {
         w->lost = true;
         w->lost_since = now;
-        w->lost_at = time(NULL);
+        w->lost_at = clock_wall();
         w->pause = FIRST_PAUSE;
         if (!w->draws)
             fprintf(stderr, "probe: %s; trying again\n", w->why.text);
@@ -291,14 +290,12 @@ static void read_stream(struct watch *w)
 
 static void add_loss(const struct watch *w, struct buf *foot)
 {
-    char clock[16] = "", span[VIEW_SPAN_SIZE];
-    struct tm tm;
-    if (localtime_r(&w->lost_at, &tm))
-        strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    char stamp[CLOCK_RFC3339_SIZE], span[VIEW_SPAN_SIZE];
+    clock_rfc3339(w->lost_at, stamp);
     struct buf raw, line;
     buf_init(&raw, FRAME_MAX);
     buf_init(&line, FRAME_MAX);
-    buf_printf(&raw, "%s; trying again since %s, for %s", w->why.text, clock,
+    buf_printf(&raw, "%s; trying again since %s, for %s", w->why.text, stamp,
                view_span(clock_now() - w->lost_since, span));
     if (!raw.failed)
         text_escape(&line, raw.data);
