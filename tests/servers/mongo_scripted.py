@@ -55,6 +55,8 @@ class Connection:
     def request(self):
         """The next command: its id, its document and whether it came in an OP_QUERY."""
         length, request_id, _, opcode = struct.unpack("<iiii", self.bytes(16))
+        if not 16 <= length <= 48000000:  # as a mongod: this is another protocol
+            raise Closed
         body = self.bytes(length - 16)
         if opcode == OP_QUERY:
             start = body.index(b"\0", 4) + 1 + 8
