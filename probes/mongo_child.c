@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "mongo_child_error.h"
+#include "mongo_child_knock.h"
 #include "mongo_guard.h"
 #include "mongo_job.h"
 #include "mongo_wire.h"
@@ -72,11 +73,19 @@ static int fail(struct session *s, enum reason reason, const char *fmt, ...)
     return -1;
 }
 
+/* At least 1: 0 would mean the driver's own default. */
+static int32_t left_ms(const struct session *s)
+{
+    int64_t ms = (s->job.deadline - clock_now()) / NS_PER_MS;
+    return ms < 1 ? 1 : ms < INT32_MAX ? (int32_t)ms : INT32_MAX;
+}
+
 static int fail_driver(struct session *s, const bson_error_t *error)
 {
     const char *words = mongo_child_words(error->message);
     enum reason reason = mongo_child_reason(error->domain, error->code, words);
-    s->answer.refused_all = mongo_child_gone(words);
+    if (reason == REASON_CLOSED && left_ms(s) == 1) /* its words are the same for both */
+        reason = REASON_TIMEOUT;
     return s->answer.address[0] ? fail(s, reason, "%s: %s", s->answer.address, words)
                                 : fail(s, reason, "%s", words);
 }
@@ -122,13 +131,6 @@ static int set_tls(struct session *s)
     return 0;
 }
 
-/* At least 1: 0 would mean the driver's own default. */
-static int32_t left_ms(const struct session *s)
-{
-    int64_t ms = (s->job.deadline - clock_now()) / NS_PER_MS;
-    return ms < 1 ? 1 : ms < INT32_MAX ? (int32_t)ms : INT32_MAX;
-}
-
 static int make_uri(struct session *s)
 {
     bson_error_t error;
@@ -168,6 +170,35 @@ static int make_client(struct session *s)
     return 0;
 }
 
+/* No server was reached, all are still unknown: is none there, or do they hang up? */
+static int fail_unreached(struct session *s, const bson_error_t *error)
+{
+    static const char *const words[] = {[MONGO_KNOCK_REFUSED] = "connection refused",
+                                        [MONGO_KNOCK_ACCEPTED] = "accepts and hangs up",
+                                        [MONGO_KNOCK_UNKNOWN] = "cannot be reached"};
+    const char *telling = mongo_child_words(error->message);
+    enum reason reason = mongo_child_reason(error->domain, error->code, telling);
+    const mongoc_host_list_t *host = mongoc_uri_get_hosts(mongoc_client_get_uri(s->client));
+    if (!host || (reason != REASON_REFUSED && reason != REASON_CLOSED))
+        return fail_driver(s, error);
+    size_t of[ARRAY_LEN(words)] = {0};
+    struct buf seen;
+    buf_init(&seen, PROBE_DETAIL_MAX / 2);
+    for (; host; host = host->next) {
+        enum mongo_knock knock = mongo_child_knock(host, s->job.deadline);
+        of[knock]++;
+        buf_printf(&seen, "%s%s: %s", seen.len ? "; " : "", host->host_and_port, words[knock]);
+    }
+    s->answer.refused_all = of[MONGO_KNOCK_ACCEPTED] + of[MONGO_KNOCK_UNKNOWN] == 0;
+    if (s->answer.refused_all)
+        reason = REASON_REFUSED;
+    else if (of[MONGO_KNOCK_ACCEPTED] > 0)
+        reason = REASON_CLOSED;
+    int rc = fail(s, reason, "connect to %s", seen.data ? seen.data : telling);
+    buf_fini(&seen);
+    return rc;
+}
+
 /* What the driver has seen says more than "no suitable server". */
 static int fail_selection(struct session *s, const bson_error_t *error, bool for_writes)
 {
@@ -198,7 +229,7 @@ static int fail_selection(struct session *s, const bson_error_t *error, bool for
         rc = fail(s, REASON_MISMATCH, "none of the hosts belongs to the set %s",
                   mongoc_uri_get_replica_set(s->uri));
     else
-        rc = fail_driver(s, error);
+        rc = fail_unreached(s, error);
     buf_fini(&seen);
     mongoc_server_descriptions_destroy_all(all, n);
     return rc;

@@ -22,6 +22,8 @@ static const struct {
     {"connection refused", REASON_REFUSED},
     {"ailed to resolve", REASON_DNS},
     {"Failed to look up", REASON_DNS},
+    {"returned for service", REASON_DNS}, /* a SRV record that leads out of its domain */
+    {"TXT record", REASON_DNS},
     {"connection closed", REASON_CLOSED},
     {"Server closed connection", REASON_CLOSED},
     {"Failed to receive length header", REASON_CLOSED},
@@ -51,19 +53,4 @@ const char *mongo_child_words(const char *message)
 {
     const char *bracket = str_starts(message, "No suitable servers") ? strchr(message, '[') : NULL;
     return bracket ? bracket : message;
-}
-
-static size_t count(const char *text, const char *word)
-{
-    size_t n = 0;
-    for (; (text = strstr(text, word)); text++)
-        n++;
-    return n;
-}
-
-/* The driver does not tell a name that is not there from a lookup that failed: not gone. */
-bool mongo_child_gone(const char *words)
-{
-    size_t servers = count(words, "[");
-    return servers > 0 && count(words, "[connection refused") == servers;
 }

@@ -2,7 +2,6 @@
 #ifndef PROBE_MONGO_CHILD_ERROR_H
 #define PROBE_MONGO_CHILD_ERROR_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/reason.h"
@@ -11,8 +10,5 @@ enum reason mongo_child_reason(uint32_t domain, uint32_t code, const char *words
 
 /* The telling part of a message: a selection's has every server's in brackets after a preamble. */
 const char *mongo_child_words(const char *message);
-
-/* Do the words say that every server refused, or that there is no such name? */
-bool mongo_child_gone(const char *words);
 
 #endif

@@ -20,11 +20,14 @@ __attribute__((constructor)) static void drop_counters(void)
     unlink(path);
 }
 
+#define TELL_MOST (250 * NS_PER_MS) /* before the deadline, to tell what it knows */
+
 /* The driver's own timeouts end a little before the deadline, at which the child is killed: then it
  * still tells which server it waited for. */
 static int64_t driver_deadline(const struct probe_run *run)
 {
-    return run->deadline - (run->deadline - run->started) / 20 - 10 * NS_PER_MS;
+    int64_t part = (run->deadline - run->started) / 20;
+    return run->deadline - (part < TELL_MOST ? part : TELL_MOST) - 10 * NS_PER_MS;
 }
 
 struct worker *mongo_driver_start(struct probe_run *run, const struct mongo_conf *conf,

@@ -195,6 +195,14 @@ def test_deployment(probe, scripted):
     assert r.code == 0, str(r)
 
 
+@pytest.mark.parametrize("scenario", ["close-at-accept", "reset-at-accept"])
+def test_who_accepts_is_not_gone(probe, scripted, scenario):
+    """The driver calls it "connection refused"; somebody is there all the same."""
+    uri = f"mongodb://127.0.0.1:{scripted(scenario)}/?replicaSet=rs0"
+    r = probe.run("wait", "--invert", "--timeout", "1s", uri)
+    assert r.code == 124, str(r)
+
+
 def test_stopped_server(probe, start):
     """It accepts, and says nothing."""
     server = start(servers.Mongo)

@@ -55,7 +55,7 @@ class Connection:
     def request(self):
         """The next command: its id, its document and whether it came in an OP_QUERY."""
         length, request_id, _, opcode = struct.unpack("<iiii", self.bytes(16))
-        if not 16 <= length <= 48000000:  # as a mongod: this is another protocol
+        if length & 0xFFFF == 0x0316:  # TLS: a mongod without it hangs up as well
             raise Closed
         body = self.bytes(length - 16)
         if opcode == OP_QUERY:
@@ -117,10 +117,6 @@ def right(c):
     request, command, query = c.request()
     doc = answer(c.options, command)
     return request, doc, query_reply(request, doc) if query else message(request, doc)
-
-
-def state_scenario(state):
-    return lambda c: play(c, state)
 
 
 def ping_scenario(doc):
@@ -275,6 +271,19 @@ def mutated_ping(first, end=None):
     return scenario
 
 
+def checksum(c):
+    """Right replies with a checksum, which a client may leave unread."""
+    while True:
+        request, doc, _ = right(c)
+        c.send(message(request, doc, flags=1, tail=b"\1\2\3\4"))
+
+
+def extra_bytes(c):
+    first, second = right(c)[2], right(c)[2]
+    c.send(first + second + b"more")
+    c.wait_for_end()
+
+
 def deep(depth):
     doc = b"\5\0\0\0\0"
     for _ in range(depth):
@@ -325,8 +334,8 @@ def login(
 
 
 def external(mechanism, knows):
-    """A server whose users are not its own: one command logs in, where `knows(c, command)`. By
-    MongoDB's manual, "X.509" (authenticate) and "LDAP Proxy Authentication" (PLAIN)."""
+    """Users of elsewhere: one command logs in, where `knows(c, command)`. MongoDB's specification
+    "Authentication", MONGODB-X509 and PLAIN."""
 
     def scenario(c):
         known = False
@@ -337,15 +346,17 @@ def external(mechanism, knows):
             if name == "ping" and not known:
                 doc = UNAUTHORIZED
             elif name in ("authenticate", "saslStart"):
-                known = (
-                    command.get("mechanism") == mechanism
-                    and command.get("$db") == "$external"
-                    and knows(c, command)
-                )
+                ours = (command.get("mechanism"), command.get("$db")) == (mechanism, "$external")
+                known = ours and knows(c, command)
                 doc = sasl(b"", done=True) if known else AUTH_FAILED
             c.send(query_reply(request, doc) if query else message(request, doc))
 
     return scenario
+
+
+def is_user(c, command):
+    payload = command["payload"]
+    return payload in (b"\0user\0pencil", base64.b64encode(b"\0user\0pencil").decode())
 
 
 def is_subject(c, command):
@@ -362,7 +373,7 @@ def only(step, **fields):
 INIT_ARGV = ["mongod", "--bind_ip", "127.0.0.1", "--port", "27017", "--pidfilepath", PIDFILE, "--fork"]
 SHUTDOWN = {"ok": 0.0, "errmsg": "The server is in quiesce mode", "code": 91, "codeName": "ShutdownInProgress"}
 
-SCENARIOS = {name: state_scenario(name) for name in STATES}
+SCENARIOS = {name: (lambda c, name=name: play(c, name)) for name in STATES}
 SCENARIOS.update(
     {
         "old": old,
@@ -371,7 +382,7 @@ SCENARIOS.update(
         "guarded": lambda c: play(c, getCmdLineOpts=UNAUTHORIZED),
         "login": login(),
         "login-guarded": login(replaced={"getCmdLineOpts": UNAUTHORIZED}),
-        "plain": external("PLAIN", lambda c, command: command["payload"] == b"\0user\0pencil"),
+        "plain": external("PLAIN", is_user),
         "x509": external("MONGODB-X509", is_subject),  # on a TLS socket, see tests/truth
         "login-sha-1": login(mechanisms=("SCRAM-SHA-1",)),
         "login-unnamed": login(mechanisms=()),
@@ -410,6 +421,8 @@ SCENARIOS.update(
         "garbage-idle": garbage_idle,
         "reset-idle": reset_idle,
         "sick-later": sick_later,
+        "checksum": checksum,
+        "extra-bytes": extra_bytes,
         "drip": drip,
         "slow": slow,
         "mutated": mutated,
@@ -433,23 +446,6 @@ SCENARIOS.update(
         "checksum-bit": reply_scenario(lambda r, d: message(r, d, flags=1)),
     }
 )
-
-
-def checksum(c):
-    """Right replies with a checksum, which a client may leave unread."""
-    while True:
-        request, doc, _ = right(c)
-        c.send(message(request, doc, flags=1, tail=b"\1\2\3\4"))
-
-
-def extra_bytes(c):
-    first, second = right(c)[2], right(c)[2]
-    c.send(first + second + b"more")
-    c.wait_for_end()
-
-
-SCENARIOS["checksum"] = checksum
-SCENARIOS["extra-bytes"] = extra_bytes
 
 
 def serve(sock, options, number):

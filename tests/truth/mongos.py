@@ -49,7 +49,7 @@ class Member(hostile.Server):
     def __init__(self, scenario, port=None, path=None, set_name=None, delay=0, context=None, hosts=None):
         self.scenario, self.context, self.number = scenario, context, 0
         port = None if path else port or free_port()
-        self.options = SimpleNamespace(port=port or 0, set=set_name, delay=delay, hosts=hosts)
+        self.options = SimpleNamespace(port=port or 27017, set=set_name, delay=delay, hosts=hosts)
         super().__init__(self.talk, port=port, path=path)
 
     def talk(self, sock):

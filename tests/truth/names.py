@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, A, DNSRecord
+from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, SRV, TXT, A, DNSRecord
 
 from lib import hostile
 from lib.net import free_port
@@ -19,6 +19,23 @@ def addresses(*found):
             if kind in ("A", "AAAA") and (":" in address) == (kind == "AAAA"):
                 data = AAAA(address) if kind == "AAAA" else A(address)
                 reply.add_answer(RR(query.q.qname, query.q.qtype, rdata=data, ttl=1))
+        return reply.pack()
+
+    return answer
+
+
+def records(**by_kind):
+    """records(SRV=["0 0 27017 a.test"], TXT=["x=y"], A=["127.0.0.1"])."""
+
+    def answer(query, kind, tcp):
+        reply = query.reply()
+        for text in by_kind.get(kind, ()):
+            if kind == "SRV":
+                priority, weight, port, target = text.split()
+                data = SRV(int(priority), int(weight), int(port), target)
+            else:
+                data = {"TXT": TXT, "A": A, "AAAA": AAAA}[kind](text)
+            reply.add_answer(RR(query.q.qname, query.q.qtype, rdata=data, ttl=1))
         return reply.pack()
 
     return answer
@@ -133,10 +150,10 @@ class Names:
     """Serves `zone` on 127.0.0.1 (of the name space of the calling thread) until closed; a name
     that is not in it does not exist. The zone may be changed at any time."""
 
-    def __init__(self, zone):
+    def __init__(self, zone, port=None):
         self.zone = {name: self.answer(what) for name, what in zone.items()}
         self.closing = False
-        self.port = free_port()
+        self.port = port or free_port()
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.tcp = socket.socket()
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -34,6 +34,7 @@ class Row:
     detail: str = ""  # a regular expression that the detail has to match
     then: tuple = None  # (verdict, reason) once the situation has changed
     then_detail: str = ""
+    early: float = 0.01  # seconds before its deadline that a timeout may be told
     ways: tuple = ("check", "wait", "agent")
     by: Callable = None  # of (row, stage): a row that is run in a way of its own
 

@@ -39,7 +39,7 @@ def kept(row, last, where):
     took = last["duration_ms"] / 1000
     assert took <= row.timeout + LATE, f"{where}: took {took} s of {row.timeout} s: {last}"
     if last["reason"] == "timeout":
-        assert took >= row.timeout - 0.01, f"{where}: a timeout after {took} s: {last}"
+        assert took >= row.timeout - row.early, f"{where}: a timeout after {took} s: {last}"
 
 
 def one_check(row, situation, stage, config, expected, detail):

@@ -71,6 +71,11 @@ def tls_to(behave, how):
     return told(how, make)
 
 
+def real_plain(stage):
+    """a real server's plain port is spoken to in TLS"""
+    return Situation(f"{uri(mongos.real(stage).port)}\ntls_ca = {stage.certs.ca}")
+
+
 def real_tls(mutual, more):
     def make(stage):
         cert, key = stage.certs.pair("server")
@@ -149,6 +154,7 @@ ROWS = rows(
     ("TLS port in plain", plain_to_tls, UNHEALTHY, "closed|reset|protocol"),
     ("plain port in TLS", tls_to(mongos.play("up"), "a plain port is spoken to in TLS"),
         UNHEALTHY, "tls|reset|closed"),
+    ("plain port in TLS, real", real_plain, UNHEALTHY, "timeout|tls|reset|closed", SHORT),
     ("TLS: silent", tls_to(hostile.silent, "no word of a handshake"), UNHEALTHY, "timeout", SHORT),
     ("TLS: closed", tls_to(hostile.close_at_once, "FIN at once"), UNHEALTHY, "tls|closed|reset"),
     ("TLS: reset", tls_to(hostile.reset_at_once, "RST at once"), UNHEALTHY, "tls|reset"),

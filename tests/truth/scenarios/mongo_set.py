@@ -1,0 +1,304 @@
+"""mongo: deployments and logins that go through MongoDB's driver, in a child."""
+
+import signal
+import os
+
+import mongos
+import names
+from lib import hostile
+from lib.net import free_port
+from scenarios.common import Situation, told
+from table import HEALTHY, UNHEALTHY, rows
+
+
+def members(*scenarios, then=None, seeds=slice(None), more="", how=None):
+    """A set of three; `seeds`: those that the string names; `then`: what they become."""
+
+    def make(stage):
+        found = mongos.replica_set(stage, *scenarios)
+
+        def change():
+            for member, scenario in zip(found.members, then):
+                if scenario:
+                    member.become(scenario)
+                else:
+                    member.down()
+
+        hosts = ",".join(found.hosts[seeds])
+        return Situation(
+            f"uri = mongodb://{hosts}/?replicaSet=rs0{more}", change=change if then else None
+        )
+
+    def words(list_):
+        return ", ".join(word or "down" for word in list_)
+
+    return told(how or words(scenarios) + (f"; then {words(then)}" if then else ""), make)
+
+
+def one(scenario, how, more="?directConnection=false", user="", **kw):
+    """One scripted server, asked by the driver."""
+
+    def make(stage):
+        port = mongos.member(stage, scenario, **kw).port
+        return Situation(f"uri = mongodb://{user}127.0.0.1:{port}/{more}")
+
+    return told(how, make)
+
+
+def serves(behave, how):
+    def make(stage):
+        return Situation(
+            f"uri = mongodb://127.0.0.1:{stage.serve(behave).port}/?directConnection=false"
+        )
+
+    return told(how, make)
+
+
+def nobody(stage):
+    """nothing listens on any port"""
+    hosts = ",".join(f"127.0.0.1:{stage.port()}" for _ in range(3))
+    return Situation(f"uri = mongodb://{hosts}/?replicaSet=rs0")
+
+
+def black_hole(stage):
+    """a host that drops every packet"""
+    near, _ = stage.networks(["meta l4proto tcp drop"])
+    return Situation("uri = mongodb://10.99.0.2/?replicaSet=rs0", prefix=near.prefix)
+
+
+def one_black_holed(stage):
+    """the primary lives, another seed drops every packet"""
+    near, far = stage.networks(["meta l4proto tcp drop"])
+    server = near.call(lambda: mongos.member(stage, "primary"))
+    return Situation(
+        f"uri = mongodb://127.0.0.1:{server.port},10.99.0.2/?replicaSet=rs0", prefix=near.prefix
+    )
+
+
+def one_silent(stage):
+    """the primary lives, another seed accepts and says nothing"""
+    server, silent = mongos.member(stage, "primary"), stage.serve(hostile.silent)
+    return Situation(
+        f"uri = mongodb://127.0.0.1:{server.port},127.0.0.1:{silent.port}/?replicaSet=rs0"
+    )
+
+
+def real(user, how, more="?replicaSet=rs0"):
+    def make(stage):
+        port = mongos.real(stage, *mongos.USER, "--set", "rs0").port
+        return Situation(f"uri = mongodb://{user}127.0.0.1:{port}/{more}")
+
+    return told(how, make)
+
+
+def real_stopped(stage):
+    """a real server, then SIGSTOP"""
+    server = mongos.real(stage, "--set", "rs0", shared=False)
+    return Situation(
+        f"uri = {server.uri}?replicaSet=rs0", change=lambda: os.kill(server.pid, signal.SIGSTOP)
+    )
+
+
+def unix(stage):
+    """a Unix socket, percent-encoded"""
+    path = stage.program.path("mongodb-27017.sock")
+    mongos.member(stage, "up", path=path)
+    return Situation("uri = mongodb://" + str(path).replace("/", "%2F") + "/?directConnection=false")
+
+
+# ---- Logins that only the driver has.
+
+
+def x509(client, how, user="", both=True):
+    """`client`: whose certificate is shown."""
+
+    def make(stage):
+        context = mongos.tls_context(stage, stage.certs.pair("server"), stage.certs.ca)
+        port = mongos.member(stage, "x509", context=context).port
+        cert, key = stage.certs.pair(client)
+        lines = f"tls_ca = {stage.certs.ca}\n"
+        more = f"&tlsCertificateKeyFile={stage.certs.dir}/{client}.both.pem"
+        if not both:
+            lines, more = f"{lines}tls_cert = {cert}\ntls_key = {key}\n", ""
+        return Situation(
+            f"uri = mongodb://{user}127.0.0.1:{port}/?authMechanism=MONGODB-X509&tls=true{more}\n"
+            f"{lines}"
+        )
+
+    return told(how, make)
+
+
+PLAIN = "?authMechanism=PLAIN&authSource=$external"
+
+
+# ---- mongodb+srv: a network and a resolv.conf of its own, since the driver asks the system.
+
+
+def srv(how, srv_records=None, txt=None, zone=None, more="?tls=false", then=None, scenario="primary",
+        keys="", certificate=None):
+    """`srv_records`: of (port) the SRV records, or an answer of names; None: the one right one."""
+
+    def make(stage):
+        network = stage.network()
+        context = None
+        if certificate:
+            context = mongos.tls_context(
+                stage, stage.certs.pair(certificate, f"DNS:{certificate}.cluster.test")
+            )
+        port = free_port()
+        server = network.call(
+            lambda: mongos.member(
+                stage, scenario, port=port, set_name="rs0", context=context,
+                hosts=[f"a.cluster.test:{port}"],
+            )
+        )
+        right = names.records(SRV=[f"0 0 {server.port} a.cluster.test"])
+        found = srv_records(server.port) if srv_records else right
+        table = {
+            "_mongodb._tcp.db.cluster.test": found,
+            "db.cluster.test": names.records(TXT=txt or []),
+            "a.cluster.test": ["127.0.0.1"],
+            "a.elsewhere.test": ["127.0.0.1"],
+            **(zone or {}),
+        }
+        dns = network.call(lambda: stage.keep(names.Names(table, port=53)))
+        conf = stage.program.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1\n", 0o644)
+        prefix = [
+            *network.prefix, "unshare", "--mount", "sh", "-c",
+            f'mount --bind "{conf}" /etc/resolv.conf && exec "$@"', "sh",
+        ]
+
+        def change():
+            dns["_mongodb._tcp.db.cluster.test"] = right
+
+        lines = keys.format(ca=stage.certs.ca)
+        return Situation(
+            f"uri = mongodb+srv://db.cluster.test/{more}\n{lines}", prefix=prefix,
+            change=change if then else None,
+        )
+
+    return told(how, make)
+
+
+def answers(what):
+    return lambda port: what
+
+
+PRIMARY, WRITABLE = "require = primary", "require = writable"
+SECONDARY, DATA = "require = secondary", "require = data"
+SHORT = "timeout = 500ms"
+S = "secondary"
+
+# fmt: off
+ROWS = rows(
+    "mongo",
+    ("set: primary and two secondaries", members("primary", S, S), HEALTHY, "ok", PRIMARY,
+        {"detail": "primary of rs0"}),
+    ("set: only a secondary is named", members("primary", S, S, seeds=slice(1, 2),
+        how="a secondary is named, the driver finds the primary"), HEALTHY, "ok", WRITABLE,
+        {"detail": "primary of rs0"}),
+    ("set: a secondary is wanted", members("primary", S, S), HEALTHY, "ok", SECONDARY,
+        {"detail": "secondary of rs0"}),
+    ("set: primary dead, writes wanted", members(None, S, S), UNHEALTHY, "no-primary", WRITABLE,
+        {"detail": "no primary"}),
+    ("set: primary dead, any will do", members(None, S, S), HEALTHY, "ok"),
+    ("set: primary dead, data wanted", members(None, S, S), HEALTHY, "ok", DATA),
+    ("set: electing, writes wanted", members("no-primary", "no-primary", "no-primary"),
+        UNHEALTHY, "no-primary", WRITABLE),
+    ("set: electing, data wanted", members("no-primary", "no-primary", "no-primary"),
+        HEALTHY, "ok", DATA),
+    ("set: electing, then primary", members(*["no-primary"] * 3, then=("primary", S, S)),
+        UNHEALTHY, "no-primary", PRIMARY, {"then": (HEALTHY, "ok")}),
+    ("set: primary dies", members("primary", S, S, then=(None, S, S)), HEALTHY, "ok", PRIMARY,
+        {"then": (UNHEALTHY, "no-primary")}),
+    ("set: no secondary", members("primary", None, None), UNHEALTHY, "mismatch|refused",
+        SECONDARY),
+    ("set: lagging", members("primary", "lagging", "lagging"), UNHEALTHY, "mismatch",
+        f"{SECONDARY}; max_lag = 10s", {"detail": "behind"}),
+    ("set: not initiated", members(*["not-initiated"] * 3), UNHEALTHY, "not-initiated", PRIMARY),
+    ("set: recovering", members(*["recovering"] * 3), UNHEALTHY, "mismatch|no-primary", DATA),
+    ("set: wrong set", one("wrong-set", "a member of another set", "?replicaSet=rs0"),
+        UNHEALTHY, "mismatch"),
+    ("set: standalone", one("up", "a standalone where a set is wanted", "?replicaSet=rs0"),
+        UNHEALTHY, "mismatch"),
+    ("set: mongos", one("mongos", "a mongos where a set is wanted", "?replicaSet=rs0"),
+        UNHEALTHY, "mismatch"),
+    ("set: all refuse", nobody, UNHEALTHY, "refused", "", {"detail": "127.0.0.1:[0-9]+"}),
+    ("set: black-holed", black_hole, UNHEALTHY, "timeout", SHORT, {"detail": "10.99.0.2"}),
+    ("set: a seed is black-holed", one_black_holed, HEALTHY, "ok", f"{PRIMARY}; timeout = 2s"),
+    ("set: a seed is silent", one_silent, HEALTHY, "ok", f"{PRIMARY}; timeout = 2s"),
+
+    ("driver: up", one("up", "one server, asked by the driver"), HEALTHY, "ok"),
+    ("driver: real", real("", "a real server", "?directConnection=false"), HEALTHY, "ok"),
+    ("driver: Unix socket", unix, HEALTHY, "ok"),
+    ("driver: login", real("user:pencil@", "a real server, the right password"), HEALTHY, "ok"),
+    ("driver: wrong password", real("user:hunter2@", "a real server, a wrong password"),
+        UNHEALTHY, "auth"),
+    ("driver: ping wants a login", one("auth-required", "ping answered Unauthorized"),
+        UNHEALTHY, "auth"),
+    ("driver: stopped", real_stopped, HEALTHY, "ok", "timeout = 1s",
+        {"then": (UNHEALTHY, "timeout")}),
+    ("driver: silent", one("silent", "accepts and says nothing"), UNHEALTHY, "timeout", SHORT),
+    ("driver: hello but never ping", one("hello-then-silent", "answers hello alone"),
+        UNHEALTHY, "timeout", SHORT),
+    ("driver: closed at accept", one("close-at-accept", "FIN at once"), UNHEALTHY,
+        "closed|reset"),
+    ("driver: reset at accept", one("reset-at-accept", "RST at once"), UNHEALTHY, "closed|reset"),
+    ("driver: reset mid-hello", one("reset-mid", "RST within hello's reply"), UNHEALTHY,
+        "closed|reset|protocol"),
+    ("driver: dripped without end", one("drip", "byte by byte, for a minute", delay=0.1),
+        UNHEALTHY, "timeout", SHORT),
+    ("driver: garbage", one("garbage", "99 bytes of noise"), UNHEALTHY, "protocol|closed|timeout",
+        SHORT),
+    ("driver: speaks HTTP", one("http", "a web server's 400"), UNHEALTHY,
+        "protocol|closed|timeout", SHORT),
+    ("driver: deep document", one("deep-document", "5,000 documents in each other"), UNHEALTHY,
+        "protocol|closed"),
+    ("driver: ping ok: 0", one("ping-ok0", "shutting down"), UNHEALTHY, "protocol"),
+    ("driver: ping without ok", one("ping-no-ok", "no ok"), UNHEALTHY, "protocol"),
+    ('driver: ping ok: "1"', one("ping-ok-string", "ok is a text"), UNHEALTHY, "protocol"),
+    ("driver: ping ok: NaN", one("ping-nan", "ok is NaN"), UNHEALTHY, "protocol"),
+
+    ("X.509", x509("client", "the certificate is the login"), HEALTHY, "ok"),
+    ("X.509, key apart", x509("client", "tls_cert and tls_key", both=False), HEALTHY, "ok"),
+    ("X.509, user named", x509("client", "the user in the string as well", "CN%3Dclient@"),
+        HEALTHY, "ok"),
+    ("X.509: another user named", x509("client", "not the certificate's", "CN%3Dother@"),
+        UNHEALTHY, "auth"),
+    ("X.509: no such user", x509("stranger", "a certificate of nobody known"), UNHEALTHY, "auth"),
+    ("PLAIN", one("plain", "a user of a directory", PLAIN, "user:pencil@"), HEALTHY, "ok"),
+    ("PLAIN: wrong password", one("plain", "another password", PLAIN, "user:hunter2@"),
+        UNHEALTHY, "auth"),
+    ("PLAIN is not known", one("up", "a server without it", PLAIN, "user:pencil@"),
+        UNHEALTHY, "auth|protocol"),
+
+    ("SRV", srv("SRV and TXT lead to the set", txt=["replicaSet=rs0"]), HEALTHY, "ok", PRIMARY,
+        {"detail": "primary of rs0"}),
+    ("SRV without TXT", srv("SRV alone"), HEALTHY, "ok"),
+    ("SRV with TLS", srv("TLS is on by default", more="", certificate="a",
+        keys="tls_ca = {ca}"), HEALTHY, "ok"),
+    ("SRV with TLS: wrong host", srv("the certificate is another host's", more="",
+        certificate="b", keys="tls_ca = {ca}"), UNHEALTHY, "tls"),
+    ("SRV: no such name", srv("NXDOMAIN", answers(names.code("NXDOMAIN"))), UNHEALTHY, "dns", "",
+        {"detail": "cluster.test"}),
+    ("SRV: no record", srv("the name has none", answers(names.records())), UNHEALTHY, "dns"),
+    ("SRV: SERVFAIL", srv("the DNS server says SERVFAIL", answers(names.code("SERVFAIL"))),
+        UNHEALTHY, "dns"),
+    ("SRV: DNS silent", srv("the DNS server never answers", answers(names.silent)),
+        UNHEALTHY, "dns|timeout", "timeout = 700ms"),
+    ("SRV: garbage", srv("the DNS server answers noise", answers(names.garbage)),
+        UNHEALTHY, "dns|timeout", "timeout = 700ms"),
+    ("SRV: another domain", srv("it leads out of its own domain",
+        lambda port: names.records(SRV=[f"0 0 {port} a.elsewhere.test"])), UNHEALTHY, "dns"),
+    ("SRV: target missing", srv("it leads to a name that there is not",
+        lambda port: names.records(SRV=[f"0 0 {port} gone.cluster.test"])), UNHEALTHY, "dns"),
+    ("SRV: target refuses", srv("it leads to a port that nobody listens on",
+        lambda port: names.records(SRV=["0 0 9 a.cluster.test"])), UNHEALTHY, "refused"),
+    ("SRV: forbidden TXT", srv("TXT sets what it may not", txt=["tls=true"]), UNHEALTHY, "dns"),
+    ("SRV appears later", srv("NXDOMAIN, then the record", answers(names.code("NXDOMAIN")),
+        then=True), UNHEALTHY, "dns", "", {"then": (HEALTHY, "ok")}),
+)
+
+# The driver's own timeouts end a little before the deadline, so that it can still tell.
+for row in ROWS:
+    row.early = 0.1
