@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "reports/webhook.h"
 #include "worker.h"
 
 /* A standard stream that is closed would become the first socket. What fills its place refuses to
@@ -26,6 +27,8 @@ int main(int argc, char **argv)
 {
     fill_closed_streams();
     int child = worker_child_main(argc, argv);
+    if (child < 0 && argc == 2 && strcmp(argv[1], WEBHOOK_ENTRY) == 0)
+        child = webhook_main();
     if (child >= 0)
         return child;
     cli_process_save();

@@ -63,7 +63,7 @@ static void on_transition(void *ctx, struct check *c, enum health_status from)
     enum health_status to = c->health.status;
     log_check(c, health_status_name(from), to == HEALTH_UNHEALTHY ? LOG_WARN : LOG_INFO,
               health_status_name(to));
-    reports_on_transition(&a->reports);
+    reports_on_transition(&a->reports, c, from);
     if (a->serve)
         serve_on_transition(a->serve, c, from);
 }
@@ -141,6 +141,12 @@ static int reload(void *ctx, struct config_report *report)
     config_free(config);
     reports_started(&a->reports);
     return rc;
+}
+
+static struct told_counts told(void *ctx)
+{
+    struct agent *a = ctx;
+    return reports_told(&a->reports);
 }
 
 /* ---- Start and stop. ---- */
@@ -233,7 +239,7 @@ static int give_up(struct agent *a)
 
 static int open_all(struct agent *a, struct config *config, struct err *e)
 {
-    const struct serve_hooks serve_hooks = {.reload = reload, .ctx = a};
+    const struct serve_hooks serve_hooks = {.reload = reload, .ctx = a, .told = told};
     const struct engine_hooks hooks = {
         .on_result = on_result, .on_transition = on_transition, .ctx = a};
     if (session_open(&a->session, config, true, &hooks, on_signal, e) < 0)

@@ -2,12 +2,15 @@
 #include "config/agent.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/str.h"
+#include "base/words.h"
 #include "config/value.h"
 
 #define DIGITS "0123456789"
@@ -82,6 +85,36 @@ static void check_ready_file(const struct probe_value *v, struct source *s)
                        "is the same path as socket, expected one of its own");
 }
 
+/* Only http and https: the rest is the request's to find out. */
+static void check_url(const struct probe_value *v, struct source *s)
+{
+    const struct probe_value *url = &v[AGENT_ON_TRANSITION_URL];
+    if (is_off(url->text))
+        return;
+    bool http = str_starts(url->text, "http://") || str_starts(url->text, "https://");
+    const char *host = http ? strstr(url->text, "://") + 3 : "";
+    if (!*host || strchr("/?#:@", *host) || url->text[strcspn(url->text, " \t\r\n")])
+        source_problem(s, true, url->line, "on_transition_url",
+                       "is no URL that can be posted to, expected http://host/path or "
+                       "https://host/path");
+}
+
+static void check_command(struct agent_conf *a, const struct probe_value *v, struct source *s)
+{
+    struct err e;
+    const struct probe_value *command = &v[AGENT_ON_TRANSITION];
+    if (is_off(command->text))
+        return;
+    if (words_split(command->text, &a->on_transition, &e) < 0)
+        source_problem(s, true, command->line, "on_transition",
+                       "%s, expected a command and its words, e.g. /usr/local/bin/tell --to \"the "
+                       "people\"",
+                       e.text);
+    else if (strchr(a->on_transition[0], '/') && access(a->on_transition[0], X_OK) < 0)
+        source_problem(s, false, command->line, "on_transition", "%.200s cannot be run: %s",
+                       a->on_transition[0], strerror(errno));
+}
+
 static void check(struct agent_conf *a, const struct probe_value *v, struct source *s)
 {
     const char *path = v[AGENT_SOCKET].text;
@@ -105,6 +138,8 @@ static void check(struct agent_conf *a, const struct probe_value *v, struct sour
                        listen);
     check_agent_check(v, s);
     check_ready_file(v, s);
+    check_command(a, v, s);
+    check_url(v, s);
 }
 
 static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
@@ -123,6 +158,10 @@ static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
     if (!is_off(v[AGENT_READY_FILE].text) && !(a->ready_file = strdup(v[AGENT_READY_FILE].text)))
         return -1;
     a->ready_fd = v[AGENT_READY_FD].text ? (int)v[AGENT_READY_FD].num : -1;
+    if (!is_off(v[AGENT_ON_TRANSITION_URL].text) &&
+        !(a->on_transition_url = strdup(v[AGENT_ON_TRANSITION_URL].text)))
+        return -1;
+    a->on_transition_timeout = v[AGENT_ON_TRANSITION_TIMEOUT].num;
     if (!keep_values)
         return 0;
     if (!(a->values = calloc(t->n, sizeof *a->values)))
@@ -143,7 +182,7 @@ int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_en
         for (size_t i = 0; i < n; i++) {
             const struct key_word *w = lookup_word(&b->lookup, entries[i].key);
             if (w && w->agent != LOOKUP_NONE)
-                table_set(&t, (size_t)w->agent, entries[i].key, false, entries[i].value,
+                table_set(&t, (size_t)w->agent, entries[i].key, w->twin, entries[i].value,
                           entries[i].line, s);
             else
                 build_unknown_key(b, &entries[i], true, 0, s);
@@ -161,6 +200,8 @@ void agent_conf_fini(struct agent_conf *a)
     free(a->listen);
     free(a->agent_check);
     free(a->ready_file);
+    words_free(a->on_transition);
+    free(a->on_transition_url);
     for (size_t k = 0; a->values && k < config_n_agent_keys; k++)
         value_fini(&a->values[k]);
     free(a->values);

@@ -160,10 +160,11 @@ static int read_sections(struct load *l, struct config *c)
     const struct ini_section *a = l->agent;
     if (agent_conf_read(&c->agent, &l->builder, entries_of(l, a), a ? a->n : 0, &s) < 0)
         return -1;
+    l->has_secret = s.has_secret;
     if (l->defaults) {
         s = source_of(l, l->defaults);
         builder_defaults(&l->builder, entries_of(l, l->defaults), l->defaults->n, &s);
-        l->has_secret = s.has_secret;
+        l->has_secret = l->has_secret || s.has_secret;
     }
     for (size_t i = 0; i < l->n_probes; i++)
         read_probe(l, &l->probes[i]);

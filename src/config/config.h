@@ -45,13 +45,16 @@ struct agent_conf {
     unsigned socket_mode;
     char *listen; /* "host:port", "[v6]:port"; NULL: off */
     unsigned max_workers;
-    uint32_t shard, n_shards;   /* this agent runs the shard-th part; 0 of 1: all */
-    bool log_json;              /* log_format = json, else logfmt */
-    int log_level;              /* enum log_level */
-    char *agent_check;          /* as listen; NULL: off */
-    bool agent_check_drain;     /* not ready is told as drain, else down */
-    char *ready_file;           /* path; NULL: off */
-    int ready_fd;               /* -1: none */
+    uint32_t shard, n_shards; /* this agent runs the shard-th part; 0 of 1: all */
+    bool log_json;            /* log_format = json, else logfmt */
+    int log_level;            /* enum log_level */
+    char *agent_check;        /* as listen; NULL: off */
+    bool agent_check_drain;   /* not ready is told as drain, else down */
+    char *ready_file;         /* path; NULL: off */
+    int ready_fd;             /* -1: none */
+    char **on_transition;     /* a command's words, NULL at the end; NULL: none */
+    char *on_transition_url;  /* NULL: none */
+    int64_t on_transition_timeout;
     struct probe_value *values; /* by config_agent_keys; only with keep_values */
 };
 

@@ -136,5 +136,22 @@ const struct probe_key config_agent_keys[] = {
                         .max = 65535,
                         .doc = "Descriptor for s6's readiness notification: gets one newline "
                                "when the agent is ready for the first time."},
+    [AGENT_ON_TRANSITION] = {.name = "on_transition",
+                             .kind = KEY_TEXT,
+                             .doc = "Command that is run at each change of a state, with the "
+                                    "event as JSON on its standard input. Split at blanks, with "
+                                    "'...' and \"...\" for words that have some; no shell reads "
+                                    "it."},
+    [AGENT_ON_TRANSITION_URL] = {.name = "on_transition_url",
+                                 .kind = KEY_TEXT,
+                                 .flags = KEY_SECRET,
+                                 .doc = "http or https URL to which the same JSON is posted at "
+                                        "each change of a state."},
+    [AGENT_ON_TRANSITION_TIMEOUT] = {.name = "on_transition_timeout",
+                                     .kind = KEY_DURATION,
+                                     .def = "10s",
+                                     .min = NS_PER_MS,
+                                     .doc = "The command, or the request, is ended after that "
+                                            "long."},
 };
 const size_t config_n_agent_keys = AGENT_COUNT;

@@ -84,6 +84,10 @@ static bool find(const struct lookup *l, const char *name, struct key_word *w)
 {
     *w = (struct key_word){.common = find_key(config_common_keys, config_n_common_keys, name),
                            .agent = find_key(config_agent_keys, config_n_agent_keys, name)};
+    if (w->agent == LOOKUP_NONE) {
+        w->agent = find_twin(config_agent_keys, config_n_agent_keys, name);
+        w->twin = w->agent != LOOKUP_NONE;
+    }
     for (size_t t = 0; t < l->n_types; t++)
         find_in_type(w, t, name);
     return w->common != LOOKUP_NONE || w->agent != LOOKUP_NONE || w->types;

@@ -11,7 +11,7 @@
 #include "engine/check.h"
 
 /* Entries of the engine's and the agent's own, beside the checks'. */
-#define OWN_ENTRIES 8
+#define OWN_ENTRIES 12
 
 static void on_stop(struct sched_entry *entry, int64_t now);
 

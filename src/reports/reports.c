@@ -54,8 +54,12 @@ static void on_review(struct sched_entry *entry, int64_t now)
     want_review(r, time_add(now, REVIEW_EVERY));
 }
 
-void reports_on_transition(struct reports *r)
+void reports_on_transition(struct reports *r, const struct check *c, enum health_status from)
 {
+    if (!r->open)
+        return;
+    teller_on_transition(&r->command, c, from);
+    teller_on_transition(&r->webhook, c, from);
     want_review(r, clock_now());
 }
 
@@ -69,9 +73,18 @@ void reports_started(struct reports *r)
     notify_ready(r->notify, r->status);
 }
 
+struct told_counts reports_told(const struct reports *r)
+{
+    const struct told_counts *a = &r->command.counts, *b = &r->webhook.counts;
+    return (struct told_counts){.told = a->told + b->told,
+                                .failed = a->failed + b->failed,
+                                .timed_out = a->timed_out + b->timed_out,
+                                .dropped = a->dropped + b->dropped};
+}
+
 /* ---- What is open: from the start to the end, over reloads ---- */
 
-static int prepare(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft,
+static int prepare(struct reports *r, struct agent_conf *conf, struct reports_draft *draft,
                    struct err *err)
 {
     const char *address = conf->agent_check, *file = conf->ready_file;
@@ -87,7 +100,7 @@ static int prepare(struct reports *r, const struct agent_conf *conf, struct repo
     return 0;
 }
 
-int reports_prepare(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft,
+int reports_prepare(struct reports *r, struct agent_conf *conf, struct reports_draft *draft,
                     struct err *err)
 {
     *draft = (struct reports_draft){0};
@@ -97,7 +110,7 @@ int reports_prepare(struct reports *r, const struct agent_conf *conf, struct rep
     return rc;
 }
 
-void reports_commit(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft)
+void reports_commit(struct reports *r, struct agent_conf *conf, struct reports_draft *draft)
 {
     if (draft->agent_check || !draft->agent_check_address) {
         agent_check_close(r->agent_check);
@@ -113,6 +126,10 @@ void reports_commit(struct reports *r, const struct agent_conf *conf, struct rep
     }
     if (conf->ready_fd != r->ready_fd_given)
         log_warn("ready_fd is taken at the start only: the change needs a restart");
+    char **no_argv = NULL;
+    char *no_url = NULL;
+    teller_set(&r->command, &conf->on_transition, &no_url, conf->on_transition_timeout);
+    teller_set(&r->webhook, &no_argv, &conf->on_transition_url, conf->on_transition_timeout);
     *draft = (struct reports_draft){0};
     want_review(r, clock_now());
 }
@@ -125,7 +142,7 @@ void reports_discard(struct reports_draft *draft)
     *draft = (struct reports_draft){0};
 }
 
-int reports_open(struct reports *r, struct engine *e, const struct agent_conf *conf,
+int reports_open(struct reports *r, struct engine *e, struct agent_conf *conf,
                  const struct notify *n, struct err *err)
 {
     struct reports_draft draft;
@@ -135,6 +152,8 @@ int reports_open(struct reports *r, struct engine *e, const struct agent_conf *c
     if (reports_prepare(r, conf, &draft, err) < 0)
         return -1;
     r->open = true;
+    teller_open(&r->command, e, "on_transition");
+    teller_open(&r->webhook, e, "on_transition_url");
     reports_commit(r, conf, &draft);
     return 0;
 }
@@ -147,6 +166,8 @@ void reports_close(struct reports *r)
     ready_file_close(&r->file);
     ready_fd_close(&r->ready_fd);
     sched_clear(&r->engine->sched, &r->review);
+    teller_close(&r->command);
+    teller_close(&r->webhook);
     agent_check_close(r->agent_check);
     r->agent_check = NULL;
     free(r->agent_check_address);

@@ -7,6 +7,8 @@
  *   agent_check.c  HAProxy's agent-check
  *   ready_file.c   the file that is there while ready
  *   ready_fd.c     s6's readiness notification
+ *   teller.c       a command or a webhook at each transition
+ *   webhook.c      the request of the webhook, in a process of its own
  */
 #ifndef PROBE_REPORTS_REPORTS_H
 #define PROBE_REPORTS_REPORTS_H
@@ -18,6 +20,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 #include "reports/ready_file.h"
+#include "reports/teller.h"
 
 #define REPORTS_STATUS 320
 
@@ -32,6 +35,7 @@ struct reports {
     struct ready_file file;
     int ready_fd;       /* -1: none, or it was told */
     int ready_fd_given; /* the one of the start */
+    struct teller command, webhook;
     struct sched_entry review;
     char status[REPORTS_STATUS]; /* the last that the service manager was told */
     bool open;
@@ -39,11 +43,11 @@ struct reports {
 
 /* Opens what `conf` asks for; conf->ready_fd was taken (ready_fd_take) before. `n` must last as
  * long as `r`. -1: nothing is open and the reason is in `err`. */
-int reports_open(struct reports *r, struct engine *e, const struct agent_conf *conf,
+int reports_open(struct reports *r, struct engine *e, struct agent_conf *conf,
                  const struct notify *n, struct err *err);
 
 /* From the engine's hook: a status changed. All is told in the loop's next turn. */
-void reports_on_transition(struct reports *r);
+void reports_on_transition(struct reports *r, const struct check *c, enum health_status from);
 
 /* READY=1 with the verdict, to the service manager: after the start and after each reload. */
 void reports_started(struct reports *r);
@@ -56,10 +60,14 @@ struct reports_draft {
     char *agent_check_address; /* NULL: none is wanted */
     struct ready_file file;    /* opened anew; off: the one in use stays, or none is wanted */
 };
-int reports_prepare(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft,
+int reports_prepare(struct reports *r, struct agent_conf *conf, struct reports_draft *draft,
                     struct err *err);
-void reports_commit(struct reports *r, const struct agent_conf *conf, struct reports_draft *draft);
+/* Takes the command and the URL out of `conf`. */
+void reports_commit(struct reports *r, struct agent_conf *conf, struct reports_draft *draft);
 void reports_discard(struct reports_draft *draft);
+
+/* For the metrics: the command's and the webhook's events together. */
+struct told_counts reports_told(const struct reports *r);
 
 /* Ends everything at once; the handles close in the loop's next turns. */
 void reports_close(struct reports *r);

@@ -305,6 +305,23 @@ static void add_process(struct buf *b)
         add_gauge(b, "process_max_fds", "Descriptors that the agent may have.", (double)r.rlim_cur);
 }
 
+static void add_told(struct buf *b, struct serve *s)
+{
+    struct told_counts n = {0};
+    if (s->hooks.told)
+        n = s->hooks.told(s->hooks.ctx);
+    const struct {
+        const char *result;
+        uint64_t n;
+    } rows[] = {
+        {"ok", n.told}, {"failed", n.failed}, {"timeout", n.timed_out}, {"dropped", n.dropped}};
+    add_head(b, "probe_on_transition_total", "counter",
+             "Transitions that on_transition and on_transition_url were to tell of, by result.");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        buf_printf(b, "probe_on_transition_total{result=\"%s\"} %" PRIu64 "\n", rows[i].result,
+                   rows[i].n);
+}
+
 static void add_agent(struct buf *b, struct serve *s, int64_t now)
 {
     const struct readiness *r = serve_verdict(s, now);
@@ -315,6 +332,7 @@ static void add_agent(struct buf *b, struct serve *s, int64_t now)
     add_gauge(b, "probe_agent_loop_lag_seconds",
               "How late the agent's loop was at most in the last minute or two.",
               (double)engine_lag(s->engine) / (double)NS_PER_S);
+    add_told(b, s);
     add_process(b);
 }
 

@@ -3,16 +3,26 @@
 #ifndef PROBE_SERVE_SERVE_H
 #define PROBE_SERVE_SERVE_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "config/config.h"
 #include "engine/engine.h"
 
 struct serve;
 
+/* Sums since the start, of events. */
+struct told_counts {
+    uint64_t told, failed, timed_out, dropped;
+};
+
 struct serve_hooks {
     /* POST /reload: 0, or -1 with the errors in the report. */
     int (*reload)(void *ctx, struct config_report *report);
     void *ctx;
+    /* Beside the agent's own in GET /metrics: what became of the transitions that people were to
+     * be told of. May be NULL. */
+    struct told_counts (*told)(void *ctx);
 };
 
 /* Opens what `conf` asks for. A live socket at the path is refused, a dead one replaced; a port in

@@ -1,0 +1,359 @@
+/* teller: see teller.h. */
+#include "reports/teller.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/jsonw.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/words.h"
+#include "reports/verdict.h"
+#include "reports/webhook.h"
+
+#define EVENT_MAX 16384 /* name, target and detail, each byte escaped */
+#define ENV_MAX   16
+
+/* What a command is given of our environment; secrets often stand in the rest. */
+static const char *const env_kept[] = {"PATH",   "HOME", "USER",   "LOGNAME",       "LANG",
+                                       "LC_ALL", "TZ",   "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+
+struct teller_run {
+    struct teller *teller;
+    bool webhook;
+    bool running, timed_out;
+    int64_t timeout;
+    unsigned n_open;
+    uv_process_t process;
+    uv_pipe_t in;
+    uv_write_t write;
+    char *what; /* the command's name, for the log */
+    char *probe;
+    char *input;
+};
+
+static void forget(struct teller_event *event)
+{
+    free(event->probe);
+    free(event->json);
+    *event = (struct teller_event){0};
+}
+
+static void want_next(struct teller *t)
+{
+    if (t->open && !t->engine->stopping && t->n && !t->run)
+        sched_set(&t->engine->sched, &t->next, clock_now());
+}
+
+/* ---- One run ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct teller_run *run = handle->data;
+    if (--run->n_open > 0)
+        return;
+    struct teller *t = run->teller;
+    free(run->what);
+    free(run->probe);
+    free(run->input);
+    free(run);
+    t->run = NULL;
+    want_next(t);
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, on_handle_closed);
+}
+
+/* Only while it is not reaped: until then its pid, and so its group, cannot be another's. */
+static void kill_group(struct teller_run *run)
+{
+    if (run->running)
+        kill(-run->process.pid, SIGKILL);
+}
+
+static void log_failure(const struct teller_run *run, const char *why)
+{
+    const struct log_field fields[] = {{"probe", run->probe}, {NULL, NULL}};
+    log_event(LOG_WARN, fields, "%s: %s %s", run->teller->key, run->what, why);
+}
+
+static void judge(struct teller_run *run, int status, int signum)
+{
+    struct teller *t = run->teller;
+    char why[160], limit[CLOCK_SHORT_SIZE];
+    if (!t->open)
+        return; /* we stop: it was killed for that */
+    if (run->timed_out) {
+        t->counts.timed_out++;
+        snprintf(why, sizeof why, "was killed: not done within %s",
+                 clock_short(run->timeout, limit));
+    } else if (signum) {
+        t->counts.failed++;
+        snprintf(why, sizeof why, "ended by signal %d (%s)", signum, strsignal(signum));
+    } else if (status && run->webhook) {
+        t->counts.failed++;
+        snprintf(why, sizeof why, "failed: ");
+        webhook_words(status, why + strlen(why), sizeof why - strlen(why));
+    } else if (status) {
+        t->counts.failed++;
+        snprintf(why, sizeof why, "ended with exit code %d", status);
+    } else {
+        t->counts.told++;
+        return;
+    }
+    log_failure(run, why);
+}
+
+static void on_exit_child(uv_process_t *process, int64_t status, int signum)
+{
+    struct teller_run *run = process->data;
+    run->running = false;
+    if (run->teller->open)
+        sched_clear(&run->teller->engine->sched, &run->teller->deadline);
+    judge(run, (int)status, signum);
+    close_handle((uv_handle_t *)&run->in);
+    close_handle((uv_handle_t *)process);
+}
+
+static void on_deadline(struct sched_entry *entry, int64_t now)
+{
+    struct teller *t = container_of(entry, struct teller, deadline);
+    (void)now;
+    if (!t->run || !t->run->running)
+        return;
+    t->run->timed_out = true;
+    kill_group(t->run);
+}
+
+/* A command that does not read its input is as good. */
+static void on_written(uv_write_t *req, int status)
+{
+    struct teller_run *run = req->data;
+    (void)status;
+    close_handle((uv_handle_t *)&run->in);
+}
+
+static void write_input(struct teller_run *run)
+{
+    uv_buf_t buf = uv_buf_init(run->input, (unsigned)strlen(run->input));
+    run->write.data = run;
+    if (uv_write(&run->write, (uv_stream_t *)&run->in, &buf, 1, on_written) < 0)
+        close_handle((uv_handle_t *)&run->in);
+}
+
+/* The strings are freed by the caller. */
+static int make_env(char *env[ENV_MAX])
+{
+    size_t n = 0;
+    env[0] = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(env_kept); i++) {
+        const char *value = getenv(env_kept[i]);
+        if (!value)
+            continue;
+        if (!(env[n] = str_format("%s=%s", env_kept[i], value)))
+            return UV_ENOMEM;
+        env[++n] = NULL;
+    }
+    return 0;
+}
+
+static int spawn(struct teller_run *run)
+{
+    struct teller *t = run->teller;
+    char self[] = "/proc/self/exe", name[] = "probe", entry[] = WEBHOOK_ENTRY;
+    char *own[] = {name, entry, NULL}, *env[ENV_MAX];
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&run->in},
+        {.flags = UV_IGNORE},
+        {.flags = UV_IGNORE},
+    };
+    uv_process_options_t options = {
+        .file = run->webhook ? self : t->argv[0],
+        .args = run->webhook ? own : t->argv,
+        .env = env,
+        .flags = UV_PROCESS_DETACHED, /* a group of its own, to be killed with all it starts */
+        .stdio = stdio,
+        .stdio_count = ARRAY_LEN(stdio),
+        .exit_cb = on_exit_child,
+    };
+    int rc = make_env(env);
+    if (rc == 0)
+        rc = uv_spawn(t->engine->loop, &run->process, &options);
+    for (size_t i = 0; env[i]; i++)
+        free(env[i]);
+    return rc;
+}
+
+/* The event with the verdict of now; for the webhook below its URL, which must be in no argument.
+ */
+static char *make_input(const struct teller *t, const char *event)
+{
+    struct readiness r = engine_readiness(t->engine, clock_now());
+    return str_format("%s%s%s,\"live\":%s,\"ready\":%s,\"dropped\":%" PRIu64 "}\n",
+                      t->url ? t->url : "", t->url ? "\n" : "", event,
+                      r.live && !r.stale ? "true" : "false",
+                      verdict_is_ready(&r) ? "true" : "false", t->counts.dropped);
+}
+
+/* Takes the event. */
+static void start(struct teller *t, struct teller_event *event)
+{
+    struct teller_run *run = calloc(1, sizeof *run);
+    if (!run) {
+        forget(event);
+        return;
+    }
+    *run = (struct teller_run){
+        .teller = t, .webhook = t->url != NULL, .timeout = t->timeout, .n_open = 2};
+    run->what = strdup(t->url ? "the webhook" : t->argv[0]);
+    run->input = make_input(t, event->json);
+    run->probe = event->probe;
+    event->probe = NULL;
+    forget(event);
+    uv_pipe_init(t->engine->loop, &run->in, 0);
+    run->in.data = run->process.data = run;
+    t->run = run;
+    int rc = run->what && run->input ? spawn(run) : UV_ENOMEM;
+    run->process.data = run;
+    if (rc == 0) {
+        run->running = true;
+        sched_set(&t->engine->sched, &t->deadline, time_add(clock_now(), t->timeout));
+        write_input(run);
+        return;
+    }
+    t->counts.failed++;
+    char why[120];
+    snprintf(why, sizeof why, "cannot be started: %s", uv_strerror(rc));
+    log_failure(run, why);
+    if (run->process.loop)
+        close_handle((uv_handle_t *)&run->process);
+    else
+        run->n_open--; /* it was never made */
+    close_handle((uv_handle_t *)&run->in);
+}
+
+/* ---- The line ---- */
+
+static void on_next(struct sched_entry *entry, int64_t now)
+{
+    struct teller *t = container_of(entry, struct teller, next);
+    (void)now;
+    if (t->run || !t->n)
+        return;
+    struct teller_event event = t->line[t->first];
+    t->line[t->first] = (struct teller_event){0};
+    t->first = (t->first + 1) % TELLER_LINE;
+    if (--t->n == 0)
+        t->dropped_now = 0;
+    if (t->argv || t->url)
+        start(t, &event);
+    else
+        forget(&event); /* a reload took the command away */
+    want_next(t);
+}
+
+static void drop_oldest(struct teller *t)
+{
+    forget(&t->line[t->first]);
+    t->first = (t->first + 1) % TELLER_LINE;
+    t->n--;
+    t->counts.dropped++;
+    if (t->dropped_now++ == 0)
+        log_warn("%s: more than %d transitions wait to be told: the oldest are dropped", t->key,
+                 TELLER_LINE);
+}
+
+/* As in /events, and what a person wants to know beside. */
+static char *event_json(const struct check *c, enum health_status from)
+{
+    const struct check_result *last = check_last(c);
+    bool says_why = last && c->health.status != HEALTH_BLOCKED;
+    char stamp[CLOCK_RFC3339_SIZE], host[256] = "";
+    struct buf b;
+    struct jsonw j;
+    gethostname(host, sizeof host - 1);
+    clock_rfc3339(c->since_wall, stamp);
+    buf_init(&b, EVENT_MAX);
+    jsonw_init(&j, &b);
+    jsonw_object(&j, NULL);
+    jsonw_string(&j, "name", c->conf->name);
+    jsonw_string(&j, "type", c->conf->type->name);
+    jsonw_string(&j, "target", c->conf->target);
+    jsonw_string(&j, "from", health_status_name(from));
+    jsonw_string(&j, "to", health_status_name(c->health.status));
+    jsonw_string(&j, "at", stamp);
+    jsonw_string(&j, "reason",
+                 says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
+    jsonw_string(&j, "detail", says_why ? last->detail : NULL);
+    jsonw_int(&j, "failing_streak", c->health.failing_streak);
+    jsonw_bool(&j, "required", c->conf->required);
+    jsonw_object(&j, "agent");
+    jsonw_string(&j, "version", PROBE_VERSION);
+    jsonw_string(&j, "host", host);
+    jsonw_int(&j, "pid", getpid());
+    jsonw_end(&j);
+    return buf_take(&b);
+}
+
+void teller_on_transition(struct teller *t, const struct check *c, enum health_status from)
+{
+    if (!t->open || t->engine->stopping || (!t->argv && !t->url))
+        return;
+    struct teller_event event = {.probe = strdup(c->conf->name), .json = event_json(c, from)};
+    if (!event.probe || !event.json) {
+        forget(&event);
+        t->counts.dropped++;
+        return;
+    }
+    if (t->n == TELLER_LINE)
+        drop_oldest(t);
+    t->line[(t->first + t->n++) % TELLER_LINE] = event;
+    want_next(t);
+}
+
+/* ---- Opening and closing ---- */
+
+void teller_open(struct teller *t, struct engine *e, const char *key)
+{
+    *t = (struct teller){.engine = e, .key = key, .open = true};
+    t->next.fire = on_next;
+    t->deadline.fire = on_deadline;
+}
+
+void teller_set(struct teller *t, char ***argv, char **url, int64_t timeout)
+{
+    words_free(t->argv);
+    free(t->url);
+    t->argv = *argv;
+    t->url = *url;
+    t->timeout = timeout;
+    *argv = NULL;
+    *url = NULL;
+}
+
+void teller_close(struct teller *t)
+{
+    if (!t->open)
+        return;
+    char **none = NULL;
+    char *no_url = NULL;
+    t->open = false;
+    for (; t->n; t->n--, t->first = (t->first + 1) % TELLER_LINE)
+        forget(&t->line[t->first]);
+    sched_clear(&t->engine->sched, &t->next);
+    sched_clear(&t->engine->sched, &t->deadline);
+    teller_set(t, &none, &no_url, 0);
+    if (t->run) {
+        kill_group(t->run); /* its process handle is closed once it is reaped */
+        close_handle((uv_handle_t *)&t->run->in);
+    }
+}
