@@ -345,6 +345,10 @@ static int print_names(void)
 
 int cmd_help(const struct cli *cli)
 {
+    if (help_unpack() < 0) {
+        fprintf(stderr, "probe: out of memory\n");
+        return EXIT_INTERNAL;
+    }
     if (cli->names)
         return print_names();
     if (!cli->n_targets)

@@ -194,6 +194,13 @@ static void check_type(const struct page *p, const struct probe_type *type)
     struct wish w = {0};
     for (size_t k = 0; k < type->n_keys; k++)
         want(&w, type->keys[k].name, key_head(&type->keys[k]));
+    struct page_topic topic;
+    bool told = false;
+    for (size_t at = 0; page_next_topic(p, &at, &topic);)
+        told = told || strcmp(topic.name, type->name) == 0;
+    if (!told)
+        differ("%s: no text for the type %s; expected a part `.\\\" topic: %s`", p->path,
+               type->name, type->name);
     for (size_t at = 0; page_next_item(p, &at, &item);)
         if (is_list_of(item.list, type->name))
             compare_item(p, &item, &w, false);
