@@ -9,7 +9,8 @@
 #include "base/str.h"
 
 /* The signals whose disposition this program, or libuv for it, ever changes. */
-static const int changed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD, SIGWINCH};
+static const int changed[] = {SIGINT,  SIGTERM, SIGHUP,   SIGQUIT,
+                              SIGPIPE, SIGCHLD, SIGWINCH, SIGTSTP};
 static struct sigaction found[ARRAY_LEN(changed)];
 static sigset_t mask;
 

@@ -23,7 +23,7 @@ int gate_open(struct gate *g, size_t n, size_t wanted, int64_t began, int64_t de
     for (size_t i = 0; g->targets && i < n; i++)
         g->targets[i].since = began;
     screen_open(&g->screen, STDERR_FILENO);
-    g->draws = g->screen.term.moves;
+    g->draws = g->screen.term.moves && !term_in_background(STDERR_FILENO);
     return g->targets ? 0 : -1;
 }
 

@@ -98,10 +98,15 @@ void screen_clear(struct screen *s)
     put(s, &frame);
 }
 
-void screen_close(struct screen *s)
+void screen_rest(struct screen *s)
 {
     if (s->hidden)
         screen_write(s->fd, SCREEN_SHOW_CURSOR, strlen(SCREEN_SHOW_CURSOR));
     s->hidden = false;
+}
+
+void screen_close(struct screen *s)
+{
+    screen_rest(s);
     buf_fini(&s->shown);
 }

@@ -25,6 +25,9 @@ void screen_resized(struct screen *s);
  * same again is not drawn again. */
 void screen_draw(struct screen *s, const struct buf *text);
 
+/* The cursor is given back until the next drawing. */
+void screen_rest(struct screen *s);
+
 /* Takes the block away; screen_close lets it stand and gives the cursor back. */
 void screen_clear(struct screen *s);
 void screen_close(struct screen *s);

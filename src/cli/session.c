@@ -67,9 +67,11 @@ int session_open(struct session *s, struct config *config, bool agent,
     return engine_load(&s->engine, config, e);
 }
 
-void session_watch_size(struct session *s)
+void session_watch_terminal(struct session *s)
 {
     watch_signal(s, SIGWINCH);
+    if (!cli_found_ignored(SIGTSTP))
+        watch_signal(s, SIGTSTP);
 }
 
 static void on_stopped(struct engine *e)

@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 
-#define SESSION_SIGNALS 5
+#define SESSION_SIGNALS 6
 
 struct session {
     uv_loop_t loop;
@@ -29,8 +29,9 @@ int session_open(struct session *s, struct config *config, bool agent,
                  const struct engine_hooks *hooks, void (*on_signal)(struct session *s, int signum),
                  struct err *e);
 
-/* SIGWINCH goes to `on_signal` too. Without it a new size is seen later, that is all. */
-void session_watch_size(struct session *s);
+/* What concerns the terminal goes to `on_signal` too: SIGWINCH, and SIGTSTP, which then stops
+ * nothing by itself. Without them the picture is wrong for a while, that is all. */
+void session_watch_terminal(struct session *s);
 
 /* May be called from any hook, more than once. */
 void session_stop(struct session *s);

@@ -2,6 +2,7 @@
  * with nothing of ours left in it. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +174,11 @@ static void on_budget(struct sched_entry *entry, int64_t now)
 static void on_signal(struct session *s, int signum)
 {
     struct wait_command *cmd = container_of(s, struct wait_command, session);
-    if (signum == SIGWINCH) {
+    if (signum == SIGWINCH || signum == SIGTSTP) {
+        if (signum == SIGTSTP) {
+            screen_rest(&cmd->gate.screen);
+            raise(SIGSTOP);
+        }
         screen_resized(&cmd->gate.screen);
         draw_soon(cmd);
         return;
@@ -225,7 +230,7 @@ static void begin_drawing(struct wait_command *cmd)
         return;
     for (size_t i = 0; i < cmd->n; i++)
         cmd->gate.targets[i].name = e->checks[i]->conf->name;
-    session_watch_size(&cmd->session);
+    session_watch_terminal(&cmd->session);
     sched_set(&e->sched, &cmd->drawing, time_add(cmd->began, FIRST_DRAWING));
 }
 

@@ -400,7 +400,7 @@ int status_watch(const struct cli *cli)
     }
     w.known = json_object();
     screen_open(&w.screen, STDOUT_FILENO);
-    w.draws = w.screen.term.moves && !cli->json;
+    w.draws = w.screen.term.moves && !cli->json && !term_in_background(STDOUT_FILENO);
     watch_signals(w.draws);
     int rc = loop(&w);
     screen_close(&w.screen);

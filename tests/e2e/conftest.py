@@ -42,9 +42,9 @@ def terminal(probe):
     """terminal("status", ..., columns=40) starts the program in a pseudo-terminal."""
     running = []
 
-    def start(*args, env=None, columns=80, rows=24, **kw):
+    def start(*args, env=None, columns=80, rows=24, command=None, **kw):
         env = probe.environ({"TERM": "xterm", **(env or {})})
-        command = [str(probe.binary), *map(str, args)]
+        command = command or [str(probe.binary), *map(str, args)]
         running.append(Terminal(command, env, probe.dir, columns, rows, **kw))
         return running[-1]
 

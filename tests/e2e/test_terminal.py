@@ -400,6 +400,32 @@ def test_wait_interrupted_gives_the_cursor_back(terminal, port):
     assert "never" not in t.text, t.text
 
 
+def test_wait_stops_and_goes_on_as_a_job(terminal, serve, port):
+    t = terminal("wait", f"cache=tcp://127.0.0.1:{port}", "--", "echo", "went on")
+    t.wait_for("cache missing")
+    t.type(b"\x1a")
+    t.wait(lambda t: not t.screen.cursor.hidden, what="the cursor is back while it is stopped")
+    wait_until(lambda: state_of(t.process.pid) == "T", 10, "it is stopped")
+    t.process.send_signal(signal.SIGCONT)
+    t.wait(lambda t: t.screen.cursor.hidden and "cache missing" in t.joined)
+    serve(hostile.silent, port=port)
+    assert t.end() == 0 and t.lines[-1] == "went on", t.text
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0]
+
+
+def test_in_the_background_of_a_terminal_it_writes_lines(terminal, probe, port):
+    """Another program has the terminal: nothing of it may be drawn over."""
+    wait = f"{probe.binary} wait cache=tcp://127.0.0.1:{port} --timeout 700ms"
+    t = terminal(columns=120, command=["sh", "-mc", f"{wait} & wait $!; echo ended with $?"])
+    t.wait_for("ended with 124")
+    assert b"\x1b" not in t.raw and t.lines[0].startswith("probe: waiting for cache"), t.raw
+    assert t.end() == 0
+
+
 def test_wait_draws_nothing_when_all_is_there_at_once(terminal):
     t = terminal("wait", "self=pid:1", "--", "echo", "done")
     assert t.end() == 0 and t.lines == ["done"] and b"\x1b" not in t.raw, t.raw
