@@ -28,10 +28,34 @@ static int code_of_status(long status)
     return NOT_A_REPLY;
 }
 
+/* A libcurl that is built small has no words of its own. */
+static const char *curl_words(CURLcode rc)
+{
+    switch (rc) {
+    case CURLE_URL_MALFORMAT:
+        return "the URL is malformed";
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "dns: its host cannot be resolved";
+    case CURLE_COULDNT_CONNECT:
+        return "refused or unreachable: no connection could be made";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "tls: the handshake failed";
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return "tls: the certificate could not be verified";
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        return "closed: the connection ended without a reply";
+    default:
+        return "the request failed";
+    }
+}
+
 void webhook_words(int status, char *out, size_t size)
 {
     if (status <= CURL_LAST)
-        snprintf(out, size, "%s", curl_easy_strerror((CURLcode)status));
+        snprintf(out, size, "%s (curl %d)", curl_words((CURLcode)status), status);
     else if (status < FIRST_5XX)
         snprintf(out, size, "the reply has status %d", status - FIRST_4XX + 400);
     else if (status <= LAST_5XX)
