@@ -104,7 +104,7 @@ function paint(row) {
   }
   put(at('.fail'), fail);
   const left = probe.next_in_ms === null ? null : probe.next_in_ms - (performance.now() - row.asked);
-  put(at('.next'), left === null ? '\u2013' : left > 0 ? 'in ' + age(left + 999) : 'now');
+  put(at('.next'), left === null ? '\u2013' : left > 0 ? 'in ' + age(left + 999) : left > -3000 ? 'now' : '\u2026');
   if (!row.fresh) return;
   row.fresh = false;
   put(at('.took b'), last ? took(last.duration_ms) : '\u2013');

@@ -119,6 +119,23 @@ def test_follows_a_transition(probe, serve, browse):
     assert page.eval("document.getElementById('say').getAttribute('aria-live')") == "polite"
 
 
+def test_transitions_come_by_events(probe, serve, browse):
+    """At once, not when the page asks the next time: here it asks no more."""
+    server = serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("a", server.port, "level = alive"))
+    agent.wait_status("a", "healthy")
+    page = browse(agent)
+    wait_state(page, "a", "healthy")
+    page.eval("window.fetch = () => new Promise(() => {})")
+    server.down()
+    agent.wait_status("a", "unhealthy")
+    wait_state(page, "a", "unhealthy")
+    page.wait(f"{row('a', '.why')}.innerText.startsWith('refused: connect')")
+    server.up()
+    agent.wait_status("a", "healthy")
+    wait_state(page, "a", "healthy")
+
+
 def test_draws_new_results(probe, serve, browse):
     server = serve(hostile.silent)
     agent = probe.agent(FAST + tcp("a", server.port))

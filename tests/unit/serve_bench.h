@@ -271,7 +271,7 @@ static void client_send_n(struct bench *b, struct client *c, const char *data, s
     }
 }
 
-static void client_send(struct bench *b, struct client *c, const char *text)
+__attribute__((unused)) static void client_send(struct bench *b, struct client *c, const char *text)
 {
     client_send_n(b, c, text, strlen(text));
 }
