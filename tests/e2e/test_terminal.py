@@ -140,6 +140,17 @@ def test_names_and_details_cannot_act_on_the_terminal(probe, terminal, serve):
     assert r.code == 1 and len(r.lines) == len(shown) and "\x1b" not in r.out, str(r)
 
 
+def test_a_stale_verdict_is_never_shown_as_the_state_it_was(probe, terminal, serve):
+    server = serve(hostile.http_reply(document(["old"], stale=True, status="starting",
+                                               required=False)))
+    address = f"http://127.0.0.1:{server.port}"
+    t = terminal("status", "--agent", address)
+    assert t.end() == 1
+    assert t.lines[1].split()[:2] == ["old", "stale"] and t.colour(1, t.column(0, "STATE")) == "red"
+    assert "overdue, last known: refused" in t.joined and "(not required)" in t.joined, t.text
+    assert probe.run("status", "--agent", address, "old").code == 75
+
+
 def test_what_is_no_document_is_no_crash(probe, terminal, serve):
     for body in (b"{}", b'{"probes":7}', b'{"probes":[7,null,{},{"name":5,"last":[]}]}', b"[]", b""):
         server = serve(hostile.http_reply(body))
