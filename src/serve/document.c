@@ -80,7 +80,8 @@ static const char *level_text(unsigned levels)
     return levels == LEVEL_ALIVE ? "alive" : "ready";
 }
 
-void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now)
+static void add_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now,
+                      bool with_history)
 {
     const struct check_conf *conf = c->conf;
     jsonw_object(j, key);
@@ -105,10 +106,21 @@ void document_probe(struct jsonw *j, const char *key, const struct check *c, int
         jsonw_int(j, "next_in_ms", 0);
     else
         jsonw_null(j, "next_in_ms");
-    add_history(j, c);
+    if (with_history)
+        add_history(j, c);
     jsonw_int(j, "checks_total", (int64_t)c->checks_total);
     jsonw_int(j, "failures_total", (int64_t)c->failures_total);
     jsonw_end(j);
+}
+
+void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now)
+{
+    add_probe(j, key, c, now, true);
+}
+
+void document_probe_brief(struct jsonw *j, const char *key, const struct check *c, int64_t now)
+{
+    add_probe(j, key, c, now, false);
 }
 
 void document_head(struct jsonw *j, const struct engine *e, const struct readiness *r, int64_t now)

@@ -10,8 +10,11 @@
  * until a check has ended again. */
 enum health_status document_status_of(const struct check *c, int64_t now);
 
-/* One probe: name, type, target, status, ..., history. `key` as in json.h. */
+/* One probe: name, type, target, status, ..., history. `key` as in jsonw.h. */
 void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now);
+
+/* The same without its history, which is most of it. */
+void document_probe_brief(struct jsonw *j, const char *key, const struct check *c, int64_t now);
 
 /* The whole: agent, live, ready, probes. */
 void document_status(struct jsonw *j, const struct engine *e, int64_t now);

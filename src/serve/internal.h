@@ -88,6 +88,7 @@ struct request {
     struct MHD_Response *response; /* ours until it is queued */
     struct stream *stream;
 
+    bool brief; /* the document without history */
     enum request_wait wait;
     char *name; /* of the probe waited for; NULL: the verdict over all */
     int64_t wait_until;

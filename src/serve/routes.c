@@ -92,8 +92,10 @@ static enum stream_state status_more(struct stream *st, int64_t now)
         document_head(&st->json, e, serve_verdict(s, now), now);
         st->part = 1;
     }
+    void (*add)(struct jsonw *, const char *, const struct check *, int64_t) =
+        st->request->brief ? document_probe_brief : document_probe;
     for (int i = 0; i < 8 && st->index < e->n_checks; i++)
-        document_probe(&st->json, NULL, e->checks[st->index++], now);
+        add(&st->json, NULL, e->checks[st->index++], now);
     if (st->index < e->n_checks)
         return STREAM_MORE;
     document_tail(&st->json);
@@ -133,7 +135,10 @@ static void answer_probe(struct request *req, const struct check *c, bool ok, in
     struct jsonw j;
     buf_init(&b, 256 * 1024);
     jsonw_init(&j, &b);
-    document_probe(&j, NULL, c, now);
+    if (req->brief)
+        document_probe_brief(&j, NULL, c, now);
+    else
+        document_probe(&j, NULL, c, now);
     buf_putc(&b, '\n');
     request_answer(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json_type, &b);
 }
@@ -206,6 +211,20 @@ static int asked_to_wait(struct request *req, int64_t *timeout)
     return 1;
 }
 
+/* `?history=no`: 0, or -1 answered already. */
+static int asked_to_be_brief(struct request *req)
+{
+    char text[8];
+    int given = request_argument(req, "history", text, sizeof text);
+    if (given == 0)
+        return 0;
+    req->brief = given > 0 && strcmp(text, "no") == 0;
+    if (req->brief || (given > 0 && strcmp(text, "yes") == 0))
+        return 0;
+    request_text(req, MHD_HTTP_BAD_REQUEST, "history: expected yes or no\n");
+    return -1;
+}
+
 static void get_status(struct request *req, const char *name)
 {
     int64_t now = clock_now(), timeout;
@@ -215,7 +234,7 @@ static void get_status(struct request *req, const char *name)
         return;
     }
     int wait = asked_to_wait(req, &timeout);
-    if (wait < 0)
+    if (wait < 0 || asked_to_be_brief(req) < 0)
         return;
     if (wait == 0 || is_healthy(req, &c, now) || (req->name && !c))
         answer_status(req, now);

@@ -89,6 +89,26 @@ static void test_status(void **state)
     bench_close(&b);
 }
 
+static void test_status_without_history(void **state)
+{
+    static const char *const paths[] = {"/status", "/status/web"};
+    struct bench b;
+    (void)state;
+    bench_open(&b, two, 2);
+    bench_finish(&b, 0, REASON_OK, "HTTP 200");
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        for (int brief = 0; brief < 2; brief++) {
+            char path[64];
+            snprintf(path, sizeof path, "%s?history=%s", paths[i], brief ? "no" : "yes");
+            struct answer a = get(&b, path);
+            assert_non_null(strstr(a.body, "\"last\":{"));
+            assert_true((strstr(a.body, "\"history\"") == NULL) == brief);
+            answer_fini(&a);
+        }
+    assert_get(&b, "/status?history=none", 400, "history: expected yes or no\n");
+    bench_close(&b);
+}
+
 /* Longer than what is made at once: sent in chunks, whole and valid. */
 static void test_large_documents(void **state)
 {
@@ -411,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_stale_is_never_ready),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_without_history),
         cmocka_unit_test(test_large_documents),
         cmocka_unit_test(test_reload_under_a_document),
         cmocka_unit_test(test_methods),
