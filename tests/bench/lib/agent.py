@@ -3,6 +3,7 @@
 import datetime
 import http.client
 import json
+import math
 import os
 import socket
 import time
@@ -86,7 +87,7 @@ class Agent:
 
     count = 0
 
-    def __init__(self, ctx, probes, defaults="interval = 1s", agent="", cpu=0, env=None, wait=True):
+    def __init__(self, ctx, probes, defaults="interval = 1s", agent="", cpu=None, env=None, wait=True):
         Agent.count += 1
         self.ctx, self.defaults, self.extra = ctx, defaults, agent
         self.socket = ctx.path(f"agent{Agent.count}.sock")
@@ -150,14 +151,14 @@ def spread_starts(probes, interval_ms):
             for i, (name, lines) in enumerate(probes.items())}
 
 
-def lateness(histories, interval_ms, since_ms=0):
-    """Of the checks that started since then: ms by which checks started later than the end of the one before plus the interval. From the
+def lateness(histories, interval_ms, since_ms=0, until_ms=math.inf):
+    """Of the checks that started in that time: ms by which checks started later than the end of the one before plus the interval. From the
     agent's own time stamps, which have a resolution of 1 ms. Without jitter only."""
     late = []
     for history in histories:
         for (a, duration), (b, _) in zip(history, history[1:]):
             gap = b - a - duration - interval_ms
-            if b >= since_ms and gap < interval_ms / 2:  # else a check in between is not in the history any more
+            if since_ms <= b < until_ms and gap < interval_ms / 2:  # else a check in between is not in the history any more
                 late.append(max(0.0, gap))
     return late
 

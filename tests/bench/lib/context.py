@@ -49,7 +49,7 @@ class Context:
                     return self._port
 
     def log(self, text):
-        print(f"bench: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"bench: {text}\n")  # in one piece, also when rows run side by side
 
     def start(self, argv, cpu=None, **options):
         """A process that ends at the end of the row. `cpu`: the core it stays on."""
@@ -120,7 +120,7 @@ class Context:
 class Server:
     """tests/bench/server.c. `modes`: words; `ports` gives each one's port."""
 
-    def __init__(self, ctx, *modes, interval_ms=None, cpu=1):
+    def __init__(self, ctx, *modes, interval_ms=None, cpu=None):
         self.ports = {mode: ctx.port() for mode in modes}
         option = ["-i", interval_ms] if interval_ms else []
         self.process = ctx.start([ctx.tool("server"), *option, *(f"{m}:{p}" for m, p in self.ports.items())],
@@ -132,3 +132,17 @@ class Server:
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+
+class Tick:
+    """The machine's own lateness meanwhile, in ms: of a process that does nothing but wake up."""
+
+    def __init__(self, ctx):
+        self.ctx = ctx
+        self.process = ctx.start([ctx.tool("tick"), 2000], stdout=subprocess.PIPE, text=True)
+
+    def end(self):
+        self.process.terminate()
+        told = json.loads(self.process.stdout.readline())
+        self.ctx.stop(self.process)
+        return {"p50": told["p50"] / 1000, "p99": told["p99"] / 1000, "max": told["max"] / 1000}

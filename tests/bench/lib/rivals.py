@@ -31,7 +31,7 @@ def haproxy(ctx, kind, targets, certs=None, interval="1s", extra="", server_extr
             f" default-server inter {interval} fall 3 rise 1 {server_extra}"]
     text += [f" server s{i} {t} {check}" for i, t in enumerate(targets)]
     conf = ctx.write(f"haproxy-{kind}.cfg", "\n".join(text) + "\n")
-    return ctx.start([shutil.which("haproxy"), "-db", "-f", conf], **{"cpu": 0, **options})
+    return ctx.start([shutil.which("haproxy"), "-db", "-f", conf], **options)
 
 
 MODULES = """modules:

@@ -20,9 +20,10 @@ class Counter:
     def __init__(self, ctx, kind, certs):
         self.kind, self.asked = kind, 0
         if kind == "https":
-            self.port = servers.nginx(ctx, tls=certs, extra="location /count { stub_status; }")
+            self.port = servers.nginx(ctx, tls=certs, extra="location /count { stub_status; }",
+                                      cpu=1)
         else:
-            self.server = Server(ctx, kind)
+            self.server = Server(ctx, kind, cpu=1)
             self.port = self.server.ports[kind]
         self.certs = certs
 
@@ -48,9 +49,9 @@ def probes(kind, targets, certs):
 def contestant(ctx, who, kind, targets, certs):
     """Starts it; its processes."""
     if who == "probe":
-        return [Agent(ctx, probes(kind, targets, certs)).process]
+        return [Agent(ctx, probes(kind, targets, certs), cpu=0).process]
     if who == "HAProxy":
-        return [rivals.haproxy(ctx, kind, targets, certs)]
+        return [rivals.haproxy(ctx, kind, targets, certs, cpu=0)]
     return list(rivals.blackbox(ctx, kind, targets, certs))
 
 

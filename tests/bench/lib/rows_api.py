@@ -8,7 +8,7 @@ import time
 
 from . import figures, servers
 from .agent import Agent, addresses, lateness, spread_starts
-from .context import Server
+from .context import Server, Tick
 
 P99_US, LATE_MS = 10000, 10
 
@@ -45,12 +45,13 @@ class Contest:
 
     def run(self, rounds, requests):
         """What both took, and since when."""
-        ours, theirs = [], []
+        ours, theirs, tick = [], [], Tick(self.ctx)
         since = time.time() * 1000
         for _ in range(rounds):
             ours += ask(self.ctx, self.agent.socket, self.path, requests)
             theirs += ask(self.ctx, self.nginx, f"/{self.name}", requests)
-        return {"agent": figures.spread(ours), "nginx": figures.spread(theirs), "since": since}
+        return {"agent": figures.spread(ours), "nginx": figures.spread(theirs), "since": since,
+                "until": time.time() * 1000, "bare_ms": tick.end()}
 
 
 COLUMNS = ["", "size", "median", "p10 to p90", "p99", "max", "requests"]
@@ -67,10 +68,12 @@ def report(row, what, caption, contest, seen, late, calm):
                                  line("nginx, a file", contest.size, seen["nginx"])])
     row.data(what, {**seen, "late_ms": figures.spread(late), "late_ms_unasked": figures.spread(calm)})
     row.target(f"{what}: p99", seen["agent"]["p99"], P99_US, figures.duration)
-    row.target(f"{what}: latest check, beyond the latest when nobody asks",
-               max(0, max(late) - max(calm)) * 1000, LATE_MS * 1000, figures.duration)
+    excuse = max(seen["bare_ms"]["max"], max(calm))
+    row.target(f"{what}: latest check, beyond the latest when nobody asks or of a bare timer",
+               max(0.0, max(late) - excuse), LATE_MS, lambda x: f"{x:.1f} ms")
     row.note(f"{what}: checks late at p99 {figures.percentile(late, 99):.1f} ms, at most {max(late):.1f} ms, of"
-             f" {len(late)}; when nobody asks p99 {figures.percentile(calm, 99):.1f} ms, at most {max(calm):.1f} ms.")
+             f" {len(late)}; when nobody asks p99 {figures.percentile(calm, 99):.1f} ms, at most {max(calm):.1f} ms;"
+             f" a bare timer meanwhile at most {seen['bare_ms']['max']:.1f} ms.")
 
 
 def tcp_probes(n, port):
@@ -90,7 +93,7 @@ def status(ctx, row):
         contest = Contest(ctx, agent, "/status")
         rounds, requests = ctx.pick((6, 60), (1, 10))
         seen = contest.run(rounds, requests)
-        late = lateness(agent.histories("p"), 1000, seen["since"])
+        late = lateness(agent.histories("p"), 1000, seen["since"], seen["until"])
         report(row, "/status", f"/status of {n:,} probes", contest, seen, late or calm, calm)
         listeners(ctx, row, agent, contest, calm)
         idle(ctx, row, agent, contest, calm)
@@ -151,7 +154,7 @@ def listeners(ctx, row, agent, contest, calm):
     open_ones = connected(agent, n, b"GET /events HTTP/1.1\r\nHost: bench\r\n\r\n")
     rounds, requests = ctx.pick((4, 50), (1, 10))
     seen = contest.run(rounds, requests)
-    late = lateness(agent.histories("p"), 1000, seen["since"])
+    late = lateness(agent.histories("p"), 1000, seen["since"], seen["until"])
     told = sum(1 for s in open_ones if len(s.recv(1 << 16)) > 0)
     if told < n:
         raise RuntimeError(f"only {told} of {n} listeners were told anything")
@@ -166,7 +169,7 @@ def idle(ctx, row, agent, contest, calm):
     open_ones = connected(agent, n)
     rounds, requests = ctx.pick((4, 50), (1, 10))
     seen = contest.run(rounds, requests)
-    late = lateness(agent.histories("p"), 1000, seen["since"])
+    late = lateness(agent.histories("p"), 1000, seen["since"], seen["until"])
     alive = 0
     for s in open_ones:
         s.setblocking(False)
@@ -195,7 +198,7 @@ def metrics(ctx, row):
     rounds, requests = ctx.pick((5, 12), (1, 5))
     seen = contest.run(rounds, requests)
     time.sleep(0.5)
-    late = lateness(agent.histories("p"), interval, seen["since"])
+    late = lateness(agent.histories("p"), interval, seen["since"], seen["until"])
     report(row, "/metrics", f"/metrics of {n:,} probes", contest, seen, late or calm, calm)
 
 

@@ -144,7 +144,7 @@ def status(ctx, row):
     socket_path = ctx.path("s.sock")
     ini = ctx.write("status.ini", f"[agent]\nsocket = {socket_path}\nlisten = off\n[defaults]\ninterval = 1s\n" +
                     "".join(f"[probe p{i}]\naddress = 127.0.0.1:{server.ports['tcp']}\n" for i in range(3)))
-    ctx.start([ctx.probe, "-c", ini, "run"], cpu=0)
+    ctx.start([ctx.probe, "-c", ini, "run"])
     ctx.wait(lambda: subprocess.run([ctx.probe, "--agent", socket_path, "status"], capture_output=True)
              .returncode == 0, 15, "an agent that is ready")
     results = measure.interleaved(ctx, [

@@ -12,7 +12,7 @@ import time
 
 from . import figures, rivals
 from .agent import Agent, UnixConnection, Window, addresses, lateness, memory, spread_starts, voluntary_switches
-from .context import Server
+from .context import Server, Tick
 
 # ---- The gate ----
 
@@ -137,8 +137,7 @@ def ports(ctx, row):
     probes = {f"t{i}": f"address = 127.0.0.1:{p}\nretries = {retries}" for i, p in enumerate(names)}
     agent = Agent(ctx, spread_starts(probes, 1000))
     proxy = rivals.haproxy(ctx, "tcp", [f"127.0.0.1:{p}" for p in names], extra=" log stdout format raw local0",
-                           server_extra="observe layer4 error-limit 3 on-error fail-check", cpu=None,
-                           stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+                           server_extra="observe layer4 error-limit 3 on-error fail-check", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     down = {}
 
     def follow():
@@ -230,23 +229,25 @@ def reload(ctx, row, port):
     time.sleep(interval / 1000 + 1.5)
     probes["p7"] += "\nretries = 5"
     agent.configure(probes)
-    before, window = time.time() * 1000, Window(agent.pid)
+    tick, before, window = Tick(ctx), time.time() * 1000, Window(agent.pid)
     begin = time.monotonic()
     code, body = agent.request("/reload", "POST")
     took, cpu = time.monotonic() - begin, window.end()[0]
     if code != 200:
         raise RuntimeError(f"reload: {code} {body[:200]}")
     time.sleep(interval / 1000 + 1)
-    histories = agent.histories()
-    late = lateness(histories, interval, before)
+    until, bare = time.time() * 1000, tick.end()
+    late = lateness(agent.histories(), interval, before, until)
     if not ctx.quick and len(late) < n / 2:
         raise RuntimeError(f"only {len(late)} checks were seen after the reload")
     s = figures.spread(late)
-    row.table(f"Reload of {n:,} probes with 1 changed", ["answered after", "CPU", "checks late after it, p50", "p99", "max"],
+    row.table(f"Reload of {n:,} probes with 1 changed", ["answered after", "CPU", "checks late after it, p50", "p99", "max",
+               "bare timer, max"],
               [[figures.duration(took * 1e6), figures.duration(cpu * 1e6), f"{s['median']:.1f} ms", f"{s['p99']:.1f} ms",
-                f"{s['max']:.1f} ms"]])
-    row.data("reload", {"took_s": took, "cpu_s": cpu, "late_ms": s})
-    row.target(f"reload of {n:,} with 1 changed: latest check", s["max"], 50, lambda x: f"{x:.0f} ms")
+                f"{s['max']:.1f} ms", f"{bare['max']:.1f} ms"]])
+    row.data("reload", {"took_s": took, "cpu_s": cpu, "late_ms": s, "bare_ms": bare})
+    row.target(f"reload of {n:,} with 1 changed: latest check, beyond a bare timer",
+               max(0.0, s["max"] - bare["max"]), 50, lambda x: f"{x:.0f} ms")
 
 
 # ---- Idle ----

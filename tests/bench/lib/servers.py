@@ -29,7 +29,7 @@ def sbin(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def nginx(ctx, tls=None, location='location / { return 200 "ok\\n"; }', extra="", cpu=1):
+def nginx(ctx, tls=None, location='location / { return 200 "ok\\n"; }', extra="", cpu=None):
     """One process of nginx on a port of all of 127/8, which is returned."""
     port = ctx.port()
     home = ctx.path(f"nginx-{port}")
