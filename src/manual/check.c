@@ -294,6 +294,24 @@ static void each_source(const char *root, const char *folder,
     free(path);
 }
 
+/* The same for each folder of src but this one. */
+static void each_room(const char *root, void (*look)(struct wish *w, const char *text),
+                      struct wish *w)
+{
+    char *path = str_format("%s/src", root);
+    DIR *dir = opendir(path);
+    for (struct dirent *d; dir && (d = readdir(dir));) {
+        if (strchr(d->d_name, '.') || strcmp(d->d_name, "manual") == 0)
+            continue;
+        char *room = str_format("src/%s", d->d_name);
+        each_source(root, room, look, w);
+        free(room);
+    }
+    if (dir)
+        closedir(dir);
+    free(path);
+}
+
 /* For each place where `before` stands: the word behind it, of these bytes. */
 static void take_words(struct wish *w, const char *text, const char *before, const char *head,
                        const char *bytes)
@@ -411,11 +429,9 @@ static void check_members(const struct page *p)
 
 static void check_sources(const struct page *cli, const struct page *api, const char *root)
 {
-    static const char *const folders[] = {"src/base",   "src/cli",   "src/config", "src/engine",
-                                          "src/health", "src/serve", "probes"};
     struct wish environment = {0}, codes = {0}, routes = {0}, metrics = {0}, events = {0};
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++)
-        each_source(root, folders[i], look_for_environment, &environment);
+    each_source(root, "probes", look_for_environment, &environment);
+    each_room(root, look_for_environment, &environment);
     compare(cli, "environment", &environment, true); /* libraries read some too */
     char *header = str_format("%s/src/cli/cli.h", root);
     look_for_codes(&codes, page_read_file(header));

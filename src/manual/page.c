@@ -240,6 +240,12 @@ static void put_text(struct text *t, const char *s, bool glue)
         case 'e':
             put_char(t, '\\');
             break;
+        case '(':
+            if (starts(s, "(dq")) {
+                put_char(t, '"');
+                s += 2;
+                break;
+            } /* fall through */
         default:
             die("%s:%zu: an escape that is not known here", t->page->path, t->line + 1);
         }

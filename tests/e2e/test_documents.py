@@ -9,11 +9,14 @@ import subprocess
 import pytest
 import yaml
 from lib.examples import all_examples
+from lib.net import wait_until
 from lib.program import ROOT
 from lib.sandbox import Sandbox, can_be_made
+from lib.servers import sbin
 
 EXAMPLES = all_examples()
-KINDS = {"ini", "sh", "console", "dockerfile", "yaml", "sse", "tree", "container", "not run"}
+KINDS = {"ini", "sh", "console", "dockerfile", "yaml", "haproxy", "sse", "tree", "container",
+         "not run"}
 
 # What the examples mean where they do not say it: the configuration of the agent that they ask.
 CONFIG = """[defaults]
@@ -191,6 +194,15 @@ def test_yaml(example, sandbox, tmp_path):
         check_kubernetes(sandbox, probe)
 
 
+@of("haproxy")
+def test_haproxy(example, tmp_path):
+    conf = tmp_path / "haproxy.cfg"
+    conf.write_text(f"defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n{example.text}"
+                    "frontend f\n bind 127.0.0.1:1\n default_backend app\n")
+    done = subprocess.run([sbin("haproxy"), "-c", "-f", conf], capture_output=True, text=True)
+    assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
+
+
 @of("sse")
 def test_events(example, sandbox):
     """The event that is shown has the members that one has."""
@@ -228,6 +240,14 @@ def test_documents_of_the_commands(probe):
     deep = ("agent", "probes.config", "probes.agent_view")
     assert set(members(explained, deep=deep)) == listed("members of explain")
     assert set(members(probe.run("version", "--json").json, deep=("libraries",))) == listed("members of version")
+
+
+def test_document_of_a_transition(probe):
+    told = probe.path("told")
+    agent = probe.agent("[probe a]\naddress = 127.0.0.1:1\nretries = 1\n", f"on_transition = sh -c 'cat >{told}.part; mv {told}.part {told}'")
+    agent.wait_status("a", "unhealthy")
+    wait_until(told.exists, 10, "the command was run")
+    assert set(members(json.loads(told.read_text()))) == listed("members of on_transition")
 
 
 def test_metrics(probe):
