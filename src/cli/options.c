@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "cli/help.h"
 #include "config/duration.h"
+#include "config/redact.h"
+#include "config/target.h"
 
 const struct option_spec options_table[] = {
     {"config", 'c', ARG_TEXT, "FILE", NULL,
@@ -77,7 +80,13 @@ bool options_apply(const struct option_spec *o, const char *command)
 
 static int usage_error(const struct cli *cli, const char *what, const char *word, const char *near)
 {
-    fprintf(stderr, "probe: %s '%s'", what, word);
+    struct buf shown; /* a URL in the wrong place holds its password all the same */
+    char *redacted = redact_url(word);
+    buf_init(&shown, SIZE_MAX / 2);
+    text_escape(&shown, redacted ? redacted : "");
+    fprintf(stderr, "probe: %s '%s'", what, shown.data ? shown.data : "");
+    buf_fini(&shown);
+    free(redacted);
     if (near)
         fprintf(stderr, ", did you mean '%s'?", near);
     fprintf(stderr, "\nprobe: see 'probe%s%s -h'\n", cli->command ? " " : "",
@@ -91,7 +100,11 @@ static int unknown_command(struct cli *cli, const char *word)
     size_t n = 0;
     for (const struct cli_command *c = cli_commands; c->name; c++)
         names[n++] = c->name;
-    return usage_error(cli, "unknown command", word, str_nearest(word, names, n));
+    size_t type;
+    const struct probe_scheme *scheme;
+    bool target = target_name_len(word) || target_scheme(word, &type, &scheme);
+    return usage_error(cli, "unknown command", word,
+                       target ? "check TARGET" : str_nearest(word, names, n));
 }
 
 /* Splits "--name=value"; the table entry, or NULL with the error said. */

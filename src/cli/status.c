@@ -38,8 +38,15 @@ static int unknown_name(const json_t *document, const char *name)
             names[used++] = its;
     }
     const char *near = names ? str_nearest(name, names, used) : NULL;
-    fprintf(stderr, "probe: the agent has no probe '%s'%s%s%s\n", name,
-            near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    struct buf line; /* the agent's names are not trusted */
+    buf_init(&line, OUTPUT_MAX);
+    buf_puts(&line, "the agent has no probe '");
+    text_escape(&line, name);
+    buf_puts(&line, near ? "', did you mean '" : "'");
+    text_escape(&line, near ? near : "");
+    buf_puts(&line, near ? "'?" : "");
+    fprintf(stderr, "probe: %s\n", line.data ? line.data : "out of memory");
+    buf_fini(&line);
     free(names);
     return EXIT_USAGE;
 }

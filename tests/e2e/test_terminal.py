@@ -136,6 +136,8 @@ def test_names_and_details_cannot_act_on_the_terminal(probe, terminal, serve):
     for y, name in zip(rows, shown):
         assert t.lines[y].startswith(name[:3]) and t.column(y, "unhealthy") == at, t.text
     assert "a\\x1b]0;title\\x07b\\nplain healthy" in t.joined, t.text
+    r = probe.run("status", "--agent", address, "new\nlin")
+    assert r.code == 64 and "did you mean 'new\\nline'?" in r.err and len(r.err.splitlines()) == 1
     r = probe.run("status", "--agent", address)
     assert r.code == 1 and len(r.lines) == len(shown) and "\x1b" not in r.out, str(r)
 

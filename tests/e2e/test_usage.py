@@ -56,6 +56,7 @@ def test_unknown_target_names_what_is_near(probe):
     [
         (["statsu"], "status"),
         (["ver"], "version"),
+        (["tcp://127.0.0.1:1"], "check TARGET"),
         (["check", "--timeuot", "1s", "x"], "--timeout"),
         (["status", "--wacth"], "--watch"),
         (["check", "-c", "{config}", "wesbite"], "website"),
@@ -80,6 +81,13 @@ def test_an_error_suggests_the_nearest_word(probe, args, near):
     assert r.code in (64, 78), str(r)
     said = (r.out + r.err).split("did you mean", 1)
     assert near in (said[1] if len(said) > 1 else r.out + r.err), str(r)
+
+
+def test_a_password_in_the_wrong_place_is_not_shown(probe):
+    for args in (["mongodb://u:hunter2@h/"], ["validate", "http://u:hunter2@h/"],
+                 ["check", "--uri=mongodb://u:hunter2@h/"], ["stauts\x1b[2J"]):
+        r = probe.run(*args)
+        assert r.code == 64 and "hunter2" not in r.err and "\x1b" not in r.err, str(r)
 
 
 def test_every_wrong_target_is_named(probe):
