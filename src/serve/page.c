@@ -111,7 +111,8 @@ static void add_why(struct buf *b, const struct engine *e, const struct verdict 
     else
         buf_printf(b, "All %zu required probes are healthy", v->counted);
     if (v->others_failed)
-        buf_printf(b, "; of the others, %zu not", v->others_failed);
+        buf_printf(b, v->others_failed == 1 ? ", %zu other is not" : ", %zu others are not",
+                   v->others_failed);
     buf_putc(b, '.');
 }
 

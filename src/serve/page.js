@@ -209,7 +209,7 @@ function summary() {
     else if (row.state !== 'healthy') others++;
   }
   return rows.size === 0 ? 'No probe is configured.' : (counted ? counted === 1 ? 'The required probe is healthy' : 'All ' + counted + ' required probes are healthy'
-    : 'No probe is required') + (others ? '; of the others, ' + others + ' not' : '') + '.';
+    : 'No probe is required') + (others ? ', ' + others + (others === 1 ? ' other is not' : ' others are not') : '') + '.';
 }
 
 function icon(kind, symbol) {

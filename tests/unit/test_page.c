@@ -182,6 +182,13 @@ static void test_verdicts(void **state)
     assert_has(a.body, "<title>Ready - probe</title>");
     assert_has(a.body, "All 2 required probes are healthy.");
     answer_fini(&a);
+    b.engine.checks[1]->conf->required = false;
+    b.engine.checks[1]->health.status = HEALTH_UNHEALTHY;
+    serve_on_reload(b.serve);
+    a = get(&b, "/");
+    assert_has(a.body, "The required probe is healthy, 1 other is not.");
+    answer_fini(&a);
+    b.engine.checks[1]->health.status = HEALTH_HEALTHY;
     b.engine.checks[0]->planned = clock_now() - 4000 * NS_PER_S;
     serve_on_reload(b.serve);
     a = get(&b, "/");
