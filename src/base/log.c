@@ -1,6 +1,9 @@
-/* log: see log.h. A line is formatted whole and written with one write, so lines never mix. */
+/* log: see log.h. A line is formatted whole and written with one write, so lines never mix, and
+ * none is waited for: an agent must not hang because nobody reads what it says. */
 #include "base/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -9,8 +12,9 @@
 #include "base/clock.h"
 #include "base/jsonw.h"
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES (PIPE_BUF - 1) /* without its newline: a writable pipe takes so much */
 
+static unsigned long lost; /* lines that found no room */
 static bool as_json;
 static enum log_level threshold = LOG_INFO;
 
@@ -67,15 +71,15 @@ static void add_logfmt(struct buf *b, const char *stamp, const char *level, cons
     }
 }
 
-void log_event(enum log_level level, const struct log_field *fields, const char *fmt, ...)
+/* O_NONBLOCK would be that of everyone who has the same stream. */
+static bool has_room(void)
 {
-    if (!log_enabled(level))
-        return;
-    char message[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(message, sizeof message, fmt, ap);
-    va_end(ap);
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+static void write_line(enum log_level level, const struct log_field *fields, const char *message)
+{
     char stamp[CLOCK_RFC3339_SIZE];
     clock_rfc3339(clock_wall(), stamp);
     struct buf line;
@@ -87,4 +91,29 @@ void log_event(enum log_level level, const struct log_field *fields, const char 
     ssize_t written = line.data ? write(STDERR_FILENO, line.data, line.len) : 0;
     (void)written; /* with stderr gone there is nobody to tell */
     buf_fini(&line);
+}
+
+void log_event(enum log_level level, const struct log_field *fields, const char *fmt, ...)
+{
+    char message[1024];
+    va_list ap;
+    if (!log_enabled(level))
+        return;
+    if (!has_room()) {
+        lost++;
+        return;
+    }
+    if (lost) {
+        snprintf(message, sizeof message, "%lu lines of the log are lost: nobody read them", lost);
+        lost = 0;
+        write_line(LOG_WARN, NULL, message);
+        if (!has_room()) {
+            lost++;
+            return;
+        }
+    }
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    write_line(level, fields, message);
 }

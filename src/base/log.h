@@ -14,7 +14,8 @@ struct log_field {
 void log_setup(bool json, enum log_level least);
 bool log_enabled(enum log_level level);
 
-/* `fields` ends with a NULL key; may be NULL. */
+/* `fields` ends with a NULL key; may be NULL. Never waits: a line that finds no room (a pipe that
+ * nobody reads) is left out, and the next one that does says how many were. */
 void log_event(enum log_level level, const struct log_field *fields, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
