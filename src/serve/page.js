@@ -6,6 +6,7 @@ const STATES = ['unhealthy', 'stale', 'starting', 'blocked', 'healthy'];
 const KEEP = 32;            // results in the drawing
 const PATIENCE = 4000;      // ms until an answer counts as none
 const SILENCE = 9000;       // ms without any word until the page calls itself old
+const HIDDEN = 150000;      // the same out of sight, where timers go once a minute
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement, list = $('list'), say = $('say');
 const SVG = 'http://www.w3.org/2000/svg';
@@ -50,7 +51,7 @@ function adopt() {
   for (const li of list.children) {
     const at = (selector) => li.querySelector(selector), d = li.dataset;
     const row = {
-      li, at, name: d.name, state: li.classList[0], since: NaN, newest: d.newest,
+      li, at, name: d.name, state: li.classList[0], since: NaN, total: +d.total,
       counts: li.classList.contains('counts'), trend: d.trend ? d.trend.split(' ').map(Number) : [],
       after: Array.from(li.querySelectorAll('.after a'), (a) => a.textContent),
       hay: at('.who').textContent.toLowerCase(), reason: at('.why b').textContent.slice(0, -1),
@@ -160,9 +161,9 @@ function learn(probe, asked) {
   row.asked = performance.now();
   row.since = dated(probe.since);
   row.failure = probe.history.filter((r) => !r.ok).pop();
-  for (const r of probe.history) {
-    if (r.started <= row.newest) continue;
-    row.newest = r.started;
+  const more = probe.checks_total - row.total;
+  row.total = probe.checks_total;
+  for (const r of more > 0 ? probe.history.slice(-Math.min(more, 5)) : []) {
     row.trend.push((r.ok ? 1 : -1) * Math.max(1, Math.round(r.duration_ms * 100)));
     if (row.trend.length > KEEP) row.trend.shift();
   }
@@ -335,7 +336,8 @@ function task(pause, run) {
     else if (performance.now() + ms < at) {
       clearTimeout(timer);
       at = performance.now() + ms;
-      timer = setTimeout(go, ms);
+      if (ms) timer = setTimeout(go, ms);
+      else go(); // a timer of a hidden page would wait
     }
   };
   const go = async () => {
@@ -408,7 +410,7 @@ function listen() {
 }
 
 setInterval(() => {
-  if (Date.now() - heard > SILENCE * hidden() + 5 * rows.size) lose();
+  if (Date.now() - heard > (document.hidden ? HIDDEN : SILENCE) + 5 * rows.size) lose();
   if (lost) verdict();
   put($('heard'), lost ? 'last heard at ' + new Date(heard).toLocaleTimeString() : 'updating live');
   if (!document.hidden && !lost) for (const row of rows.values()) if (row.seen) later(row);

@@ -264,19 +264,12 @@ static void add_latency(struct buf *b, const struct check *c)
 void page_add_row(struct buf *b, const struct check *c, int64_t now)
 {
     const char *state = page_state_name(page_state_of(c, now));
-    const struct check_result *last = check_last(c);
     struct trend t;
-    char stamp[CLOCK_RFC3339_SIZE];
     read_trend(&t, c);
     buf_printf(b, "<li class=\"%s%s\" id=p%zu data-name=\"", state, page_counts(c) ? " counts" : "",
                c->slot);
     page_escape(b, c->conf->name);
-    buf_puts(b, "\" data-newest=\"");
-    if (last) {
-        clock_rfc3339(last->started_wall, stamp);
-        buf_puts(b, stamp);
-    }
-    buf_puts(b, "\" data-trend=\"");
+    buf_printf(b, "\" data-total=%" PRIu64 " data-trend=\"", c->checks_total);
     for (int i = 0; i < t.n; i++)
         buf_printf(b, "%s%s%" PRId64, i ? " " : "", t.ok[i] ? "" : "-", t.duration[i] / STEP_NS);
     buf_puts(b, "\">\n");

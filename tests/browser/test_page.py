@@ -138,7 +138,7 @@ def test_transitions_come_by_events(probe, serve, browse):
 
 def test_draws_new_results(probe, serve, browse):
     server = serve(hostile.silent)
-    agent = probe.agent(FAST + tcp("a", server.port))
+    agent = probe.agent(FAST + tcp("a", server.port, "interval = 20ms"))
     wait_until(lambda: agent.probe("a")["checks_total"] >= 32, 20, "as many results as are drawn")
     page = browse(agent)
     drawn = f"{row('a', '.line')}.getAttribute('d')"
