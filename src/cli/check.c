@@ -17,9 +17,6 @@
 #define MAX_OUTPUT (16 << 20)
 #define REST_MAX   64 /* of a line, without name and detail */
 
-/* No titles: a line is understood without. */
-static const struct grid_column columns[] = {{"", 0}, {"", 0}, {"", 0}, {"", 0}};
-
 struct check_command {
     const struct cli *cli;
     struct session session;
@@ -45,7 +42,7 @@ static void add_row(struct grid *g, const struct check *c)
     document_why(&why, c);
     if (last)
         clock_short(last->duration, took);
-    const char *cells[ARRAY_LEN(columns)] = {c->conf->name, state, took, why.data};
+    const char *cells[VIEW_LINE_COLUMNS] = {c->conf->name, state, took, why.data};
     grid_add(g, view_tone(state), cells);
     buf_fini(&why);
 }
@@ -73,7 +70,7 @@ static void print_line(const struct check_command *cmd, const struct check *c)
     struct grid g;
     struct buf line;
     buf_init(&line, MAX_OUTPUT);
-    grid_init(&g, columns, ARRAY_LEN(columns));
+    grid_init(&g, view_line_columns, VIEW_LINE_COLUMNS);
     memcpy(g.least, cmd->widths, sizeof g.least);
     add_row(&g, c);
     grid_layout(&g, cmd->term.columns);
@@ -106,7 +103,7 @@ static void show_digest(struct check_command *cmd)
     struct grid g;
     struct buf out;
     buf_init(&out, MAX_OUTPUT);
-    grid_init(&g, columns, ARRAY_LEN(columns));
+    grid_init(&g, view_line_columns, VIEW_LINE_COLUMNS);
     int *bad = calloc(e->n_checks + 1, sizeof *bad);
     for (size_t i = 0; bad && i < e->n_checks; i++) {
         add_row(&g, e->checks[i]);

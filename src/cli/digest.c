@@ -27,9 +27,9 @@ static void put(const struct grid *t, size_t row, size_t way, struct buf *out)
     if (way == BRIEFEST) {
         text_add(out, cell(t, row, 0), 40);
         buf_printf(out, "  %s", cell(t, row, 1));
-        size_t word = strcspn(text, ": ");
-        if (text[word] == ':') /* a success has no reason */
-            buf_printf(out, "  %.*s", (int)word, text);
+        size_t word = strcspn(text, " ");
+        if (word && text[word] && text[word - 1] == ':') /* a success has no reason */
+            buf_printf(out, "  %.*s", (int)word - 1, text);
         buf_putc(out, '\n');
         return;
     }

@@ -68,6 +68,8 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
     size_t n = count(cli, document);
     int *badness = calloc(n + 1, sizeof *badness);
     int64_t now = clock_wall();
+    void (*add)(struct grid *, const struct view *, int64_t) =
+        t->columns == view_columns ? view_add : view_add_line;
     for (size_t i = 0; badness && i < n; i++) {
         struct view v;
         const json_t *probe = nth(cli, document, i);
@@ -78,7 +80,7 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
         v.lost = age < 0;
         if (v.next_in >= 0)
             v.next_in = v.lost ? -1 : v.next_in > age ? v.next_in - age : 0;
-        view_add(t, &v, now);
+        add(t, &v, now);
         if (t->n_rows > row)
             badness[row] = view_badness(&v);
     }
@@ -142,7 +144,10 @@ static int print_table(const struct cli *cli, const json_t *document)
     struct grid t;
     struct buf out;
     term_look(&term, STDOUT_FILENO);
-    grid_init(&t, view_columns, VIEW_COLUMNS);
+    if (term.tty)
+        grid_init(&t, view_columns, VIEW_COLUMNS);
+    else
+        grid_init(&t, view_line_columns, VIEW_LINE_COLUMNS);
     buf_init(&out, OUTPUT_MAX);
     int *badness = status_rows(&t, cli, document, 0);
     grid_layout(&t, term.columns);

@@ -14,10 +14,10 @@ json_t *status_find(const json_t *document, const char *name);
 /* Says so when a name was given that the document does not have: EXIT_USAGE, else 0. */
 int status_check_names(const struct cli *cli, const json_t *document);
 
-/* One row a probe: the named ones, or all; `age` (ns) is how old the document is by now, < 0: it is
- * what a lost agent said last, and nothing is known any more. Returns each row's badness
- * (view_badness), the caller's to free; NULL when out of memory. Names that the document does not
- * have are left out. */
+/* One row a probe, by the table's columns (view.h): the named ones, or all; `age` (ns) is how old
+ * the document is by now, < 0: it is what a lost agent said last, and nothing is known any more.
+ * Returns each row's badness (view_badness), the caller's to free; NULL when out of memory. Names
+ * that the document does not have are left out. */
 int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, int64_t age);
 
 /* "not ready: 3 probes, 2 healthy, 1 starting" in the terminal's width; returns the lines. */

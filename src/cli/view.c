@@ -14,6 +14,9 @@ const struct grid_column view_columns[VIEW_COLUMNS] = {
     {"NAME", 0}, {"STATE", 0}, {"SINCE", 2}, {"TOOK", 3}, {"NEXT", 1}, {"DETAIL", 0},
 };
 
+const struct grid_column view_line_columns[VIEW_LINE_COLUMNS] = {
+    {"", 0}, {"", 0}, {"", 0}, {"", 0}};
+
 static const char *text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
@@ -168,17 +171,39 @@ static void why_text(const struct view *v, struct buf *out)
         buf_puts(out, " (not required)");
 }
 
+static const char *took_text(const struct view *v, char out[CLOCK_SHORT_SIZE])
+{
+    return v->last.there && !view_is(v, "blocked") ? clock_short(v->last.took, out) : "-";
+}
+
 void view_add(struct grid *t, const struct view *v, int64_t now)
 {
-    char since[VIEW_SPAN_SIZE + 8], took[CLOCK_SHORT_SIZE] = "-", next[VIEW_SPAN_SIZE + 8];
+    char since[VIEW_SPAN_SIZE + 8], took[CLOCK_SHORT_SIZE], next[VIEW_SPAN_SIZE + 8];
     since_text(v, now, since, sizeof since);
     next_text(v, next, sizeof next);
-    if (v->last.there && !view_is(v, "blocked"))
-        clock_short(v->last.took, took);
     struct buf why;
     buf_init(&why, SIZE_MAX / 2);
     why_text(v, &why);
-    const char *cells[VIEW_COLUMNS] = {v->name, view_state(v), since, took, next, why.data};
-    grid_add(t, view_tone(view_state(v)), cells);
+    const char *state = view_state(v);
+    const char *cells[VIEW_COLUMNS] = {v->name, state, since, took_text(v, took), next, why.data};
+    grid_add(t, view_tone(state), cells);
+    buf_fini(&why);
+}
+
+void view_add_line(struct grid *t, const struct view *v, int64_t now)
+{
+    char since[VIEW_SPAN_SIZE + 8], took[CLOCK_SHORT_SIZE], next[VIEW_SPAN_SIZE + 8];
+    since_text(v, now, since, sizeof since);
+    next_text(v, next, sizeof next);
+    struct buf why;
+    buf_init(&why, SIZE_MAX / 2);
+    why_text(v, &why);
+    buf_printf(&why, " (since %s", since);
+    if (v->next_in >= 0)
+        buf_printf(&why, ", next %s", next);
+    buf_putc(&why, ')');
+    const char *state = view_state(v);
+    const char *cells[VIEW_LINE_COLUMNS] = {v->name, state, took_text(v, took), why.data};
+    grid_add(t, view_tone(state), cells);
     buf_fini(&why);
 }

@@ -42,10 +42,16 @@ enum tone view_tone(const char *state);
 /* How much it wants to be seen: 0 healthy, more for worse. */
 int view_badness(const struct view *v);
 
-/* Columns of a table of probes, and one row in it; `now` is wall time. */
+/* A table of probes for a person at a terminal, and a row in it; `now` is wall time. */
 #define VIEW_COLUMNS 6
 extern const struct grid_column view_columns[VIEW_COLUMNS];
 void view_add(struct grid *t, const struct view *v, int64_t now);
+
+/* The same as lines without titles: name, state, time taken, reason and detail, as `check` has
+ * them; since when and when next at the end. */
+#define VIEW_LINE_COLUMNS 4
+extern const struct grid_column view_line_columns[VIEW_LINE_COLUMNS];
+void view_add_line(struct grid *t, const struct view *v, int64_t now);
 
 /* A span for a person, whole seconds: "38s", "4m12s", "3h5m", "4d2h". Returns out. */
 #define VIEW_SPAN_SIZE 32
