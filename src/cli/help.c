@@ -16,6 +16,7 @@
 #define KEY_COLUMN    19
 #define DOC_COLUMN    31
 #define OPTION_COLUMN 25
+#define MENTIONED_MAX 12
 #define SHORT_HEAD    6
 #define TOPICS_MAX    512
 
@@ -325,12 +326,31 @@ static size_t all_topics(const char *words[TOPICS_MAX])
     return n;
 }
 
+static bool speaks_of(const char *topic, const char *word)
+{
+    if (strcasestr(topic, word))
+        return true;
+    for (const struct help_topic *t = help_topics; t->name; t++)
+        if (strcmp(t->name, topic) == 0 && strcasestr(t->text, word))
+            return true;
+    for (const struct help_entry *e = help_entries; e->list; e++)
+        if (has_own_name(e) && strcmp(e->name, topic) == 0 && strcasestr(e->text, word))
+            return true;
+    return false;
+}
+
 static int unknown_topic(const char *topic)
 {
     const char *words[TOPICS_MAX];
-    const char *near = str_nearest(topic, words, all_topics(words));
-    fprintf(stderr, "probe: no help for '%s'%s%s%s\nprobe: see 'probe help'\n", topic,
-            near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    size_t n = all_topics(words), found = 0;
+    const char *near = str_nearest(topic, words, n);
+    fprintf(stderr, "probe: no help for '%s'%s%s%s\n", topic, near ? ", did you mean '" : "",
+            near ? near : "", near ? "'?" : "");
+    for (size_t i = 0; i < n && found <= MENTIONED_MAX && strlen(topic) >= 3; i++)
+        if (speaks_of(words[i], topic) && ++found <= MENTIONED_MAX)
+            fprintf(stderr, "%s%s", found == 1 ? "probe: it is spoken of in: " : ", ", words[i]);
+    fprintf(stderr, "%s%sprobe: see 'probe help'\n", found > MENTIONED_MAX ? ", ..." : "",
+            found ? "\n" : "");
     return EXIT_USAGE;
 }
 

@@ -68,9 +68,17 @@ def test_unknown_topic(probe, word, near):
     assert f"did you mean '{near}'?" in r.err
 
 
+@pytest.mark.parametrize("word, where", [("redirects", "follow_redirects"), ("Kubernetes", "retries"), ("proxies", "http")])
+def test_word_of_a_text(probe, word, where):
+    r = probe.run("help", word)
+    assert r.code == 64 and not r.out
+    said = re.search(r"it is spoken of in: (.*)", r.err)
+    assert said and where in said[1].split(", "), r
+
+
 def test_far_from_all(probe):
     r = probe.run("help", "qqqqqqqqqq")
-    assert r.code == 64 and "did you mean" not in r.err
+    assert r.code == 64 and r.err == "probe: no help for 'qqqqqqqqqq'\nprobe: see 'probe help'\n"
 
 
 def test_names_of_probes(probe):
