@@ -218,7 +218,8 @@ static int open_gate(struct wait_command *cmd)
 {
     int64_t deadline = time_add(cmd->began, cmd->budget_ns);
     int rc = gate_open(&cmd->gate, cmd->n, cmd->cli->any ? 1 : cmd->n, cmd->began, deadline);
-    if (cmd->cli->quiet || cmd->cli->verbose)
+    /* SIGINT ignored: a script's `probe wait ... &`, beside which the script goes on writing. */
+    if (cmd->cli->quiet || cmd->cli->verbose || cli_found_ignored(SIGINT))
         cmd->gate.draws = false;
     return rc;
 }

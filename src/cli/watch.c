@@ -151,7 +151,8 @@ static int64_t next_due(const json_t *document, int64_t now)
 static int fetch(struct watch *w)
 {
     struct buf body;
-    int status = agent_request(w->cli->agent, "GET", "/status", deadline(w), &body, &w->why);
+    int status =
+        agent_request(w->cli->agent, "GET", "/status?history=no", deadline(w), &body, &w->why);
     json_t *document = status == 200 || status == 503
                            ? json_loadb(body.data ? body.data : "", body.len, 0, NULL)
                            : NULL;
@@ -400,7 +401,8 @@ int status_watch(const struct cli *cli)
     }
     w.known = json_object();
     screen_open(&w.screen, STDOUT_FILENO);
-    w.draws = w.screen.term.moves && !cli->json && !term_in_background(STDOUT_FILENO);
+    w.draws = w.screen.term.moves && !cli->json && !term_in_background(STDOUT_FILENO) &&
+              !cli_found_ignored(SIGINT); /* a script's `probe status --watch &` */
     watch_signals(w.draws);
     int rc = loop(&w);
     screen_close(&w.screen);

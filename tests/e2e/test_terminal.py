@@ -430,10 +430,11 @@ def state_of(pid):
         return stat.read().rsplit(")", 1)[1].split()[0]
 
 
-def test_in_the_background_of_a_terminal_it_writes_lines(terminal, probe, port):
+@pytest.mark.parametrize("shell", [["sh", "-mc"], ["sh", "-c"]], ids=["job", "script"])
+def test_in_the_background_of_a_terminal_it_writes_lines(terminal, probe, port, shell):
     """Another program has the terminal: nothing of it may be drawn over."""
     wait = f"{probe.binary} wait cache=tcp://127.0.0.1:{port} --timeout 700ms"
-    t = terminal(columns=120, command=["sh", "-mc", f"{wait} & wait $!; echo ended with $?"])
+    t = terminal(columns=120, command=[*shell, f"{wait} & wait $!; echo ended with $?"])
     t.wait_for("ended with 124")
     assert b"\x1b" not in t.raw and t.lines[0].startswith("probe: waiting for cache"), t.raw
     assert t.end() == 0
