@@ -87,19 +87,18 @@ class Agent:
 
     count = 0
 
-    def __init__(self, ctx, probes, defaults="interval = 1s", agent="", cpu=None, env=None, wait=True):
+    def __init__(self, ctx, probes, defaults="interval = 1s", agent="", cpu=None, env=None, listen="off"):
         Agent.count += 1
-        self.ctx, self.defaults, self.extra = ctx, defaults, agent
+        self.ctx, self.defaults, self.extra, self.listen = ctx, defaults, agent, listen
         self.socket = ctx.path(f"agent{Agent.count}.sock")
         self.conf = ctx.path(f"agent{Agent.count}.ini")
         self.configure(probes)
         self.process = ctx.start([ctx.probe, "-c", self.conf, "run"], cpu=cpu, env={**os.environ, **(env or {})})
         self.pid = self.process.pid
-        if wait:
-            ctx.wait(self.answers, 60, "an agent whose API answers")
+        ctx.wait(self.answers, 60, "an agent whose API answers")
 
     def configure(self, probes):
-        text = [f"[agent]\nsocket = {self.socket}\nlisten = off\nlog_level = error\n{self.extra}\n",
+        text = [f"[agent]\nsocket = {self.socket}\nlisten = {self.listen}\nlog_level = error\n{self.extra}\n",
                 f"[defaults]\n{self.defaults}\n"]
         text += [f"[probe {name}]\n{lines}\n" for name, lines in probes.items()]
         with open(self.conf, "w", encoding="utf-8") as f:

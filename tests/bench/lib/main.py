@@ -1,9 +1,12 @@
 """tests/bench/run, once all is built: runs the rows and writes the reports."""
 
 import argparse
+import atexit
 import concurrent.futures
 import os
+import shutil
 import sys
+import tempfile
 import time
 import traceback
 
@@ -51,19 +54,24 @@ def main():
     parser.add_argument("--probe", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--tools", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--out", default="build-bench", metavar="DIR", help="where report.md and report.json go")
-    parser.add_argument("--charts", metavar="DIR", help="draws the charts there, as SVG")
+    parser.add_argument("--charts", metavar="DIR", help="where the charts go, as SVG (default: charts in --out)")
     parser.add_argument("--quick", action="store_true", help="only that every row runs and yields figures")
     args = parser.parse_args()
     unknown = [n for n in args.names if n not in ROWS]
     if unknown:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     names, begin, rows = args.names or list(ROWS), time.monotonic(), []
+    # A build meanwhile must not change what is measured.
+    mine = tempfile.mkdtemp(prefix="probe-bench.")
+    args.probe = shutil.copy(args.probe, os.path.join(mine, "probe"))
+    atexit.register(shutil.rmtree, mine, True)
     # Figures are only worth something when one row runs at a time; a quick run is not after them.
     with concurrent.futures.ThreadPoolExecutor(4 if args.quick else 1) as pool:
         for row in pool.map(lambda name: run_row(args, name, begin), names):
             rows.append(row)
             report.write(rows, args, time.monotonic() - begin)
     print(f"bench: {os.path.join(args.out, 'report.md')}: {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    report.charts(rows, args.charts or os.path.join(args.out, "charts"))
     failed = [r.name for r in rows if r.failure]
     if failed:
         print(f"bench: could not be measured: {', '.join(failed)}", file=sys.stderr)

@@ -47,6 +47,21 @@ def instructions(argv, timeout=60):
     return int(found.group(1)) if found else None
 
 
+def instructions_each(argv_of, n):
+    """User-space instructions of one more of what `argv_of(k)` does k times; None: not to be had."""
+    try:
+        few, many = instructions(argv_of(1)), instructions(argv_of(1 + n))
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return (many - few) / n if few and many else None
+
+
+def checks_of_engine(ctx, uri, *options):
+    """For instructions_each: k checks, one after the other, each by a fresh connection."""
+    return lambda k: [ctx.probe, *options, "wait", "-q", "--timeout", "50s", "--interval", "1ms", "--successes", str(k),
+                      uri]
+
+
 def interleaved(ctx, commands, rounds, seconds):
     """Runs them in turn, at most `seconds` long, and fills them in. The first round warms up."""
     for code_line in spawn(ctx, ["-n", "1"], [Command(c.who, c.argv) for c in commands]):
@@ -62,7 +77,7 @@ def interleaved(ctx, commands, rounds, seconds):
             # What a process maps at its end; a big one's peak may have been before.
             peak = commands[i].max_rss if commands[i].max_rss > 8 * 1024 else 0
             commands[i].rss, commands[i].own = max(rss, peak), own
-    for c in commands:
+    for c in commands[:1] if ctx.quick else commands:
         if c.count_instructions:
             try:
                 c.instructions = instructions(c.argv)

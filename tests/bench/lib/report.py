@@ -6,6 +6,8 @@ import platform
 import subprocess
 import time
 
+from . import chart
+
 
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
@@ -71,3 +73,12 @@ def write(rows, args, seconds):
     with open(os.path.join(args.out, "report.md"), "w", encoding="utf-8") as f:
         f.write(text)
     return data, text
+
+
+def charts(rows, folder):
+    """Draws what the rows have to show."""
+    os.makedirs(folder, exist_ok=True)
+    for r in rows:
+        for c in r.charts:
+            with open(os.path.join(folder, c["name"] + ".svg"), "w", encoding="utf-8") as f:
+                f.write(chart.draw(c))

@@ -4,7 +4,7 @@ import http.client
 import ssl
 import time
 
-from . import figures, rivals, servers
+from . import figures, measure, rivals, servers
 from .agent import Agent, Window, addresses, memory
 from .context import Server
 
@@ -93,7 +93,7 @@ def versus(ctx, row):
     """1,000 targets at 1 s."""
     n = ctx.pick(1000, 20)
     certs = servers.certificates(ctx)
-    bars = []
+    bars, sizes, counts = [], [], []
     for kind, title in KINDS.items():
         counter = Counter(ctx, kind, certs)
         targets = [f"{a}:{counter.port}" for a in addresses(n)]
@@ -117,7 +117,12 @@ def versus(ctx, row):
                                                             "RSS", "of it anonymous", "checks/s", "windows"], lines)
         row.data(kind, seen)
         targets_of(row, title, best)
+        if kind == "tcp" or not ctx.quick:
+            counts.append([title, figures.count(engine_instructions(ctx, kind, counter.port, certs))])
         bars += [(f"{title}: {who}", b["cpu_ms_per_1000"] * 1000) for who, b in best.items()]
+        sizes += [(f"{title}: {who}", b["rss_kib"]) for who, b in best.items()]
+    row.table("Instructions in user space of one more check in the engine, by callgrind", ["", "instructions"], counts)
+    row.chart("bars", "memory", "Memory of an agent with 1,000 targets", bars=sizes, form="size")
     row.chart("bars", "agent", "1,000 checks by an agent: CPU", bars=bars, form="duration")
     row.note(f"blackbox_exporter with Prometheus has {BLACKBOX_TARGETS} targets at most, which speaks for its RSS.")
     row.note("Every check is a connection of its own, but probe's Mongo pings, which keep theirs as they do in an agent"
@@ -125,6 +130,12 @@ def versus(ctx, row):
              " no room for a byte above 127. HAProxy's TCP checks are"
              " resets before the handshake's last packet, so no server sees them: they are counted by its schedule,"
              " after a look at the kernel's count of opened connections. HAProxy and the exporter resume TLS sessions as they are built to.")
+
+
+def engine_instructions(ctx, kind, port, certs):
+    (lines,) = probes(kind, [f"127.0.0.1:{port}"], certs).values()
+    ini = ctx.write(f"engine-{kind}.ini", f"[probe p]\n{lines}\n")
+    return measure.instructions_each(measure.checks_of_engine(ctx, "p", "-c", ini), ctx.pick(200, 5))
 
 
 def targets_of(row, title, best):

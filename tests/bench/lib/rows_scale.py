@@ -105,10 +105,16 @@ def ping(ctx, row):
         time.sleep(1.2)  # what fell due meanwhile
     agent.stop()
     every = {who: figures.spread(v) for who, v in seen.items()}
-    row.table("CPU of one ping", ["", "median", "p10 to p90", "windows"],
+    counts = {}
+    if not ctx.quick:
+        counts["probe, fresh"] = measure.instructions_each(measure.checks_of_engine(ctx, uri), 200)
+        for how in ("kept", "fresh"):
+            counts[f"driver, {how}"] = measure.instructions_each(
+                lambda k: [ctx.tool("driver"), how, uri, str(k)], 200)
+    row.table("CPU of one ping", ["", "median", "p10 to p90", "instructions", "windows"],
               [[who, figures.duration(s["median"]), f"{figures.duration(s['p10'])} to {figures.duration(s['p90'])}",
-                str(s["n"])] for who, s in every.items()])
-    row.data("ping", every)
+                figures.count(counts.get(who)), str(s["n"])] for who, s in every.items()])
+    row.data("ping", {"cpu_us": every, "instructions": counts})
     for how, limit in (("kept", 10), ("fresh", 80)):
         ours, theirs = every[f"probe, {how}"]["median"], every[f"driver, {how}"]["median"]
         row.target(f"{how} connection: CPU of a ping", ours, limit, figures.duration)
