@@ -91,8 +91,8 @@ class Context:
             if stream:
                 stream.close()
 
-    def stop_all(self):
-        for p in list(reversed(self.running)):
+    def stop_all(self, but=()):
+        for p in [p for p in reversed(self.running) if p not in but]:
             self.stop(p)
 
     def close(self):

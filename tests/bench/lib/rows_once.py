@@ -166,15 +166,15 @@ def loop(ctx, row):
     server = Server(ctx, "tcp", "http", "mongo")
     floor, port = ctx.tool("floor"), server.ports
     n = ctx.pick(1000, 10)
-    few = ctx.pick(100, 3)
+    few, some = ctx.pick(50, 3), ctx.pick(200, 3)
     commands = {
         "TCP": {"probe check": (f"{ctx.probe} check tcp://127.0.0.1:{port['tcp']}", n),
                 "floor": (f"{floor} tcp {port['tcp']}", n),
-                "nc -z": (f"nc -z 127.0.0.1 {port['tcp']}", n),
+                "nc -z": (f"nc -z 127.0.0.1 {port['tcp']}", some),
                 "wait-for-it": (f"wait-for-it 127.0.0.1:{port['tcp']}", few)},
         "HTTP": {"probe check": (f"{ctx.probe} check http://127.0.0.1:{port['http']}/health", n),
                  "floor": (f"{floor} http {port['http']} /health", n),
-                 "curl -f": (f"curl -fsS -o /dev/null http://127.0.0.1:{port['http']}/health", ctx.pick(300, 3))},
+                 "curl -f": (f"curl -fsS -o /dev/null http://127.0.0.1:{port['http']}/health", some)},
         "Mongo": {"probe check": (f"{ctx.probe} check mongodb://127.0.0.1:{port['mongo']}/", n),
                   "floor": (f"{floor} mongo {port['mongo']}", n)},
     }
