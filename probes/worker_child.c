@@ -1,5 +1,6 @@
 /* worker_child: a worker's side inside its own process: what it may use is cut down before its
  * entry runs, for it is about to meet hostile bytes with secrets in memory. */
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -54,9 +55,18 @@ static void close_others(void)
         close(fd);
 }
 
+/* A parent that was killed before this was asked for: its end of the pipe is closed. */
+static void end_with_parent(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (poll(&out, 1, 0) == 1 && (out.revents & (POLLHUP | POLLERR)))
+        _exit(1);
+}
+
 static void harden(void)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    end_with_parent();
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0); /* nobody of the same user reads the password out of it */
     close_others();

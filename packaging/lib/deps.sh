@@ -14,7 +14,7 @@ deps_list()
         test) echo 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-dev' \
             'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'nginx-light|nginx' \
             git shellcheck python3-pytest python3-pytest-xdist python3-pytest-rerunfailures python3-pymongo python3-dnslib \
-            openssl curl haproxy prometheus iproute2 nftables strace s6 python3-yaml python3-pyte \
+            openssl curl haproxy prometheus iproute2 nftables strace faketime s6 python3-yaml python3-pyte \
             'chromium|chromium-browser' python3-websocket fonts-dejavu-core \
             mandoc zsh fish bash-completion ;;
         static) echo musl-tools linux-libc-dev dpkg-dev make patch perl xz-utils ;;

@@ -2,6 +2,7 @@
  * what it knows of the probes. That it does not answer is no failure: the configuration was asked
  * for. */
 #include "cli/explain.h"
+#include "cli/status.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -39,6 +40,10 @@ static void answer_open(struct answer *a, const struct cli *cli, const struct ag
         agent_request(a->address, "GET", "/status", time_add(clock_now(), budget), &body, &a->why);
     if (status == 200 || status == 503)
         a->document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
+    if (!status_is_agents(a->document)) {
+        json_decref(a->document);
+        a->document = NULL;
+    }
     if (!a->document && status >= 0)
         err_set(&a->why, "what answers at %s is no probe agent (HTTP %d)", a->address, status);
     buf_fini(&body);

@@ -57,6 +57,15 @@ static size_t count(const struct cli *cli, const json_t *document)
     return cli->n_targets ? cli->n_targets : json_array_size(json_object_get(document, "probes"));
 }
 
+bool status_is_agents(const json_t *document)
+{
+    const json_t *agent = json_object_get(document, "agent");
+    return json_is_string(json_object_get(agent, "version")) &&
+           json_is_boolean(json_object_get(agent, "stale")) &&
+           json_is_boolean(json_object_get(document, "ready")) &&
+           json_is_array(json_object_get(document, "probes"));
+}
+
 static const json_t *nth(const struct cli *cli, const json_t *document, size_t i)
 {
     return cli->n_targets ? status_find(document, cli->targets[i])
@@ -222,7 +231,7 @@ int cmd_status(const struct cli *cli)
     }
     json_t *document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
     int rc;
-    if ((status != 200 && status != 503) || !json_is_object(document)) {
+    if ((status != 200 && status != 503) || !status_is_agents(document)) {
         fprintf(stderr, "probe: %s does not answer as a probe agent (HTTP %d)\n", cli->agent,
                 status);
         rc = EXIT_NO_AGENT;

@@ -8,6 +8,9 @@
 #include "cli/grid.h"
 #include "cli/term.h"
 
+/* Is it what an agent says? Another program may have the port, and words of the same name. */
+bool status_is_agents(const json_t *document);
+
 /* The probe of that name in the document; NULL: none. */
 json_t *status_find(const json_t *document, const char *name);
 

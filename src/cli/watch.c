@@ -157,7 +157,7 @@ static int fetch(struct watch *w)
                            ? json_loadb(body.data ? body.data : "", body.len, 0, NULL)
                            : NULL;
     buf_fini(&body);
-    if (!json_is_object(document)) {
+    if (!status_is_agents(document)) {
         json_decref(document);
         if (status >= 0)
             err_set(&w->why, "%s does not answer as a probe agent (HTTP %d)", w->cli->agent,
