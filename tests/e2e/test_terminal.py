@@ -242,6 +242,45 @@ def test_watch_waits_for_an_agent_that_is_not_there_yet(probe, terminal):
     assert t.end() == 130
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+EVENT = b'event: status\ndata: {"name":"\\u001b[2J","to":"\\u001b[31m","from":7,"detail":[]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "stream, shown",
+    [
+        (HEAD + b"x" * (1 << 21), "sends no event stream"),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP 503 for /events"),
+        (b"nonsense\r\n\r\n", "is not HTTP"),
+        (HEAD + EVENT * 100 + b"event: status\ndata: {{{\n\nevent: status\n\n\n\n\0\n\n", "odd unhealthy"),
+    ],
+    ids=["endless", "busy", "garbage", "hostile"],
+)
+def test_watch_survives_whatever_the_stream_says(probe, terminal, serve, stream, shown):
+    def behave(sock):
+        request = sock.recv(65536)
+        if b" /events " in request:
+            sock.sendall(stream)
+            hostile.silent(sock)
+        elif request:
+            hostile_document = document(["odd"])
+            sock.sendall(b"HTTP/1.1 503 X\r\nContent-Length: %d\r\n\r\n" % len(hostile_document)
+                         + hostile_document)
+
+    server = serve(behave)
+    address = f"http://127.0.0.1:{server.port}"
+    t = terminal("status", "--watch", "--agent", address, columns=100)
+    t.wait_for(shown)
+    t.type(b"\x03")
+    assert t.end() == 130
+    watch = probe.spawn("status", "--watch", "--agent", address)
+    told = watch.out_path if "unhealthy" in shown else watch.err_path
+    wait_until(lambda: told.read_text(), 10, "something is told")
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(10 * SLACK) == 143
+    assert "\x1b" not in watch.out_path.read_text() + watch.err_path.read_text()
+
+
 def test_watch_over_http_and_of_names(probe, terminal, port):
     agent = settled(probe.agent(REFUSED.format(port=port)))
     address = f"http://127.0.0.1:{agent.port}"
