@@ -64,9 +64,17 @@ class Chromium:
             try:
                 self.process.wait(10 * SLACK)
             except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, 9)
+                self.process.kill()
                 self.process.wait()
+        try:
+            os.killpg(self.process.pid, 9)  # its children, that still write into the profile
+        except ProcessLookupError:
+            pass
+        wait_until(self._removed, 20, f"{self.dir} is removed")
+
+    def _removed(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+        return not self.dir.exists()
 
 
 class Page:
