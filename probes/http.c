@@ -56,10 +56,12 @@ static void release(struct http_run *r)
 static void on_dial_closed(struct dial *d)
 {
     struct http_run *r = container_of(d, struct http_run, dial);
-    if (r->closing)
+    if (r->closing) {
         release(r);
-    else
+    } else {
+        probe_note(&r->run, "redirected to %s", r->url->shown);
         begin_hop(r);
+    }
 }
 
 /* Nothing of the run may be touched after this. */
@@ -198,6 +200,11 @@ static void on_transfer_done(struct curl_transfer *t, CURLcode rc)
 
 /* ---- A hop ---- */
 
+static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
+{
+    http_exchange_note(&((struct http_run *)run)->exchange, out);
+}
+
 static void on_dialled(struct dial *d)
 {
     struct http_run *r = container_of(d, struct http_run, dial);
@@ -213,6 +220,7 @@ static void on_dialled(struct dial *d)
                                          .peer = d->peer,
                                          .at_origin = at_origin(r),
                                          .fd = d->fd};
+    probe_note_later(&r->run, describe);
     if (http_exchange_start(&r->exchange, on_transfer_done, &e) < 0)
         conclude(r, REASON_INTERNAL, e.text);
 }

@@ -100,8 +100,6 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
             buf_add(&x->reply.body, data, len < BODY_SHOWN ? len : BODY_SHOWN);
             return 0;
         }
-        probe_note(x->run, "HTTP %d from %s, but its headers have no end", x->reply.status,
-                   x->peer);
         return len;
     }
     if (data[0] != '\r' && data[0] != '\n')
@@ -114,7 +112,6 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     /* After 101 the connection speaks another protocol and has no end. */
     char location[HTTP_LOCATION_MAX];
     x->enough = x->reply.status == 101 || http_exchange_redirects(x, location, sizeof location);
-    probe_note(x->run, "HTTP %d from %s, but no body yet", x->reply.status, x->peer);
     return x->enough ? 0 : len;
 }
 
@@ -138,8 +135,6 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     x->enough = !x->not_http && (!wanted || x->reply.body_cut);
     if (x->enough || x->not_http)
         return 0;
-    probe_note(x->run, "HTTP %d from %s, but the body stopped after %zu bytes", x->reply.status,
-               x->peer, x->body_bytes);
     return len;
 }
 
@@ -154,7 +149,6 @@ static void on_sending(struct http_exchange *x)
     note_certificate(x);
     x->sent = true;
     probe_phase(x->run, PHASE_REQUEST);
-    probe_note(x->run, "connected to %s, but no reply to %s %s", x->peer, x->method, x->url->shown);
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
@@ -273,7 +267,7 @@ int http_exchange_start(struct http_exchange *x,
 {
     if (curl_glue_init(e) < 0)
         return -1;
-    CURL *easy = curl_easy_init();
+    CURL *easy = curl_glue_take(x->run->env);
     if (!easy)
         return err_set(e, "out of memory");
     x->transfer = (struct curl_transfer){.easy = easy, .on_done = on_done};
@@ -298,13 +292,30 @@ int http_exchange_start(struct http_exchange *x,
         return -1;
     if (set_connection(x, easy, e) < 0)
         return -1;
-    if (x->url->tls) {
+    if (x->url->tls)
         probe_phase(x->run, PHASE_TLS);
-        probe_note(x->run, "connected to %s, but the TLS handshake is not over", x->peer);
-    } else {
+    else
         on_sending(x);
-    }
     return curl_glue_start(x->run->env, &x->transfer, e);
+}
+
+void http_exchange_note(const struct http_exchange *x, char out[PROBE_DETAIL_MAX])
+{
+    if (!x->sent)
+        snprintf(out, PROBE_DETAIL_MAX, "connected to %s, but the TLS handshake is not over",
+                 x->peer);
+    else if (!x->status_seen)
+        snprintf(out, PROBE_DETAIL_MAX, "connected to %s, but no reply to %s %s", x->peer,
+                 x->method, x->url->shown);
+    else if (!x->headers_complete)
+        snprintf(out, PROBE_DETAIL_MAX, "HTTP %d from %s, but its headers have no end",
+                 x->reply.status, x->peer);
+    else if (!x->body_bytes)
+        snprintf(out, PROBE_DETAIL_MAX, "HTTP %d from %s, but no body yet", x->reply.status,
+                 x->peer);
+    else
+        snprintf(out, PROBE_DETAIL_MAX, "HTTP %d from %s, but the body stopped after %zu bytes",
+                 x->reply.status, x->peer, x->body_bytes);
 }
 
 enum reason http_exchange_result(struct http_exchange *x, CURLcode rc, struct err *e)
@@ -332,7 +343,8 @@ void http_exchange_end(struct http_exchange *x)
 {
     if (x->transfer.easy) {
         curl_glue_stop(&x->transfer);
-        curl_easy_cleanup(x->transfer.easy);
+        bool plain = !x->url->tls && !x->conf->needs_http2 && !x->conf->user && !x->conf->mask.n;
+        curl_glue_give(x->run->env, x->transfer.easy, plain);
         x->transfer.easy = NULL;
         buf_fini(&x->reply.headers);
         buf_fini(&x->reply.body);

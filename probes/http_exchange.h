@@ -47,6 +47,9 @@ bool http_exchange_redirects(const struct http_exchange *x, char *location, size
 int http_exchange_start(struct http_exchange *x,
                         void (*on_done)(struct curl_transfer *t, CURLcode rc), struct err *e);
 
+/* How far it has come, for probe_note_later. */
+void http_exchange_note(const struct http_exchange *x, char out[PROBE_DETAIL_MAX]);
+
 /* How it ended: REASON_OK when the reply is whole, or there is all that the verdict needs; else the
  * reason, with words that name the peer. */
 enum reason http_exchange_result(struct http_exchange *x, CURLcode rc, struct err *e);

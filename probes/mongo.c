@@ -1,6 +1,7 @@
 /* mongo: the type `mongo`: hello and ping, in one write, over our own codec on the loop; what that
  * does not speak goes to the driver in a child. It keeps one connection between the checks of an
  * agent, and gives a verdict only on replies that were checked (mongo_wire, mongo_hello). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,10 +214,19 @@ static int start_work(struct conn *c)
     return 0;
 }
 
+/* Between two connections of a run there is only the address to tell. */
+static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
+{
+    const struct mongo_run *r = (struct mongo_run *)run;
+    if (r->conn && r->conn->exchange.conf)
+        mongo_exchange_note(&r->conn->exchange, out);
+    else
+        snprintf(out, PROBE_DETAIL_MAX, "%s", conf_of(r)->target);
+}
+
 static void go_on(struct conn *c, enum mongo_next next)
 {
     struct mongo_exchange *x = &c->exchange;
-    char note[PROBE_DETAIL_MAX];
     switch (next) {
     case MONGO_NEXT_DONE:
         finish(c->run, x->reason, x->detail, x->whole);
@@ -229,8 +239,7 @@ static void go_on(struct conn *c, enum mongo_next next)
             finish(c->run, REASON_INTERNAL, "out of memory", false);
         return;
     default:
-        mongo_exchange_note(x, note);
-        probe_note(&c->run->base, "%s", note);
+        probe_note_later(&c->run->base, describe);
         if (next == MONGO_NEXT_SEND)
             stream_write(&c->stream, x->out.data, x->out.len); /* c may be gone after it */
     }

@@ -157,6 +157,11 @@ void probe_phase(struct probe_run *run, enum probe_phase phase);
  * to GET /". Shown if the deadline comes. Formats at once: keep it off hot paths or short. */
 void probe_note(struct probe_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same, written only when the deadline comes: `describe` tells then what the state of the run
+ * is. It stands until the next note. */
+void probe_note_later(struct probe_run *run,
+                      void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]));
+
 /* The server's certificate ends at this time (seconds since the epoch). */
 void probe_cert_expiry(struct probe_run *run, int64_t not_after);
 

@@ -23,6 +23,11 @@ struct out {
     char data[];
 };
 
+struct stream_dial {
+    struct dial dial;
+    struct stream *stream;
+};
+
 static void fail(struct stream *s, enum reason reason, const char *words)
 {
     if (s->failed || s->closing)
@@ -224,20 +229,45 @@ static void begin_tls(struct stream *s, const char *host)
         take_tls(s, NULL, 0);
 }
 
+static void one_closed(struct stream *s)
+{
+    if (--s->n_open == 0)
+        s->on_closed(s);
+}
+
+static void on_dial_closed(struct dial *d)
+{
+    struct stream_dial *sd = container_of(d, struct stream_dial, dial);
+    struct stream *s = sd->stream;
+    free(sd);
+    one_closed(s);
+}
+
+static void end_dial(struct stream *s)
+{
+    struct stream_dial *sd = s->dial;
+    s->dial = NULL;
+    if (sd)
+        dial_close(&sd->dial, on_dial_closed);
+}
+
 static void on_dialled(struct dial *d)
 {
-    struct stream *s = container_of(d, struct stream, dial);
+    struct stream *s = container_of(d, struct stream_dial, dial)->stream;
+    const struct endpoint *ep = d->ep;
     if (d->reason != REASON_OK) {
         s->failed = true;
         s->events->on_fail(s, d->reason, d->detail);
         return;
     }
     memcpy(s->peer, d->peer, sizeof s->peer);
-    int rc = adopt_fd(s, d->fd, d->ep->path != NULL);
+    int rc = adopt_fd(s, d->fd, ep->path != NULL);
+    if (s->has_handle)
+        end_dial(s);
     if (rc < 0)
         fail_uv(s, rc);
     else if (s->tls_conf)
-        begin_tls(s, d->ep->host);
+        begin_tls(s, ep->host);
     else {
         s->opened = s->told_open = true;
         s->events->on_open(s);
@@ -248,8 +278,14 @@ void stream_start(struct stream *s, struct probe_run *run, const struct endpoint
                   const struct tls_conf *tls, const struct stream_events *events, void *owner)
 {
     *s = (struct stream){.run = run, .events = events, .owner = owner, .tls_conf = tls};
+    s->dial = calloc(1, sizeof *s->dial);
+    if (!s->dial) {
+        fail(s, REASON_INTERNAL, "out of memory");
+        return;
+    }
+    s->dial->stream = s;
     s->n_open = 1; /* the dial */
-    dial_start(&s->dial, run, ep, on_dialled);
+    dial_start(&s->dial->dial, run, ep, on_dialled);
 }
 
 void stream_adopt(struct stream *s, struct probe_run *run)
@@ -258,17 +294,6 @@ void stream_adopt(struct stream *s, struct probe_run *run)
 }
 
 /* ---- End. ---- */
-
-static void one_closed(struct stream *s)
-{
-    if (--s->n_open == 0)
-        s->on_closed(s);
-}
-
-static void on_dial_closed(struct dial *d)
-{
-    one_closed(container_of(d, struct stream, dial));
-}
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -298,11 +323,13 @@ void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
 {
     s->on_closed = on_closed;
     s->closing = true;
+    s->n_open++; /* this call */
     if (s->has_timer)
         uv_close((uv_handle_t *)&s->judging, on_timer_closed);
     if (s->has_handle)
         close_handle(s);
     tls_free(s->tls);
     s->tls = NULL;
-    dial_close(&s->dial, on_dial_closed);
+    end_dial(s);
+    one_closed(s);
 }

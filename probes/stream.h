@@ -27,7 +27,7 @@ struct stream {
     void *owner;
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
     /* Private from here on: see stream.c. */
-    struct dial dial;
+    struct stream_dial *dial; /* NULL once connected: a kept connection carries none */
     const struct tls_conf *tls_conf;
     struct tls *tls;
     union {

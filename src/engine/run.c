@@ -94,6 +94,8 @@ static void on_deadline(struct sched_entry *entry, int64_t now)
     struct run *r = container_of(entry, struct run, deadline);
     char budget[CLOCK_SHORT_SIZE];
     clock_short(r->timeout, budget);
+    if (r->describe)
+        r->describe(probe_of(r), r->note);
     const char *known = r->note[0] ? r->note : r->conf->target;
     char *detail = r->phase >= 0 ? str_format("%s: gave up after %s, waiting for %s", known, budget,
                                               awaited[r->phase])
@@ -188,6 +190,13 @@ void probe_note(struct probe_run *probe, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(r->note, sizeof r->note, fmt, ap);
     va_end(ap);
+    r->describe = NULL;
+}
+
+void probe_note_later(struct probe_run *probe,
+                      void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]))
+{
+    run_of(probe)->describe = describe;
 }
 
 void probe_cert_expiry(struct probe_run *probe, int64_t not_after)
@@ -207,12 +216,12 @@ void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, 
     struct run *r = run_of(probe);
     if (r->finished)
         return;
-    char *detail = NULL;
+    char text[2 * PROBE_DETAIL_MAX]; /* more than is kept: the cut is made where it is shown */
     va_list ap;
     va_start(ap, fmt);
-    if (vasprintf(&detail, fmt, ap) < 0)
-        detail = NULL;
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    char *detail = strdup(text);
     if (reason == REASON_OK)
         finish(r, reason, detail);
     else

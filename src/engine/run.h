@@ -23,6 +23,7 @@ struct run {
     bool released;
     bool gone;
     char note[PROBE_DETAIL_MAX];
+    void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]); /* NULL: note stands */
     alignas(max_align_t) unsigned char memory[]; /* the type's: begins with struct probe_run */
 };
 

@@ -30,6 +30,13 @@ void probe_note(struct probe_run *run, const char *fmt, ...)
     (void)fmt;
 }
 
+void probe_note_later(struct probe_run *run,
+                      void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]))
+{
+    (void)run;
+    (void)describe;
+}
+
 void probe_cert_expiry(struct probe_run *run, int64_t not_after)
 {
     (void)run;

@@ -47,7 +47,7 @@ static void rig_run(struct harness *h, const char *const *pairs, const char *can
     harness_open(h);
     harness_start(h, &probe_type_http, conf, NULL);
     int64_t limit = clock_now() + GUARD_MS * NS_PER_MS;
-    while (cancel_at && !h->released && !strstr(h->note, cancel_at) && clock_now() < limit)
+    while (cancel_at && !h->released && !strstr(harness_note(h), cancel_at) && clock_now() < limit)
         uv_run(&h->loop, UV_RUN_NOWAIT);
     if (cancel_at)
         harness_cancel(h);

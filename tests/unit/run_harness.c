@@ -42,6 +42,7 @@ static void forget(struct harness *h)
     h->finished = h->released = h->gone = h->cancelled = h->deadline_passed = false;
     h->detail[0] = h->note[0] = '\0';
     h->not_after = 0;
+    h->describe = NULL;
     memset(h->phases, 0, sizeof h->phases);
 }
 
@@ -73,6 +74,13 @@ static void on_deadline(uv_timer_t *timer)
     h->deadline_passed = true;
 }
 
+const char *harness_note(struct harness *h)
+{
+    if (h->describe && !h->released)
+        h->describe(h->run, h->note);
+    return h->note;
+}
+
 void harness_cancel(struct harness *h)
 {
     if (!h->released) {
@@ -100,7 +108,7 @@ void harness_wait(struct harness *h, int timeout_ms)
     if (!h->finished) {
         h->finished = true;
         h->reason = REASON_TIMEOUT;
-        snprintf(h->detail, sizeof h->detail, "%s", h->note);
+        snprintf(h->detail, sizeof h->detail, "%s", harness_note(h));
     }
     harness_cancel(h);
 }
@@ -140,6 +148,14 @@ void probe_note(struct probe_run *run, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(current->note, sizeof current->note, fmt, ap);
     va_end(ap);
+    current->describe = NULL;
+}
+
+void probe_note_later(struct probe_run *run,
+                      void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]))
+{
+    (void)run;
+    current->describe = describe;
 }
 
 void probe_cert_expiry(struct probe_run *run, int64_t not_after)

@@ -21,6 +21,7 @@ struct harness {
     bool finished, released, gone, cancelled;
     enum reason reason;
     char detail[1024], note[1024];
+    void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]);
     bool phases[PHASE_COUNT];
     int64_t not_after;
     int wakes;
@@ -44,6 +45,9 @@ void harness_start(struct harness *h, const struct probe_type *type, const void 
 /* Turns the loop until the run is released; at `timeout_ms` it is finished as `timeout` and
  * cancelled, as the engine does. Fails the test when it is not released 5 s after that. */
 void harness_wait(struct harness *h, int timeout_ms);
+
+/* The run's note as it is now. */
+const char *harness_note(struct harness *h);
 
 /* Cancels it as at a reload, then waits for the release. */
 void harness_cancel(struct harness *h);
