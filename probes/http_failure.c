@@ -63,6 +63,11 @@ static enum reason tls_failure(const struct http_exchange *x, CURLcode rc, struc
         err_set(e, "%s: %s", x->peer, x->setup_failed ? x->setup_error.text : x->guest.words);
         return REASON_TLS;
     }
+    char ours[160];
+    if (tls_message_words(words, ours, sizeof ours)) {
+        err_set(e, "%s: %s", x->peer, ours);
+        return REASON_TLS;
+    }
     if (strstr(words, "reset by peer"))
         return reset(x, e);
     if (strstr(words, "SSL_ERROR_SYSCALL") || strstr(words, "unexpected eof"))

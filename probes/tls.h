@@ -75,6 +75,10 @@ struct tls_guest {
 int tls_guest_setup(struct tls_guest *g, struct tls_conf *c, const char *host, void *ssl_ctx,
                     bool with_own, struct err *e);
 
+/* Our words for an error that the library told in OpenSSL's ("... error:0A00045C:SSL
+ * routines::..."). False: none is in it, or we know none better. */
+bool tls_message_words(const char *message, char *out, size_t size);
+
 /* One session; bytes go in and out by memory, no I/O of its own. */
 struct tls;
 

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -153,45 +154,54 @@ void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const cha
     }
 }
 
-void tls_error_words(char *out, size_t size)
+/* NULL: OpenSSL's own are as good. */
+static const char *words_of(unsigned long code)
 {
-    unsigned long code = ERR_get_error();
-    ERR_clear_error();
-    const char *words = NULL;
     switch (ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0) {
     case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
     case SSL_R_UNSUPPORTED_PROTOCOL:
-        words = "no version of TLS in common (we speak 1.2 and 1.3)";
-        break;
+        return "no version of TLS in common (we speak 1.2 and 1.3)";
     case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-        words = "the server refused the handshake: no cipher in common, or it wants a client "
-                "certificate (tls_cert)";
-        break;
+        return "the server refused the handshake: no cipher in common, or it wants a client "
+               "certificate (tls_cert)";
 #ifdef SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-        words = "the server wants a client certificate (tls_cert)";
-        break;
+        return "the server wants a client certificate (tls_cert)";
 #endif
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
     case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
-        words = "the server does not accept our client certificate";
-        break;
+        return "the server does not accept our client certificate";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-        words = "our client certificate has expired, says the server";
-        break;
+        return "our client certificate has expired, says the server";
     case SSL_R_TLSV1_UNRECOGNIZED_NAME:
-        words = "the server does not know the name it was asked for (tls_server_name)";
-        break;
+        return "the server does not know the name it was asked for (tls_server_name)";
     case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:
-        words = "the server had an internal error in the handshake";
-        break;
+        return "the server had an internal error in the handshake";
+    default:
+        return NULL;
     }
+}
+
+void tls_error_words(char *out, size_t size)
+{
+    unsigned long code = ERR_get_error();
+    const char *words = words_of(code);
+    ERR_clear_error();
     if (words)
         snprintf(out, size, "%s", words);
     else
         snprintf(out, size, "the handshake failed: %s",
                  code ? ERR_reason_error_string(code) : "no reason given");
+}
+
+bool tls_message_words(const char *message, char *out, size_t size)
+{
+    const char *at = strstr(message, "error:");
+    const char *words = at ? words_of(strtoul(at + strlen("error:"), NULL, 16)) : NULL;
+    if (words)
+        snprintf(out, size, "%s", words);
+    return words != NULL;
 }

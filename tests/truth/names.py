@@ -2,6 +2,7 @@
 PROBE_DNS_SERVERS. A name's answer is a list of addresses, or one of the functions below: of (query,
 kind, tcp), it returns the bytes of the reply, or None for silence."""
 
+import random
 import socket
 import struct
 import threading
@@ -146,6 +147,10 @@ def lost(n, this):
     return answer
 
 
+# True: on port 53 of an address of its own, where programs of the system can be made to look.
+SYSTEM = False
+
+
 class Names:
     """Serves `zone` on 127.0.0.1 (of the name space of the calling thread) until closed; a name
     that is not in it does not exist. The zone may be changed at any time."""
@@ -153,16 +158,26 @@ class Names:
     def __init__(self, zone, port=None):
         self.zone = {name: self.answer(what) for name, what in zone.items()}
         self.closing = False
-        self.port = port or free_port()
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.tcp = socket.socket()
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for sock in (self.udp, self.tcp):
-            sock.bind(("127.0.0.1", self.port))
+        self.bind(port)
         self.tcp.listen(16)
-        self.env = {"PROBE_DNS_SERVERS": f"127.0.0.1:{self.port}"}
+        self.env = {"PROBE_DNS_SERVERS": f"{self.host}:{self.port}"}
         self.start(self.serve_udp)
         self.start(self.serve_tcp)
+
+    def bind(self, port):
+        self.host, self.port = "127.0.0.1", port or (53 if SYSTEM else free_port())
+        for _ in range(100):
+            if self.port == 53:
+                self.host = "127.%d.%d.53" % (random.randrange(1, 250), random.randrange(250))
+            try:
+                self.udp.bind((self.host, self.port))
+                break
+            except OSError:
+                continue
+        self.tcp.bind((self.host, self.port))
 
     @staticmethod
     def answer(what):

@@ -46,6 +46,10 @@ class Network:
         self.path = f"/proc/{self.holder.pid}/ns/net"
         self.prefix = ["nsenter", f"--net={self.path}"]
 
+    @property
+    def is_up(self):
+        return not self.holder.stdin.closed
+
     def run(self, script):
         done = subprocess.run([*self.prefix, "sh", "-c", script], capture_output=True, text=True)
         assert done.returncode == 0, f"{script}: {done.stderr}"

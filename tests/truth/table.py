@@ -36,6 +36,7 @@ class Row:
     then_detail: str = ""
     early: float = 0.01  # seconds before its deadline that a timeout may be told
     ways: tuple = ("check", "wait", "agent")
+    peers: bool = True  # False: the truth is a rule of probe's own, or made for its way of asking
     by: Callable = None  # of (row, stage): a row that is run in a way of its own
 
     @property

@@ -239,7 +239,7 @@ static void test_client_certificate(void **state)
     ask(&r, ctx, KEYS("tls_ca", ca_file, "tls_cert", client_file));
     expect_result(&r, REASON_OK, "HTTP 200");
     ask(&r, ctx, KEYS("tls_ca", ca_file));
-    expect_result(&r, REASON_TLS, "certificate required");
+    expect_result(&r, REASON_TLS, "the server wants a client certificate (tls_cert)");
     SSL_CTX_free(ctx);
 }
 

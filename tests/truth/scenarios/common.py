@@ -75,8 +75,8 @@ def inside(at, behave, how, setup="true", then=None):
         network = stage.network(setup)
 
         def behave_inside(sock):
-            if then:
-                network.run(then)
+            if then and network.is_up:
+                network.run(then.format(port=server.port))
             behave(sock)
 
         server = network.call(lambda: stage.serve(behave_inside))
@@ -85,10 +85,10 @@ def inside(at, behave, how, setup="true", then=None):
     return told(how, make)
 
 
-# Every packet is dropped from now on.
+# Every packet to and from the server is dropped from now on.
 CUT = (
-    "nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; "
-    "nft add rule inet t in drop"
+    "nft add table inet t; nft add chain inet t in '{{ type filter hook input priority 0; }}'; "
+    "nft add rule inet t in tcp dport {port} drop; nft add rule inet t in tcp sport {port} drop"
 )
 # The first packet of every connection is lost: TCP sends it again after 1 s.
 LOSE_FIRST = (

@@ -91,7 +91,7 @@ CONNECTION = (
     ("answers, then hangs", becomes(at, answer(page(b"ok")), hostile.silent,
         "answers, then says nothing"), HEALTHY, "ok", "timeout = 500ms",
         {"then": (UNHEALTHY, "timeout")}),
-    ("proxy in the environment", proxied, HEALTHY, "ok"),
+    ("proxy in the environment", proxied, HEALTHY, "ok", "", {"peers": False}),
     ("another host to connect to", other_host, HEALTHY, "ok"),
 )
 
@@ -238,8 +238,9 @@ CONTENT = (
         "expect_json = /status = UP"),
     ("huge body", says(page(b"ok" + b"x" * (8 << 20)), how="8 MiB"), HEALTHY, "ok", OK),
     ("huge body, wrong", says(page(b"x" * (8 << 20) + b"ok!"), how="the word after 8 MiB"),
-        UNHEALTHY, "mismatch", "expect_body = ok!", {"detail": "max_body"}),
-    ("endless body", serves(at, hostile.ENDLESS_BODY, "a body without end"), HEALTHY, "ok"),
+        UNHEALTHY, "mismatch", "expect_body = ok!", {"detail": "max_body", "peers": False}),
+    ("endless body", serves(at, hostile.ENDLESS_BODY, "a body without end"), HEALTHY, "ok", "",
+        {"peers": False}),
     ("endless body, wrong", serves(at, hostile.ENDLESS_BODY, "a body without end"), UNHEALTHY,
         "mismatch", OK),
     ("endless headers", serves(at, hostile.ENDLESS_HEADERS, "headers without end"), UNHEALTHY,

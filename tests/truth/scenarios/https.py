@@ -184,7 +184,8 @@ def handshake_rows(at, bare):
         ("another name, wrong", cert(other_name, "the certificate of other.test"),
             UNHEALTHY, "tls", "tls_server_name = third.test"),
         ("no name but the subject", by_name(at, lambda c: c.pair("cn", names=None,
-            subject="name.test"), "the name stands only in the subject"), HEALTHY, "ok"),
+            subject="name.test"), "the name stands only in the subject"), HEALTHY, "ok", "",
+            {"peers": False}),
         ("not for servers", cert(lambda c: c.pair("clientonly",
             extensions="extendedKeyUsage=clientAuth"), "a client's certificate"),
             UNHEALTHY, "tls"),
@@ -195,10 +196,11 @@ def handshake_rows(at, bare):
         ("client certificate", client(lambda c: "tls_cert = {}\ntls_key = {}".format(
             *c.pair("client")), "asks for a client certificate"), HEALTHY, "ok"),
         ("client certificate missing", client(lambda c: "", "asks for a client certificate"),
-            UNHEALTHY, "tls"),
+            UNHEALTHY, "tls", "", {"detail": "the server wants a client certificate"}),
         ("client certificate refused", client(lambda c: "tls_cert = {}\ntls_key = {}".format(
             *c.pair("stranger", signed_by=c.authority("foreign CA"))),
-            "asks for a certificate of its CA"), UNHEALTHY, "tls"),
+            "asks for a certificate of its CA"), UNHEALTHY, "tls", "",
+            {"detail": "the server does not accept our client certificate"}),
 
         ("refused", nobody(at), UNHEALTHY, "refused"),
         ("black-holed", black_hole(at), UNHEALTHY, "timeout", SHORT),

@@ -95,7 +95,7 @@ ROWS = rows(
     ("up, scripted", plays("up", "hello and ping answered right"), HEALTHY, "ok"),
     ("up, before hello was known", plays("old", "MongoDB 3.6: isMaster alone"), HEALTHY, "ok"),
     ("up, with checksums", plays("checksum", "replies carry the optional checksum"),
-        HEALTHY, "ok"),
+        HEALTHY, "ok", "", {"peers": False}),
     ("Unix socket", unix("up", "a Unix socket, percent-encoded"), HEALTHY, "ok"),
     ("Unix socket missing", unix(None, "no such file"), UNHEALTHY, "refused"),
     ("refused", nobody(at), UNHEALTHY, "refused", "", {"detail": "127.0.0.1:[0-9]+"}),
@@ -147,9 +147,9 @@ ROWS = rows(
     ("hangs, then answers", becomes(at, hostile.silent, play("up"), "says nothing, then is up"),
         UNHEALTHY, "timeout", "timeout = 500ms", {"then": (HEALTHY, "ok")}),
     ("answers once a connection", plays("close-idle", "ends each connection after one check"),
-        HEALTHY, "ok"),
+        HEALTHY, "ok", "", {"peers": False}),
     ("answers, then hangs", plays("silent-idle", "a kept connection hangs, a new one works"),
-        HEALTHY, "ok", "timeout = 1s", {"ways": ("check", "wait")}),
+        HEALTHY, "ok", "timeout = 1s", {"ways": ("check", "wait"), "peers": False}),
 
     # ---- cut at each stage
     ("reset at accept", plays("reset-at-accept", "RST at once"), UNHEALTHY, "reset"),
@@ -167,7 +167,7 @@ ROWS = rows(
         UNHEALTHY, "closed|reset"),
     ("closed mid-ping", plays("close-mid-ping", "FIN within ping's reply"), UNHEALTHY, "closed"),
     ("half-closed after its answers", plays("half-closed", "all answered, then FIN"),
-        HEALTHY, "ok"),
+        HEALTHY, "ok", "", {"peers": False}),
 
     # ---- slow
     ("dripped", plays("drip", "byte by byte, in time", delay=0.0005), HEALTHY, "ok"),

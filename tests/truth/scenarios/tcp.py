@@ -101,7 +101,7 @@ ROWS = rows(
     ("up", serves(at, hostile.silent, "listens"), HEALTHY, "ok"),
     ("up, IPv6", serves(at, hostile.silent, "listens on ::1", ipv6=True), HEALTHY, "ok"),
     ("localhost is IPv4", localhost(False), HEALTHY, "ok"),
-    ("localhost is IPv6", localhost(True), HEALTHY, "ok"),
+    ("localhost is IPv6", localhost(True), HEALTHY, "ok", "", {"peers": False}),
     ("refused", nobody(at), UNHEALTHY, "refused", "", {"detail": "127.0.0.1:[0-9]+"}),
     ("meets itself", own_port, UNHEALTHY, "refused"),
     ("black-holed", black_hole(at), UNHEALTHY, "timeout", SHORT, {"detail": "10.99.0.2:80"}),
