@@ -44,11 +44,13 @@ def gate(ctx, row):
     for who, values in seen.items():
         if not values:
             raise RuntimeError(f"{who}: no start was measured")
-    every = {who: figures.spread(v) for who, v in seen.items()}
-    row.table("From listen to the command's first instruction", ["", "p50", "p90", "p99", "max", "starts"],
-              [[who, figures.duration(s["median"]), figures.duration(s["p90"]), figures.duration(s["p99"]),
-                figures.duration(s["max"]), str(s["n"])] for who, s in every.items()])
-    row.data("gate", every)
+    every = {who: figures.spread([took for took, _ in v]) for who, v in seen.items()}
+    cpu = {who: figures.spread([used for _, used in v]) for who, v in seen.items()}
+    row.table("From listen to the command's first instruction",
+              ["", "p50", "p90", "p99", "max", "CPU of the whole wait", "starts"],
+              [[who, *(figures.duration(s[k]) for k in ("median", "p90", "p99", "max")),
+                figures.duration(cpu[who]["median"]), str(s["n"])] for who, s in every.items()])
+    row.data("gate", {"us": every, "cpu_us": cpu})
     row.target("probe wait: p50", every["probe wait"]["median"], 10000, figures.duration)
     row.target("probe wait: p99", every["probe wait"]["p99"], 30000, figures.duration)
     if every["probe wait"]["n"] < starts:
@@ -66,9 +68,12 @@ def one_gate(argv, delay, out):
         time.sleep(delay)
         begin = time.monotonic_ns()
         s.listen()
-        told = p.communicate(timeout=60)[0]
-        if p.returncode == 0 and told.strip():
-            out.append((int(told) - begin) / 1000)
+        with p.stdout:
+            told = p.stdout.read()
+        _, code, used = os.wait4(p.pid, 0)
+        p.returncode = code
+        if code == 0 and told.strip():
+            out.append(((int(told) - begin) / 1000, (used.ru_utime + used.ru_stime) * 1e6))
 
 
 # ---- Detection ----
@@ -173,7 +178,7 @@ def ports(ctx, row):
 
 
 def first_ready(ctx, conf):
-    """us from exec to READY=1, and the process."""
+    """us from exec to READY=1, and of CPU until then."""
     path = ctx.path(f"notify{len(os.listdir(ctx.dir))}")
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as s:
         s.bind(path)
@@ -190,8 +195,8 @@ def first_ready(ctx, conf):
         finally:
             os.close(null)
             os.kill(pid, 9)
-            os.waitpid(pid, 0)
-    return took
+            used = os.wait4(pid, 0)[2]
+    return took, (used.ru_utime + used.ru_stime) * 1e6
 
 
 def start(ctx, row):
@@ -210,12 +215,13 @@ def start(ctx, row):
         for n in limits:
             if n < 50000 or i % 4 == 0:
                 seen.setdefault(n, []).append(first_ready(ctx, confs[n]))
-    every = {n: figures.spread(v) for n, v in seen.items()}
+    every = {n: figures.spread([took for took, _ in v]) for n, v in seen.items()}
+    cpu = {n: figures.spread([used for _, used in v]) for n, v in seen.items()}
     row.table("From exec until the agent is up (READY=1 to its service manager)",
-              ["probes", "median", "p10 to p90", "max", "starts"],
+              ["probes", "median", "p10 to p90", "max", "CPU", "starts"],
               [[f"{n:,}", figures.duration(s["median"]), f"{figures.duration(s['p10'])} to {figures.duration(s['p90'])}",
-                figures.duration(s["max"]), str(s["n"])] for n, s in every.items()])
-    row.data("start_us", every)
+                figures.duration(s["max"]), figures.duration(cpu[n]["median"]), str(s["n"])] for n, s in every.items()])
+    row.data("start_us", {"wall": every, "cpu": cpu})
     for n, limit in limits.items():
         row.target(f"start-up with {n:,}", every[n]["median"], limit, figures.duration)
     reload(ctx, row, port)
