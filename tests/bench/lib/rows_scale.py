@@ -88,8 +88,7 @@ def ping(ctx, row):
     port = server.ports["mongo"]
     uri = f"mongodb://127.0.0.1:{port}/"
     n = ctx.pick(1000, 20)
-    agent = Agent(ctx, spread_starts({f"m{i}": f"uri = mongodb://{a}:{port}/" for i, a in enumerate(addresses(n))},
-                                     1000))
+    agent = Agent(ctx, {f"m{i}": f"uri = mongodb://{a}:{port}/" for i, a in enumerate(addresses(n))})
     time.sleep(ctx.pick(3, 1.2))
     seen = {"probe, kept": [], "driver, kept": [], "probe, fresh": [], "driver, fresh": []}
     for _ in range(ctx.pick(5, 1)):
@@ -119,7 +118,7 @@ def ping(ctx, row):
         ours, theirs = every[f"probe, {how}"]["median"], every[f"driver, {how}"]["median"]
         row.target(f"{how} connection: CPU of a ping", ours, limit, figures.duration)
         row.target(f"{how} connection: over the driver's", ours / theirs, 0.2, figures.ratio)
-    row.note(f"Kept: an agent with {n:,} targets at 1 s, all that it does counted, its timers and wake-ups too; the"
+    row.note(f"Kept: an agent with {n:,} targets at 1 s, without jitter, all that it does counted; the"
              " driver pings one server in a loop, as fast as it can, and so never waits or wakes up.")
     row.note("Fresh: `probe wait` with many successes, an engine without kept connections, a ping after the other.")
 
