@@ -168,9 +168,10 @@ class Names:
         self.start(self.serve_tcp)
 
     def bind(self, port):
+        own_host = SYSTEM and not port
         self.host, self.port = "127.0.0.1", port or (53 if SYSTEM else free_port())
         for _ in range(100):
-            if self.port == 53:
+            if own_host:
                 self.host = "127.%d.%d.53" % (random.randrange(1, 250), random.randrange(250))
             try:
                 self.udp.bind((self.host, self.port))

@@ -304,6 +304,9 @@ class Pymongo(Mongo):
         done = subprocess.run([self.program, "-c", "import pymongo"], capture_output=True)
         return self.program if done.returncode == 0 else None
 
+    def can(self, q):  # an SRV record takes a further module, dnspython
+        return super().can(q) and not q.keys["uri"].startswith("mongodb+srv:")
+
     def line(self, q, scene):
         k = q.keys
         more = [k.get(key, "") for key in ("tls_ca", "tls_cert", "user", "password")]
