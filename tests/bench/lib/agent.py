@@ -151,13 +151,15 @@ def spread_starts(probes, interval_ms):
 
 
 def lateness(histories, interval_ms, since_ms=0, until_ms=math.inf):
-    """Of the checks that started in that time: ms by which checks started later than the end of the one before plus the interval. From the
-    agent's own time stamps, which have a resolution of 1 ms. Without jitter only."""
+    """Of the checks that started in that time: ms by which each started later than the end of the one
+    before plus the interval. From the agent's own time stamps, which have a resolution of 1 ms.
+    Without jitter only."""
     late = []
     for history in histories:
         for (a, duration), (b, _) in zip(history, history[1:]):
             gap = b - a - duration - interval_ms
-            if since_ms <= b < until_ms and gap < interval_ms / 2:  # else a check in between is not in the history any more
+            # A longer gap: a check in between is not in the history any more.
+            if since_ms <= b < until_ms and gap < interval_ms / 2:
                 late.append(max(0.0, gap))
     return late
 

@@ -28,6 +28,11 @@ def duration(us):
     return f"{sign}{us / 1e6:.3g} s"
 
 
+def between(spread_us):
+    """10th to 90th percentile."""
+    return f"{duration(spread_us['p10'])} to {duration(spread_us['p90'])}"
+
+
 def size(kib):
     """KiB in a person's words."""
     if kib is None:

@@ -96,7 +96,7 @@ def lines(results, floor=None):
     for r in results:
         w = r["wall_us"]
         out.append([r["who"], figures.duration(w["median"]),
-                    f"{figures.duration(w['p10'])} to {figures.duration(w['p90'])}",
+                    figures.between(w),
                     figures.ratio(w["median"] / base) if base else "",
                     figures.duration(r["cpu_us"]["median"]), figures.size(r["rss_kib"]),
                     figures.size(r["anonymous_kib"]), figures.count(r["instructions"]), str(w["n"])])

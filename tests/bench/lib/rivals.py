@@ -25,9 +25,9 @@ def _haproxy_checks(kind, certs):
 def haproxy(ctx, kind, targets, certs=None, interval="1s", extra="", server_extra="", **options):
     """One thread of HAProxy that checks `targets` (address:port); the process."""
     lines, check = _haproxy_checks(kind, certs)
-    text = ["global", " nbthread 1", " maxconn 2000", extra, "defaults", " mode tcp", " log global" if extra else "", " timeout connect 5s",
-            " timeout client 5s", " timeout server 5s", " timeout check 5s", "frontend f", f" bind 127.0.0.1:{ctx.port()}",
-            " default_backend b", "backend b", *(" " + x for x in lines),
+    text = ["global", " nbthread 1", " maxconn 2000", extra, "defaults", " mode tcp", " log global" if extra else "",
+            " timeout connect 5s", " timeout client 5s", " timeout server 5s", " timeout check 5s", "frontend f",
+            f" bind 127.0.0.1:{ctx.port()}", " default_backend b", "backend b", *(" " + x for x in lines),
             f" default-server inter {interval} fall 3 rise 1 {server_extra}"]
     text += [f" server s{i} {t} {check}" for i, t in enumerate(targets)]
     conf = ctx.write(f"haproxy-{kind}.cfg", "\n".join(text) + "\n")

@@ -137,7 +137,8 @@ def versus(ctx, row):
              " (the row `ping` has fresh ones). blackbox_exporter cannot ping Mongo: its text form of bytes to send has"
              " no room for a byte above 127. HAProxy's TCP checks are"
              " resets before the handshake's last packet, so no server sees them: they are counted by its schedule,"
-             " after a look at the kernel's count of opened connections. HAProxy and the exporter resume TLS sessions as they are built to.")
+             " after a look at the kernel's count of opened connections. HAProxy and the exporter resume TLS"
+             " sessions as they are built to.")
 
 
 def engine_instructions(ctx, kind, port, certs):

@@ -59,7 +59,7 @@ COLUMNS = ["", "size", "median", "p10 to p90", "p99", "max", "requests"]
 
 def line(who, size, s):
     return [who, figures.size(size / 1024), figures.duration(s["median"]),
-            f"{figures.duration(s['p10'])} to {figures.duration(s['p90'])}", figures.duration(s["p99"]),
+            figures.between(s), figures.duration(s["p99"]),
             figures.duration(s["max"]), str(s["n"])]
 
 
@@ -181,7 +181,8 @@ def metrics(ctx, row):
     n = ctx.pick(10000, 50)
     interval = ctx.pick(10, 1) * 1000
     server = Server(ctx, "tcp")
-    agent = Agent(ctx, spread_starts(tcp_probes(n, server.ports["tcp"]), interval), f"interval = {interval}ms", listen=f"127.0.0.1:{ctx.port()}")
+    agent = Agent(ctx, spread_starts(tcp_probes(n, server.ports["tcp"]), interval), f"interval = {interval}ms",
+                  listen=f"127.0.0.1:{ctx.port()}")
     time.sleep(interval / 1000)
     calm = idle_lateness(agent, interval, interval / 1000 + 1)
     contest = Contest(ctx, agent, "/metrics")

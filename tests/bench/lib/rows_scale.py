@@ -65,7 +65,8 @@ def scale(ctx, row):
     base = spread[min(2, len(spread) - 1)]
     row.target(f"CPU per check with {spread[-1]['probes']:,} probes over that with {base['probes']:,}",
                spread[-1]["cpu_us_per_check"] / base["cpu_us_per_check"], 1.2, figures.ratio)
-    row.target(f"memory a probe with {spread[-1]['probes']:,}", spread[-1]["kib_per_probe"], 2, lambda x: f"{x:.2f} KiB")
+    row.target(f"memory a probe with {spread[-1]['probes']:,}", spread[-1]["kib_per_probe"], 2,
+               lambda x: f"{x:.2f} KiB")
     tens = next((s for s in spread if s["probes"] == 10000), spread[-1])
     row.target(f"late at p99 with {tens['probes']:,}, beyond a bare timer",
                max(0.0, tens["late_ms"]["p99"] - tens["bare_ms"]["p99"]), 10, lambda x: f"{x:.1f} ms")
@@ -111,7 +112,7 @@ def ping(ctx, row):
             counts[f"driver, {how}"] = measure.instructions_each(
                 lambda k: [ctx.tool("driver"), how, uri, str(k)], 200)
     row.table("CPU of one ping", ["", "median", "p10 to p90", "instructions", "windows"],
-              [[who, figures.duration(s["median"]), f"{figures.duration(s['p10'])} to {figures.duration(s['p90'])}",
+              [[who, figures.duration(s["median"]), figures.between(s),
                 figures.count(counts.get(who)), str(s["n"])] for who, s in every.items()])
     row.data("ping", {"cpu_us": every, "instructions": counts})
     for how, limit in (("kept", 10), ("fresh", 80)):

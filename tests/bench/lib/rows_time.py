@@ -121,7 +121,8 @@ def processes(ctx, row):
         ctx.wait(lambda: f"v{i}" in events.seen, 40, f"a verdict on process {i}")
         took.append((events.seen[f"v{i}"] - begin) / 1000)
     s = figures.spread(took)
-    row.table("A process that ends, watched by pidfd, with an interval of 30 s and retries = 1", ["", "p50", "p90", "p99", "max", "deaths"],
+    row.table("A process that ends, watched by pidfd, with an interval of 30 s and retries = 1",
+              ["", "p50", "p90", "p99", "max", "deaths"],
               [["probe", *(figures.duration(s[k]) for k in ("median", "p90", "p99", "max")), str(n)]])
     row.target("a process: from kill to the event that tells", s["p99"], 5000, figures.duration)
     for p in victims:
@@ -142,7 +143,8 @@ def ports(ctx, row):
     probes = {f"t{i}": f"address = 127.0.0.1:{p}\nretries = {retries}" for i, p in enumerate(names)}
     agent = Agent(ctx, spread_starts(probes, 1000))
     proxy = rivals.haproxy(ctx, "tcp", [f"127.0.0.1:{p}" for p in names], extra=" log stdout format raw local0",
-                           server_extra="observe layer4 error-limit 3 on-error fail-check", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+                           server_extra="observe layer4 error-limit 3 on-error fail-check",
+                           stdout=subprocess.PIPE, text=True)
     down = {}
 
     def follow():
@@ -219,7 +221,7 @@ def start(ctx, row):
     cpu = {n: figures.spread([used for _, used in v]) for n, v in seen.items()}
     row.table("From exec until the agent is up (READY=1 to its service manager)",
               ["probes", "median", "p10 to p90", "max", "CPU", "starts"],
-              [[f"{n:,}", figures.duration(s["median"]), f"{figures.duration(s['p10'])} to {figures.duration(s['p90'])}",
+              [[f"{n:,}", figures.duration(s["median"]), figures.between(s),
                 figures.duration(s["max"]), figures.duration(cpu[n]["median"]), str(s["n"])] for n, s in every.items()])
     row.data("start_us", {"wall": every, "cpu": cpu})
     for n, limit in limits.items():
@@ -247,10 +249,10 @@ def reload(ctx, row, port):
     if not ctx.quick and len(late) < n / 2:
         raise RuntimeError(f"only {len(late)} checks were seen after the reload")
     s = figures.spread(late)
-    row.table(f"Reload of {n:,} probes with 1 changed", ["answered after", "CPU", "checks late after it, p50", "p99", "max",
-               "bare timer, max"],
-              [[figures.duration(took * 1e6), figures.duration(cpu * 1e6), f"{s['median']:.1f} ms", f"{s['p99']:.1f} ms",
-                f"{s['max']:.1f} ms", f"{bare['max']:.1f} ms"]])
+    row.table(f"Reload of {n:,} probes with 1 changed",
+              ["answered after", "CPU", "checks late after it, p50", "p99", "max", "bare timer, max"],
+              [[figures.duration(took * 1e6), figures.duration(cpu * 1e6),
+                *(f"{ms:.1f} ms" for ms in (s["median"], s["p99"], s["max"], bare["max"]))]])
     row.data("reload", {"took_s": took, "cpu_s": cpu, "late_ms": s, "bare_ms": bare})
     row.target(f"reload of {n:,} with 1 changed: latest check, beyond a bare timer",
                max(0.0, s["max"] - bare["max"]), 50, lambda x: f"{x:.0f} ms")
