@@ -25,10 +25,13 @@ static bool has_audience(const struct reports *r)
     return r->file.path || r->ready_fd >= 0 || r->notify->fd >= 0;
 }
 
-static void want_review(struct reports *r, int64_t at)
+static void on_at_once(uv_idle_t *idle);
+
+/* Not by the schedule, where thousands of overdue checks would come first. */
+static void want_review(struct reports *r)
 {
     if (r->open && !r->engine->stopping && has_audience(r))
-        sched_set(&r->engine->sched, &r->review, at);
+        uv_idle_start(&r->at_once, on_at_once);
 }
 
 /* The service manager's status line: whether it changed. */
@@ -41,9 +44,8 @@ static bool renew_status(struct reports *r, const struct readiness *verdict, int
     return changed;
 }
 
-static void on_review(struct sched_entry *entry, int64_t now)
+static void review(struct reports *r, int64_t now)
 {
-    struct reports *r = container_of(entry, struct reports, review);
     struct readiness verdict = engine_readiness(r->engine, now);
     bool ready = verdict_is_ready(&verdict);
     ready_file_tell(&r->file, ready, clock_wall());
@@ -51,7 +53,21 @@ static void on_review(struct sched_entry *entry, int64_t now)
         ready_fd_tell(&r->ready_fd);
     if (r->notify->fd >= 0 && renew_status(r, &verdict, now))
         notify_status(r->notify, r->status);
-    want_review(r, time_add(now, REVIEW_EVERY));
+    if (has_audience(r))
+        sched_set(&r->engine->sched, &r->review, time_add(now, REVIEW_EVERY));
+}
+
+static void on_review(struct sched_entry *entry, int64_t now)
+{
+    review(container_of(entry, struct reports, review), now);
+}
+
+static void on_at_once(uv_idle_t *idle)
+{
+    struct reports *r = idle->data;
+    uv_idle_stop(idle);
+    if (r->open && !r->engine->stopping)
+        review(r, clock_now());
 }
 
 void reports_on_transition(struct reports *r, const struct check *c, enum health_status from)
@@ -60,7 +76,7 @@ void reports_on_transition(struct reports *r, const struct check *c, enum health
         return;
     teller_on_transition(&r->command, c, from);
     teller_on_transition(&r->webhook, c, from);
-    want_review(r, clock_now());
+    want_review(r);
 }
 
 void reports_started(struct reports *r)
@@ -131,7 +147,7 @@ void reports_commit(struct reports *r, struct agent_conf *conf, struct reports_d
     teller_set(&r->command, &conf->on_transition, &no_url, conf->on_transition_timeout);
     teller_set(&r->webhook, &no_argv, &conf->on_transition_url, conf->on_transition_timeout);
     *draft = (struct reports_draft){0};
-    want_review(r, clock_now());
+    want_review(r);
 }
 
 void reports_discard(struct reports_draft *draft)
@@ -151,6 +167,8 @@ int reports_open(struct reports *r, struct engine *e, struct agent_conf *conf,
     r->review.fire = on_review;
     if (reports_prepare(r, conf, &draft, err) < 0)
         return -1;
+    uv_idle_init(e->loop, &r->at_once);
+    r->at_once.data = r;
     r->open = true;
     teller_open(&r->command, e, "on_transition");
     teller_open(&r->webhook, e, "on_transition_url");
@@ -166,6 +184,7 @@ void reports_close(struct reports *r)
     ready_file_close(&r->file);
     ready_fd_close(&r->ready_fd);
     sched_clear(&r->engine->sched, &r->review);
+    uv_close((uv_handle_t *)&r->at_once, NULL);
     teller_close(&r->command);
     teller_close(&r->webhook);
     agent_check_close(r->agent_check);

@@ -36,7 +36,8 @@ struct reports {
     int ready_fd;       /* -1: none, or it was told */
     int ready_fd_given; /* the one of the start */
     struct teller command, webhook;
-    struct sched_entry review;
+    struct sched_entry review;   /* the next by the clock */
+    uv_idle_t at_once;           /* runs one in this turn; initialised while `open` */
     char status[REPORTS_STATUS]; /* the last that the service manager was told */
     bool open;
 };

@@ -47,7 +47,8 @@ static void forget(struct teller_event *event)
 
 static void want_next(struct teller *t)
 {
-    if (t->open && !t->engine->stopping && t->n && !t->run)
+    /* Never later than it is: transition after transition would put it off. */
+    if (t->open && !t->engine->stopping && t->n && !t->run && !t->next.pos)
         sched_set(&t->engine->sched, &t->next, clock_now());
 }
 

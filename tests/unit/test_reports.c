@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "engine/engine.h"
 #include "reports/agent_check.h"
+#include "reports/reports.h"
 #include "reports/verdict.h"
 
 struct rig {
@@ -162,6 +163,59 @@ static void test_stale(void **state)
     expect(r, later, false, false, "up 66%\n");
 }
 
+/* An agent with more checks due than it gets done: its schedule is always overdue. */
+struct storm {
+    struct sched_entry entry;
+    struct rig *rig;
+    struct reports reports;
+    const char *file;
+    int64_t deadline;
+    bool failed, timed_out;
+};
+
+static void on_storm(struct sched_entry *entry, int64_t now)
+{
+    struct storm *s = container_of(entry, struct storm, entry);
+    struct check *c = s->rig->engine.checks[0];
+    bool there = access(s->file, F_OK) == 0;
+    s->timed_out = now > s->deadline;
+    if ((s->failed && !there) || s->timed_out) {
+        reports_close(&s->reports);
+        uv_stop(&s->rig->loop);
+        return;
+    }
+    if (there && !s->failed) {
+        s->failed = true;
+        fail_with(c, "gone");
+    }
+    if (s->failed)
+        reports_on_transition(&s->reports, c, HEALTH_HEALTHY);
+    sched_set(&s->rig->engine.sched, entry, now - NS_PER_MS);
+}
+
+static void test_storm(void **state)
+{
+    char dir[] = "/tmp/probe-test-XXXXXX", file[64];
+    struct storm s = {.rig = *state, .deadline = clock_now() + 20 * NS_PER_S, .file = file};
+    struct notify nobody = {.fd = -1};
+    struct err e;
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/ready", dir);
+    struct agent_conf conf = {.ready_file = file, .ready_fd = -1};
+    struct engine *engine = &s.rig->engine;
+    for (size_t i = 0; i < engine->n_checks; i++) { /* their own schedule is not what this is of */
+        sched_clear(&engine->sched, &engine->checks[i]->next);
+        engine->checks[i]->planned = s.deadline;
+    }
+    assert_int_equal(reports_open(&s.reports, engine, &conf, &nobody, &e), 0);
+    s.entry.fire = on_storm;
+    sched_set(&engine->sched, &s.entry, clock_now());
+    uv_run(&s.rig->loop, UV_RUN_DEFAULT);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(s.failed);
+    assert_false(s.timed_out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_status, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stale, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_storm, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
