@@ -205,10 +205,18 @@ CURL *curl_glue_take(struct probe_env *env)
     return glue && glue->n_spares ? glue->spares[--glue->n_spares] : curl_easy_init();
 }
 
+/* Before 8.1.1 a used handle keeps a pointer to the last header of its last transfer, which is free
+ * by then: a reply whose first header line begins with a blank is read as more of that one, and so
+ * a hostile server crashes us (curl's pull request 11103). */
+static bool may_reuse(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+}
+
 void curl_glue_give(struct probe_env *env, CURL *easy, bool reuse)
 {
     struct curl_glue *glue = env->curl;
-    if (reuse && glue && glue->n_spares < SPARES_MAX) {
+    if (reuse && may_reuse() && glue && glue->n_spares < SPARES_MAX) {
         curl_easy_reset(easy);
         glue->spares[glue->n_spares++] = easy;
     } else {
