@@ -132,7 +132,11 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *data, i
 {
     (void)timeouts;
     struct lookup *l = arg;
-    if (status == ARES_SUCCESS)
+    /* c-ares lets a question pass for an answer, and any code that it does not know for success
+     * (RFC 1035 section 4.1.1: QR, RCODE). */
+    if (status == ARES_SUCCESS && (len < 12 || !(data[2] & 0x80) || (data[3] & 0x0f)))
+        status = ARES_EBADRESP;
+    else if (status == ARES_SUCCESS)
         status = take_reply(&l->answer, data, len);
     l->status = status;
     l->answered = true;
