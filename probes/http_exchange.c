@@ -55,7 +55,7 @@ static bool take_status_line(struct http_exchange *x, const char *line, size_t l
         p++;
     if (end - p < 4 || *p != ' ' || !isdigit((unsigned char)p[1]) ||
         !isdigit((unsigned char)p[2]) || !isdigit((unsigned char)p[3]) ||
-        (end - p > 4 && isdigit((unsigned char)p[4])))
+        (end - p > 4 && !isspace((unsigned char)p[4])))
         return false;
     x->reply.status = (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
     p += 4;
@@ -104,6 +104,12 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     }
     if (data[0] != '\r' && data[0] != '\n')
         return buf_add(&x->reply.headers, data, len) == 0 ? len : 0;
+    if (data[len - 1] != '\n' || len > (data[0] == '\r' ? 2 : 1)) {
+        /* Curl takes any line that begins with CR for the empty one that ends the headers. */
+        x->not_http = true;
+        buf_add(&x->reply.body, data, len < BODY_SHOWN ? len : BODY_SHOWN);
+        return 0;
+    }
     if (x->reply.status < 200 && x->reply.status != 101) { /* the reply is yet to come */
         x->status_seen = false;
         return len;

@@ -147,8 +147,13 @@ enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err 
         return tls_failure(x, rc, e);
     case CURLE_OUT_OF_MEMORY:
         return out_of_memory(x, e);
+    case CURLE_BAD_FUNCTION_ARGUMENT: /* also of a header, or a trailer, that is none */
+        if (x->sent && !x->transfer.is_failed) {
+            err_set(e, "the headers from %s are broken", x->peer);
+            return REASON_PROTOCOL;
+        }
+        /* fall through */
     case CURLE_FAILED_INIT:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_UNKNOWN_OPTION:
         err_set(e, "libcurl: %s", curl_words(x, rc));
         return REASON_INTERNAL;

@@ -303,6 +303,7 @@ static const struct scene scenes[] = {
      {NULL},
      REASON_PROTOCOL,
      "is broken"},
+    {"CR in it", REPLY("HTTP/1.1 200 OK\r\nA\rB: x\r\n\r\n"), {NULL}, REASON_PROTOCOL, ""},
     {"broken chunk",
      REPLY("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nyes\r\n"),
      {NULL},
