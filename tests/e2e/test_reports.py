@@ -1,6 +1,7 @@
 """What the agent tells others about its verdict: HAProxy, supervisors, files and commands."""
 
 import os
+import select
 import signal
 import socket
 import stat
@@ -415,6 +416,7 @@ def test_ready_fd(probe, serve):
         config = probe.write(
             "s6.ini",
             f"[agent]\nsocket = {probe.path('s6.sock')}\nlisten = off\nready_fd = {write}\n"
+            "on_transition = sleep 1000\non_transition_timeout = 1h\n"  # a child beside it
             + FAST + tcp("a", server.port),
         )
         process = probe.spawn("run", "-c", config, pass_fds=[write])
@@ -426,7 +428,8 @@ def test_ready_fd(probe, serve):
         server.up()
         os.set_blocking(read, True)
         assert os.read(read, 10) == b"\n"
-        assert os.read(read, 10) == b"", "closed, and in no child's hands"
+        closed, _, _ = select.select([read], [], [], 5 * SLACK)
+        assert closed and os.read(read, 10) == b"", "closed, and in no child's hands"
         process.terminate()
         assert process.wait(10 * SLACK) == 0
     finally:

@@ -158,6 +158,9 @@ static void test_stale(void **state)
     fail_with(c[2], "not required");
     expect(r, later, true, false, "drain #b stale: its next check is overdue\n");
     c[1]->planned = later;
+    c[3]->planned = 1; /* of the level alive: an agent that is behind is not believed at all */
+    expect(r, later, false, false, "down #d stale: its next check is overdue\n");
+    c[3]->planned = later;
     c[2]->planned = 1; /* stale and not required: weighs as not healthy */
     c[2]->health.status = HEALTH_HEALTHY;
     expect(r, later, false, false, "up 66%\n");
