@@ -144,7 +144,8 @@ def versus(ctx, row):
 def engine_instructions(ctx, kind, port, certs):
     (lines,) = probes(kind, [f"127.0.0.1:{port}"], certs).values()
     ini = ctx.write(f"engine-{kind}.ini", f"[probe p]\n{lines}\n")
-    return measure.instructions_each(measure.checks_of_engine(ctx, "p", "-c", ini), ctx.pick(200, 5))
+    n = ctx.pick(20 if kind == "https" else 200, 5)
+    return measure.instructions_each(measure.checks_of_engine(ctx, "p", "-c", ini), n)
 
 
 def over(a, b, key, form=lambda x: x):
