@@ -20,6 +20,18 @@
 
 #define GRACE_S 5 /* by then the parent has killed us, or is gone */
 
+#ifdef MONGOC_ENABLE_SHM_COUNTERS
+/* A shared libmongoc makes this file as soon as it is loaded, for its counters, and removes it when
+ * the process ends: not when that is killed or becomes another program, and then the next one with
+ * the same pid complains of it on stderr. It has it mapped and needs the name no more. */
+__attribute__((constructor)) static void drop_counters(void)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/dev/shm/mongoc-%d", (int)getpid());
+    unlink(path);
+}
+#endif
+
 struct session {
     struct mongo_job job;
     struct mongo_answer answer;

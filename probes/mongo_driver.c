@@ -4,21 +4,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "mongo_child.h"
 #include "mongo_job.h"
-
-/* A shared libmongoc makes this file as soon as it is loaded, for its counters, and removes it when
- * the process ends: not when that is killed or becomes another program, and then the next one with
- * the same pid complains of it on stderr. It has it mapped and needs the name no more. */
-__attribute__((constructor)) static void drop_counters(void)
-{
-    char path[40];
-    snprintf(path, sizeof path, "/dev/shm/mongoc-%d", (int)getpid());
-    unlink(path);
-}
 
 #define TELL_MOST (250 * NS_PER_MS) /* before the deadline, to tell what it knows */
 

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HEAP_SIZE  (24 << 10)
-#define PIECE_MAX  2048 /* one that is larger would leave little for the others */
+#define HEAP_SIZE  (32 << 10)
+#define PIECE_MAX  8192 /* one that is larger would leave little for the others */
 #define PIECE_UNIT alignof(max_align_t)
 
 void *__real_malloc(size_t n);

@@ -39,7 +39,7 @@ static bool has_twin(const struct probe_key *key)
 static int16_t find_key(const struct probe_key *keys, size_t n, const char *name)
 {
     for (size_t k = 0; k < n; k++)
-        if (strcmp(keys[k].name, name) == 0)
+        if (keys[k].name[0] == name[0] && strcmp(keys[k].name, name) == 0)
             return (int16_t)k;
     return LOOKUP_NONE;
 }
