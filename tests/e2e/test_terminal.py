@@ -120,7 +120,7 @@ def document(names, **more):
          "next_in_ms": 5000, **more}
         for n in names
     ]
-    return json.dumps({"agent": {}, "live": True, "ready": False, "probes": probes}).encode()
+    return json.dumps({"agent": {"version": "0", "stale": False}, "live": True, "ready": False, "probes": probes}).encode()
 
 
 def test_names_and_details_cannot_act_on_the_terminal(probe, terminal, serve):
