@@ -41,6 +41,19 @@ size_t str_utf8_len(const char *s)
     return n;
 }
 
+/* Controls beyond ASCII, in UTF-8: U+0080-9F, the line and paragraph separators, and what turns the
+ * direction of writing (U+200E-F, U+202A-E, U+2066-9). */
+static bool acts_on_terminals(const char *s, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    if (n == 2)
+        return u[0] == 0xc2 && u[1] < 0xa0;
+    if (n != 3 || u[0] != 0xe2)
+        return false;
+    return u[1] == 0x80 ? (u[2] >= 0xa8 && u[2] <= 0xae) || u[2] == 0x8e || u[2] == 0x8f
+                        : u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9;
+}
+
 void str_printable(char *s, size_t max)
 {
     size_t at = 0;
@@ -51,6 +64,8 @@ void str_printable(char *s, size_t max)
         if (!n || (unsigned char)s[at] < 0x20 || s[at] == 0x7f) {
             s[at] = '?';
             n = 1;
+        } else if (acts_on_terminals(s + at, n)) {
+            memset(s + at, '?', n);
         }
         at += n;
     }

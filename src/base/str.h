@@ -14,7 +14,7 @@ bool str_starts(const char *s, const char *prefix);
 /* Length in bytes of the valid UTF-8 sequence at s; 0 when it is not valid or s is at its end. */
 size_t str_utf8_len(const char *s);
 
-/* Makes `s` fit for one line of output, in place: control bytes and invalid UTF-8 become '?', and
+/* Makes `s` fit for one line of output, in place: controls and invalid UTF-8 become '?', and
  * what is cut at `max` bytes is never half a character. */
 void str_printable(char *s, size_t max);
 

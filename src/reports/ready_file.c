@@ -22,6 +22,22 @@ static const char *kind_of(mode_t mode)
                             : "a device";
 }
 
+#define FIRST_WORDS "ready since "
+
+/* May it go? A file that holds anything but what an agent writes is somebody's own. */
+static int expect_leftover(const char *path, struct err *e)
+{
+    char text[sizeof FIRST_WORDS - 1];
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(e, errno, "ready_file: cannot read %s", path);
+    ssize_t n = read(fd, text, sizeof text);
+    close(fd);
+    if (n >= 0 && memcmp(text, FIRST_WORDS, (size_t)n) == 0)
+        return 0;
+    return err_set(e, "ready_file: %s holds something else already, and is left alone", path);
+}
+
 /* 1: a regular file is there, 0: nothing, -1: what may not be touched. */
 static int look(const char *path, struct stat *st, struct err *e)
 {
@@ -38,8 +54,12 @@ static int create(const struct ready_file *f, struct err *e)
 {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     int fd = open(f->new_path, flags, 0644);
-    if (fd < 0 && errno == EEXIST && unlink(f->new_path) == 0)
-        fd = open(f->new_path, flags, 0644);
+    if (fd < 0 && errno == EEXIST) {
+        if (expect_leftover(f->new_path, e) < 0)
+            return -1;
+        if (unlink(f->new_path) == 0)
+            fd = open(f->new_path, flags, 0644);
+    }
     return fd < 0 ? err_errno(e, errno, "ready_file: cannot make %s", f->new_path) : fd;
 }
 
@@ -53,7 +73,7 @@ static int make(struct ready_file *f, int64_t wall, struct err *e)
     if (fd < 0)
         return -1;
     clock_rfc3339(wall, stamp);
-    int n = snprintf(text, sizeof text, "ready since %s, pid %ld\n", stamp, (long)getpid());
+    int n = snprintf(text, sizeof text, FIRST_WORDS "%s, pid %ld\n", stamp, (long)getpid());
     /* readable by everybody, whatever the umask is: it is there to be looked at */
     bool made = write(fd, text, (size_t)n) == n && fchmod(fd, 0644) == 0 && fstat(fd, &st) == 0;
     close(fd);
@@ -85,6 +105,8 @@ int ready_file_open(struct ready_file *f, const char *path, struct err *e)
         return err_set(e, "out of memory");
     }
     int found = look(path, &st, e);
+    if (found > 0 && expect_leftover(path, e) < 0)
+        found = -1;
     if (found > 0 && unlink(path) < 0 && errno != ENOENT)
         found = err_errno(e, errno, "ready_file: cannot remove %s", path);
     int fd = found < 0 ? -1 : create(f, e);

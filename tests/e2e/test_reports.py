@@ -279,7 +279,7 @@ def test_agent_check_errors(probe):
 def test_ready_file(probe, serve):
     server = serve(hostile.silent)
     path = probe.path("ready")
-    path.write_text("left by an earlier agent")
+    path.write_text("ready since an earlier agent")
     agent = probe.agent(
         FAST + tcp("a", server.port, "initial_delay = 1h"), f"ready_file = {path}"
     )
@@ -363,6 +363,30 @@ def test_ready_file_touches_nothing_else(probe, serve, kind, words):
     assert os.lstat(path).st_ino == before.st_ino and victim.read_text() == "precious"
     if made:
         made.close()
+
+
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_ready_file_leaves_what_is_somebody_elses(probe, suffix):
+    path = probe.path("ready")
+    own = probe.write(f"ready{suffix}", "ready to serve\n")
+    config = probe.write(
+        "x.ini", f"[agent]\nsocket = off\nlisten = off\nready_file = {path}\n" + tcp("a", 1)
+    )
+    result = probe.run("run", "-c", config)
+    assert result.code == 70, result
+    assert f"{own} holds something else already, and is left alone" in result.err, result
+    assert own.read_text() == "ready to serve\n"
+
+
+@pytest.mark.parametrize("text", ["", "ready", "ready since 2026-01-02T03:04:05.678Z, pid 7\n"])
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_ready_file_takes_what_an_agent_left(probe, serve, suffix, text):
+    path = probe.path("ready")
+    own = probe.write(f"ready{suffix}", text)
+    agent = probe.agent(FAST + tcp("a", serve(hostile.silent).port, "send = x\nexpect = y"),
+                        f"ready_file = {path}")
+    assert not own.exists()
+    agent.stop()
 
 
 def test_ready_file_meets_a_link_later(probe, serve):

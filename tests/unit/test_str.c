@@ -1,4 +1,4 @@
-/* Distances between words, and which word to suggest. */
+/* Distances between words, which word to suggest, and what may be printed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,10 +40,37 @@ static void the_nearest_word_is_suggested(void **state)
     assert_null(str_nearest("x", words, 0));
 }
 
+static void controls_become_question_marks(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"plain \xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80 \xc2\xa0", NULL},
+        {"a\x1b[31m\n\x7f", "a?[31m??"},
+        {"\xc2\x9b"
+         "31m",
+         "??31m"},
+        {"\xc2\x80\xc2\xa0", "??\xc2\xa0"},
+        {"\xe2\x80\xaeltr", "???ltr"},
+        {"\xe2\x80\xa8\xe2\x80\xaf\xe2\x81\xa6\xe2\x81\xaa", "???\xe2\x80\xaf???\xe2\x81\xaa"},
+        {"\xe2\x80\x8e\xe2\x80\x8d", "???\xe2\x80\x8d"},
+        {"\xff\xc3", "??"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[64];
+        strcpy(text, rows[i][0]);
+        str_printable(text, sizeof text);
+        assert_string_equal(text, rows[i][1] ? rows[i][1] : rows[i][0]);
+    }
+    char cut[] = "ab\xe6\x97\xa5";
+    str_printable(cut, 4);
+    assert_string_equal(cut, "ab");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(distance_counts_edits),
+        cmocka_unit_test(controls_become_question_marks),
         cmocka_unit_test(the_nearest_word_is_suggested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
