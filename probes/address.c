@@ -116,6 +116,8 @@ const char *address_error_words(int errnum)
         return "no route to host";
     case ENETUNREACH:
         return "network is unreachable";
+    case EINVAL:
+        return "no way to this address (a blackhole route, or a link-local address without %scope)";
     case EMFILE:
     case ENFILE:
         return "too many open files";

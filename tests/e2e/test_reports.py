@@ -366,27 +366,18 @@ def test_ready_file_touches_nothing_else(probe, serve, kind, words):
 
 
 @pytest.mark.parametrize("suffix", ["", ".new"])
-def test_ready_file_leaves_what_is_somebody_elses(probe, suffix):
-    path = probe.path("ready")
-    own = probe.write(f"ready{suffix}", "ready to serve\n")
-    config = probe.write(
-        "x.ini", f"[agent]\nsocket = off\nlisten = off\nready_file = {path}\n" + tcp("a", 1)
-    )
-    result = probe.run("run", "-c", config)
-    assert result.code == 70, result
-    assert f"{own} holds something else already, and is left alone" in result.err, result
-    assert own.read_text() == "ready to serve\n"
-
-
-@pytest.mark.parametrize("text", ["", "ready", "ready since 2026-01-02T03:04:05.678Z, pid 7\n"])
-@pytest.mark.parametrize("suffix", ["", ".new"])
-def test_ready_file_takes_what_an_agent_left(probe, serve, suffix, text):
-    path = probe.path("ready")
+@pytest.mark.parametrize("text", ["ready to serve\n", "", "ready", "ready since 2026-01-02, pid 7\n"])
+def test_ready_file_leaves_what_is_somebody_elses(probe, suffix, text):
     own = probe.write(f"ready{suffix}", text)
-    agent = probe.agent(FAST + tcp("a", serve(hostile.silent).port, "send = x\nexpect = y"),
-                        f"ready_file = {path}")
-    assert not own.exists()
-    agent.stop()
+    setting = f"ready_file = {probe.path('ready')}"
+    if text != "ready to serve\n":
+        probe.agent(FAST + tcp("a", 1), setting).stop()
+        assert not own.exists()
+        return
+    config = probe.write("x.ini", f"[agent]\nsocket = off\nlisten = off\n{setting}\n" + tcp("a", 1))
+    result = probe.run("run", "-c", config)
+    assert result.code == 70 and own.read_text() == text, result
+    assert f"{own} holds something else already, and is left alone" in result.err, result
 
 
 def test_ready_file_meets_a_link_later(probe, serve):

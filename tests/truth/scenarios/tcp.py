@@ -121,7 +121,7 @@ ROWS = rows(
     ("unreachable route", routed(at, "unreachable", "a route of kind unreachable"),
         UNHEALTHY, "unreachable"),
     ("blackhole route", routed(at, "blackhole", "a route of kind blackhole"),
-        UNHEALTHY, "unreachable"),
+        UNHEALTHY, "unreachable", "", {"detail": "blackhole route"}),
     ("prohibit route", routed(at, "prohibit", "a route of kind prohibit"),
         UNHEALTHY, "unreachable"),
     ("accepts, then closes", serves(at, hostile.close_at_once, "a proxy without a backend"),
