@@ -280,9 +280,7 @@ def test_ready_file(probe, serve):
     server = serve(hostile.silent)
     path = probe.path("ready")
     path.write_text("ready since an earlier agent")
-    agent = probe.agent(
-        FAST + tcp("a", server.port, "initial_delay = 1h"), f"ready_file = {path}"
-    )
+    agent = probe.agent(FAST + tcp("a", server.port, "initial_delay = 1h"), f"ready_file = {path}")
     assert not path.exists(), "what was left is taken away before the first verdict"
     assert agent.post("/check/a").code == 200
     wait_until(path.exists, 10, "the file is there once the agent is ready")
