@@ -20,6 +20,8 @@ deps_list()
         static) echo musl-tools linux-libc-dev dpkg-dev make patch perl xz-utils ;;
         bench) echo wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
             prometheus-blackbox-exporter openssl libmongoc-dev ;;
+        deb) echo dpkg-dev gzip ;;
+        packages) echo lintian systemd util-linux ;;
         containers) echo debootstrap docker-compose yamllint ;;
         *) return 1 ;;
     esac

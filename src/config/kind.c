@@ -70,7 +70,14 @@ static int only_bit(uint64_t mask)
     return mask && !(mask & (mask - 1)) ? __builtin_ctzll(mask) : LOOKUP_NONE;
 }
 
-/* By the key that names the target, else by keys that only one type has. */
+static int lowest_bit(uint64_t mask)
+{
+    return mask ? __builtin_ctzll(mask) : LOOKUP_NONE;
+}
+
+/* By the key that names the target, else by keys that only one type has. Where types share the
+ * former: the first of PROBE_TYPES that has all of the keys, so that a file means the same when a
+ * type is added. */
 static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entry *entries,
                          size_t n, struct source *s)
 {
@@ -83,8 +90,8 @@ static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entr
         all &= w->types;
     }
     k->type = only_bit(named);
-    if (k->type == LOOKUP_NONE && !named)
-        k->type = only_bit(all);
+    if (k->type == LOOKUP_NONE)
+        k->type = named ? lowest_bit(named & all) : only_bit(all);
     if (k->type == LOOKUP_NONE)
         kind_fail(k, s, 0, "type", named ? "the keys name targets of several types" : "not given");
 }

@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "config/config.h"
 #include "config/duration.h"
+#include "manual/offers.h"
 #include "manual/page.h"
 #include "registry.h"
 #include "serve/document.h"
@@ -449,8 +450,7 @@ static void check_sources(const struct page *cli, const struct page *api, const 
             differ("check.c: finds too little in the sources (%zu); were they rewritten?", i);
 }
 
-/* ---- Completions: every command and option must be there. What goes with what, their test sees.
- */
+/* ---- Completions: every command, option and scheme. What goes with what, their test sees. ---- */
 
 static void check_completion(const char *path)
 {
@@ -466,6 +466,7 @@ static void check_completion(const char *path)
                    o->commands ? o->commands : "every command");
         free(option);
     }
+    differences += offers_lack_schemes(path, text);
     free(text);
 }
 
@@ -483,6 +484,9 @@ int main(int argc, char **argv)
     check_options(&cli);
     check_words(&cli);
     check_keys(&ini);
+    char *help = str_format("%s/src/cli/help.c", argv[1]);
+    differences += offers_lack_schemes(help, page_read_file(help));
+    differences += offers_lack_topic(&cli) + offers_lack_types();
     check_members(&api);
     check_sources(&cli, &api, argv[1]);
     if (differences)

@@ -102,6 +102,18 @@ static void expect_no_child(const char *what)
         fail_msg("%s: a child is left", what);
 }
 
+static const char *expected(const struct conformance_case *c)
+{
+    static char words[256];
+    size_t n = 0;
+    words[0] = '\0';
+    for (int r = 0; r < REASON_COUNT && n < sizeof words; r++)
+        if (c->reasons[r])
+            n += (size_t)snprintf(words + n, sizeof words - n, "%s%s", n ? " or " : "",
+                                  reason_name((enum reason)r));
+    return words;
+}
+
 /* As a one-shot, and three times in a row in an agent: the verdict is the same. */
 static void check_verdict(const char *type, struct conformance_case *c)
 {
@@ -112,7 +124,8 @@ static void check_verdict(const char *type, struct conformance_case *c)
         open_bench(&b, c->target, wanted > 1, wanted);
         run_bench(&b, what);
         if (!c->reasons[b.reason])
-            fail_msg("%s: got %s: %s", what, reason_name(b.reason), b.detail);
+            fail_msg("%s: expected %s, got %s: %s", what, expected(c), reason_name(b.reason),
+                     b.detail);
     }
 }
 

@@ -15,7 +15,7 @@
 enum manner {
     MANNER_SERVE,   /* the type's own `serve` answers well */
     MANNER_SILENT,  /* accepts, reads, never answers */
-    MANNER_GARBAGE, /* answers the first bytes with noise, then closes */
+    MANNER_GARBAGE, /* answers the first bytes with noise (no ASCII, no line end), then closes */
     MANNER_RESET,   /* resets the connection once it got something, or at once after 20 ms */
     MANNER_CLOSE,   /* the same, closed in order */
     MANNER_DRIP,    /* answers well, a byte at a time */
@@ -35,8 +35,9 @@ struct conformance_case {
 
 /* A type's part. For a type with a server: `scheme` is put in front of 127.0.0.1:PORT, `tail`
  * behind; `serve` reads the request in `in` (n bytes so far) and writes a good answer to `out`: its
- * length, 0 when the request is not whole yet. The common cases are made from it. `cases` adds the
- * type's own. */
+ * length, 0 when the request is not whole yet. It answers once a connection. The common cases are
+ * made from it. `cases` adds the type's own, which bring their targets. What needs a dialogue,
+ * another answer or other keys is a row of tests/truth. */
 struct conformance_type {
     const char *name;
     const char *scheme, *tail;

@@ -8,7 +8,7 @@ from typing import Callable
 
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 
-TYPES = ("tcp", "http", "https", "dns", "mongo", "process", "agent")
+ORDER = ("tcp", "http", "https", "dns", "mongo", "process", "agent")
 
 DURATION = re.compile(r"^timeout = (\d+)(ms|s)$", re.MULTILINE)
 
@@ -80,12 +80,17 @@ def rows(type_, *lines):
 
 
 def load():
-    """Every row of scenarios/, in the order of TYPES."""
+    """Every row of scenarios/, in the order of ORDER; the types that it does not name come last."""
+
+    def place(stem):
+        type_ = stem.partition("_")[0]
+        return ORDER.index(type_) if type_ in ORDER else len(ORDER), stem
+
+    folder = Path(__file__).parent / "scenarios"
+    stems = {path.stem for path in folder.glob("*.py")} - {"__init__", "common"}
     found = []
-    for type_ in TYPES:
-        for path in sorted((Path(__file__).parent / "scenarios").glob(f"{type_}*.py")):
-            if path.stem == type_ or path.stem.startswith(f"{type_}_"):
-                found += importlib.import_module(f"scenarios.{path.stem}").ROWS
+    for stem in sorted(stems, key=place):
+        found += importlib.import_module(f"scenarios.{stem}").ROWS
     ids = [row.id for row in found]
     twice = {i for i in ids if ids.count(i) > 1}
     assert not twice, f"rows of the same name: {sorted(twice)}"

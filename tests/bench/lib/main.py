@@ -14,9 +14,11 @@ from . import report, rows_agent, rows_api, rows_once, rows_scale, rows_time
 from .context import Context
 from .figures import Row
 
-ROWS = {**rows_once.ROWS, **rows_agent.ROWS, **rows_api.ROWS, **rows_scale.ROWS,
-        **rows_time.ROWS}
-
+ALL = {**rows_once.ROWS, **rows_time.ROWS, **rows_agent.ROWS, **rows_scale.ROWS, **rows_api.ROWS}
+# In the order in which they run; where time runs out, the last go without.
+ROWS = {name: ALL[name] for name in ("once", "once-tls", "status", "loop", "gate", "detect", "start", "agent", "ping",
+                                     "hang", "api", "metrics", "scale", "idle")}
+assert len(ROWS) == len(ALL)
 
 # No row begins after that, so that all is done within 15 minutes; the longest takes less than 3.
 LAST_START_S = 12 * 60
@@ -31,6 +33,8 @@ def run_row(args, name, started):
         if begin - started > LAST_START_S:
             raise TimeoutError("the 15 minutes of a run were nearly over before its turn")
         function(ctx, row)
+    except (RuntimeError, TimeoutError) as e:
+        row.failure = str(e)
     except Exception as e:  # a row that fails must not take the others along
         row.failure = f"{type(e).__name__}: {e}"
         traceback.print_exc()
@@ -45,6 +49,12 @@ def run_row(args, name, started):
         said.append(f"  could not be measured: {row.failure}")
     ctx.log("\n  ".join(said))
     return row
+
+
+def run_row_twice(args, name, started):
+    """On a busy machine a row can lose a race that says nothing; one that fails twice has failed."""
+    row = run_row(args, name, started)
+    return run_row(args, name, started) if row.failure and args.quick else row
 
 
 def main():
@@ -67,7 +77,7 @@ def main():
     atexit.register(shutil.rmtree, mine, True)
     # Figures are only worth something when one row runs at a time; a quick run is not after them.
     with concurrent.futures.ThreadPoolExecutor(4 if args.quick else 1) as pool:
-        for row in pool.map(lambda name: run_row(args, name, begin), names):
+        for row in pool.map(lambda name: run_row_twice(args, name, begin), names):
             rows.append(row)
             report.write(rows, args, time.monotonic() - begin)
     print(f"bench: {os.path.join(args.out, 'report.md')}: {time.monotonic() - begin:.0f} s", file=sys.stderr)

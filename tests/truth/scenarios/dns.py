@@ -1,5 +1,6 @@
 """Names and addresses, with a scripted DNS server: every row once for tcp and once for http."""
 
+import behave as b
 import names
 from lib import hostile
 from names import by_tcp, code, late, lost, only
@@ -149,8 +150,32 @@ def same_rows(prefix, at, behave):
     return [(f"{prefix}: {name}", *rest) for name, *rest in lines]
 
 
+def tcp(where):
+    return f"address = {where}"
+
+
+def http(where):
+    return f"url = http://{where}/"
+
+
+def overtaken(at, behave, *late_addresses):
+    """IPv6 is connected and at work when the answer for IPv4 comes."""
+    answer = only("AAAA", names.addresses(V6), late(0.2, names.addresses(*late_addresses)))
+    how = "a dead IPv4 address" if late_addresses else "no IPv4 address"
+    return named(at, answer, f"the reply takes 0.5 s, {how} becomes known meanwhile",
+                 behave=behave, alive=V6)
+
+
+SLOW_PAGE = b.answer(0.5, b.page(b"ok"))
+SLOW_BANNER = b.late(0.5, hostile.banner(b"220 ready\r\n"))
+
 ROWS = rows(
     "dns",
-    *same_rows("tcp", lambda where: f"address = {where}", hostile.silent),
-    *same_rows("http", lambda where: f"url = http://{where}/", hostile.http_reply()),
+    *same_rows("tcp", tcp, hostile.silent),
+    *same_rows("http", http, hostile.http_reply()),
+    ("http: late answer, an address", overtaken(http, SLOW_PAGE, V4), HEALTHY, "ok"),
+    ("http: late answer, none", overtaken(http, SLOW_PAGE), HEALTHY, "ok"),
+    ("tcp: late answer, an address", overtaken(tcp, SLOW_BANNER, V4), HEALTHY, "ok",
+        "expect = ^220"),
+    ("tcp: late answer, none", overtaken(tcp, SLOW_BANNER), HEALTHY, "ok", "expect = ^220"),
 )
