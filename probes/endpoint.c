@@ -118,6 +118,8 @@ int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port,
     *ep = (struct endpoint){.port = default_port};
     if (str_starts(text, "unix://"))
         return parse_unix(ep, text + strlen("unix://"), e);
+    if (strchr(text, '@')) /* perhaps a password is in front of it: it is not repeated */
+        return err_set(e, "an address has no '@', expected host:port without a user or password");
     const char *port = NULL;
     bool bracketed;
     if (split(text, &ep->host, &port, &bracketed, e) < 0)

@@ -2,8 +2,8 @@
  *
  * Three nouns, never mixed:
  *   type   a static const table of functions and keys: "tcp", "http", "mongo", "process";
- *   check  one configured probe: its settings, its schedule, its health (the engine's, not seen
- * here); run    one attempt of a check.
+ *   check  one configured probe: its settings, schedule and health (the engine's, not seen here);
+ *   run    one attempt of a check.
  *
  * What a type owes: `start` begins a run and never blocks; every path ends in exactly one
  * probe_finish (later ones are ignored) and, when every handle is closed and every child is back,
@@ -51,8 +51,7 @@ enum probe_key_kind {
 enum {
     KEY_SECRET = 1 << 0,   /* redacted wherever shown; has a twin NAME_file */
     KEY_REQUIRED = 1 << 1, /* must be set */
-    KEY_MAY_HIDE =
-        1 << 2, /* a URI: may hold credentials; twin NAME_file; shown with them cut out */
+    KEY_MAY_HIDE = 1 << 2, /* a URI that may hold credentials: shown without; has a twin as well */
 };
 
 struct probe_key {
@@ -75,11 +74,13 @@ struct probe_value {
     char *file; /* KEY_file that it was read from; NULL: none */
 };
 
-/* How a URL or word given as a target, or as the configuration's `target`, becomes a key. */
+/* How a URL or word given as a target, or as the configuration's `target`, becomes a key. That key
+ * also tells the type of a section without `type`; where types share it ("address"), the first of
+ * PROBE_TYPES that has all keys of the section: a new type goes to the end of PROBE_TYPES. */
 struct probe_scheme {
     const char *prefix; /* "tcp://", "pidfile:", ... */
     const char *key;    /* the key that it sets */
-    bool strip;         /* the prefix is not part of the value */
+    bool strip;         /* the value is what follows the prefix, without it */
 };
 
 /* Says what is wrong with, or unwise about, the setting `key` (an index into the type's keys).

@@ -11,6 +11,9 @@
 
 struct stream;
 
+/* on_open and on_fail may come from inside stream_start, on_fail also from inside stream_write;
+ * none comes once stream_close was called, which any of them may do. It is owed in the end whatever
+ * came: on_fail and on_eof close nothing. */
 struct stream_events {
     void (*on_open)(struct stream *s); /* connected, and the TLS handshake is done and verified */
     /* Bytes came; they are valid during the call only. */

@@ -16,10 +16,12 @@ static const struct probe_key fake_tcp_keys[] = {
     {.name = "password", .kind = KEY_TEXT, .flags = KEY_SECRET},
     {.name = "mode", .kind = KEY_CHOICE, .def = "fast", .choices = fake_modes},
     {.name = "tls_ca", .kind = KEY_FILE},
+    {.name = "socket", .kind = KEY_TEXT},
 };
 static const struct probe_scheme fake_tcp_schemes[] = {
     {"tcp://", "address", true},
     {"unix://", "address", false},
+    {"s4:", "socket", true},
     {NULL, NULL, false},
 };
 
@@ -29,10 +31,12 @@ static const struct probe_key fake_web_keys[] = {
     {.name = "password", .kind = KEY_TEXT, .flags = KEY_SECRET},
     {.name = "max_lag", .kind = KEY_DURATION},
     {.name = "pid", .kind = KEY_INT, .min = 1},
+    {.name = "socket", .kind = KEY_TEXT},
 };
 static const struct probe_scheme fake_web_schemes[] = {
     {"web://", "url", false},
     {"web:", "pid", true},
+    {"s6:", "socket", true},
     {NULL, NULL, false},
 };
 

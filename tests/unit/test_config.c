@@ -45,6 +45,12 @@ static const struct {
     {PROBE "url = x\nlisten = x\n",
      "f:1: probe a.type: the keys name targets of several types, expected tcp or web\n"
      "f:4: probe a.listen: unknown key here, it belongs to [agent]\n"},
+    /* A target of both types: the first that has all keys, so a second type changes no file. */
+    {"[probe a]\nsocket = x\n", "f:1: probe a.address: not given, expected it here\n"},
+    {"[probe a]\nsocket = x\nmax_lag = 1s\n",
+     "f:1: probe a.url: not given, expected it or url_file here\n"},
+    {"[probe a]\nsocket = x\nsend = x\nmax_lag = 1s\n",
+     "f:1: probe a.type: the keys name targets of several types, expected tcp or web\n"},
     {PROBE "max_lag = 1s\n", "f:3: probe a.max_lag: unknown key here, it is one of type web\n"},
     {PROBE "send_file = x\n", "f:3: probe a.send_file: unknown key\n"},
     {"[agent]\ninterval = 5s\naddress = x\nlog_levl = info\n",
@@ -88,8 +94,8 @@ static const struct {
     {"[probe a]\ntype = tcp\n", "f:1: probe a.address: not given, expected it here\n"},
     {"[probe a]\ntype = web\n", "f:1: probe a.url: not given, expected it or url_file here\n"},
     {"[probe a]\naddress =\n", "f:2: probe a.address: has no value, expected it here\n"},
-    {"[probe a]\ntarget = ftp://x\n",
-     "f:2: probe a.target: not a URL that is known, expected tcp://, unix://, web://, web:...\n"},
+    {"[probe a]\ntarget = ftp://x\n", "f:2: probe a.target: not a URL that is known, expected "
+                                      "tcp://, unix://, s4:, web://, web:, s6:...\n"},
     {"[probe a]\ntype = web\ntarget = tcp://h:1\n",
      "f:3: probe a.target: is of type tcp, but type says web\n"},
     {"[probe a]\ntarget = tcp://h:1\naddress = h:1\n",

@@ -278,7 +278,7 @@ static void test_bad_targets(void **state)
         "localhost:80: no such probe and no URL, did you mean tcp://localhost:80?\n");
     bad(FILE_OF_TWO, "zzz://u:secret@zzz", CONFIG_BAD_TARGET,
         "zzz://***@zzz: no such probe and no URL, expected the name of a probe, or a URL that "
-        "begins with one of tcp://, unix://, web://, web:\n");
+        "begins with one of tcp://, unix://, s4:, web://, web:, s6:\n");
     bad(FILE_OF_TWO, "a=tcp://x:1 a=tcp://x:2", CONFIG_BAD_TARGET,
         "a=tcp://x:2: a second target of that name\n");
     bad(FILE_OF_TWO, "db db=tcp://x:2", CONFIG_BAD_TARGET,
@@ -286,9 +286,9 @@ static void test_bad_targets(void **state)
     bad(FILE_OF_TWO, "web:x one two", CONFIG_BAD_TARGET,
         "web:x: \"x\" is not a whole number, expected decimal digits\n"
         "one: no such probe and no URL, expected the name of a probe, or a URL that begins with "
-        "one of tcp://, unix://, web://, web:\n"
+        "one of tcp://, unix://, s4:, web://, web:, s6:\n"
         "two: no such probe and no URL, expected the name of a probe, or a URL that begins with "
-        "one of tcp://, unix://, web://, web:\n");
+        "one of tcp://, unix://, s4:, web://, web:, s6:\n");
     /* A bad file comes before bad targets. */
     char *words = str_format("%s:1: probe a.type: not given, expected tcp or web\n", path);
     bad("[probe a]\n", "wob", CONFIG_BAD, words);

@@ -34,8 +34,24 @@ static void test_endpoints(void **state)
     endpoint_fini(&ep);
 }
 
+/* What may be a password is not said again. */
+static void test_user_info(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {":s3cret@h:1", "u:s3cret@[::1]:1", "s3cret@h:1", "s3cret@",
+                                        "h:1@s3cret"};
+    struct endpoint ep;
+    struct err e;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        assert_int_equal(endpoint_parse(&ep, texts[i], 6379, &e), -1);
+        assert_non_null(strchr(e.text, '@'));
+        assert_null(strstr(e.text, "s3cret"));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_endpoints)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_endpoints),
+                                       cmocka_unit_test(test_user_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
