@@ -52,7 +52,7 @@ static void test_refused(void **state)
          "connect_to: the url names a socket"},
         {{"url", "https://a/", "tls_server_name", "a/b"}, "tls_server_name: \""},
         {{"url", "https://a/", "tls_server_name", "a:b/c@d"}, "tls_server_name: it is not"},
-        {{"url", "https://a/", "tls_server_name", "u@b"}, "tls_server_name: \""},
+        {{"url", "https://a/", "tls_server_name", "u@b"}, "tls_server_name: an address has no '@'"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct probe_report report;
