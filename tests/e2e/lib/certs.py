@@ -12,6 +12,7 @@ class Certs:
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="probe-certs-"))
         self.made = {}
+        self.asked = {}  # what each name was made of
         self.ca, self.ca_key = self.dir / "ca.pem", self.dir / "ca.key"
         self._openssl(
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -39,8 +40,11 @@ class Certs:
              extensions="extendedKeyUsage=serverAuth,clientAuth", subject=None):
         """`days` negative: already expired. Also usable as a client's certificate. `signed_by`: a
         pair of a CA instead of `ca`, or "itself". `names` None: none but the subject."""
+        asked = (names, days, signed_by, extensions, subject)
         if name in self.made:
+            assert self.asked[name] == asked, f"two certificates of the name {name}"
             return self.made[name]
+        self.asked[name] = asked
         cert, key, request = (self.dir / f"{name}.{end}" for end in ("pem", "key", "csr"))
         file = self.dir / f"{name}.ext"
         file.write_text((f"subjectAltName={names}\n" if names else "") + extensions + "\n")

@@ -198,7 +198,7 @@ def handshake_rows(at, bare):
         ("client certificate missing", client(lambda c: "", "asks for a client certificate"),
             UNHEALTHY, "tls", "", {"detail": "the server wants a client certificate"}),
         ("client certificate refused", client(lambda c: "tls_cert = {}\ntls_key = {}".format(
-            *c.pair("stranger", signed_by=c.authority("foreign CA"))),
+            *c.pair("foreign", signed_by=c.authority("foreign CA"))),
             "asks for a certificate of its CA"), UNHEALTHY, "tls", "",
             {"detail": "the server does not accept our client certificate"}),
 
