@@ -43,8 +43,9 @@ def test_strictest(run, images, network, tmp_path):
     targets += [f"[probe m{i}]\nuri = mongodb://mongodb:27017/\n" for i in range(20)]
     agent = run(images["sidecar"], options=[*STRICT, "--network", network, *config(
         tmp_path, "[defaults]\ninterval = 2s\ntimeout = 5s\njitter = 20%\nstart_period = 60s\n" + "".join(targets))])
-    out = until(lambda: all_healthy(agent), 60, "100 healthy")
-    assert len(out.splitlines()) >= 100
+    until(lambda: all_healthy(agent), 60, "100 healthy")
+    document = agent.exec("/probe", "status", "--json", "--agent", "http://127.0.0.1:9797").stdout
+    assert len(json.loads(document)["probes"]) == 100
     begin = checks_total(agent)
     until(lambda: checks_total(agent) > begin + 300, 60, "300 more checks")
     assert all_healthy(agent)
