@@ -201,12 +201,13 @@ def out_of_descriptors(stage):
     asks = UnixConnection(agent.socket, 10)
     asks.connect()
     soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
-    used = {int(fd) for fd in os.listdir(f"/proc/{agent.pid}/fd")}
-    # The limit holds for new numbers only: from the lowest free one on there is none.
-    lowest = next(n for n in range(len(used) + 1) if n not in used)
-    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (lowest, hard))
 
     def internal():
+        # The limit holds for new numbers only: from the lowest free one on there is none. A check
+        # under way has one below it, which is free again behind it: looked at anew each time.
+        used = {int(fd) for fd in os.listdir(f"/proc/{agent.pid}/fd")}
+        lowest = next(n for n in range(len(used) + 1) if n not in used)
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (lowest, hard))
         asks.request("GET", "/status/x")
         return json.loads(asks.getresponse().read())["last"]["reason"] == "internal"
 
