@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import secrets
 import shutil
 import tarfile
 
@@ -141,7 +142,8 @@ def test_second_build_is_all_cache(images):
 def test_a_changed_source_rebuilds_the_last_layers_only(images, tmp_path):
     tree = copied_tree(tmp_path)
     with open(tree / "src/main.c", "a") as f:
-        f.write("/* changed */\n")
+        # Never the same twice: an earlier run's layers, of a first try too, may still be there.
+        f.write(f"/* changed {secrets.token_hex(8)} */\n")
     again = steps(build("binary", images["binary"] + "-changed", context=tree).stdout)
     by_name = {s[0]: s[1] for s in again}
     assert by_name["RUN packaging/static/build --deps-only"]
