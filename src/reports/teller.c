@@ -194,12 +194,15 @@ static int spawn(struct teller_run *run)
     return rc;
 }
 
-/* The event with the verdict of now; for the webhook below its URL, which must be in no argument.
- */
+/* The event with the verdict of now; for the webhook below who asks and its URL, which must be in
+ * no argument. */
 static char *make_input(const struct teller *t, const char *event)
 {
     struct readiness r = engine_readiness(t->engine, clock_now());
-    return str_format("%s%s%s,\"live\":%s,\"ready\":%s,\"dropped\":%" PRIu64 "}\n",
+    char asks[16] = "";
+    if (t->url)
+        snprintf(asks, sizeof asks, "%ld\n", (long)getpid());
+    return str_format("%s%s%s%s,\"live\":%s,\"ready\":%s,\"dropped\":%" PRIu64 "}\n", asks,
                       t->url ? t->url : "", t->url ? "\n" : "", event,
                       r.live && !r.stale ? "true" : "false",
                       verdict_is_ready(&r) ? "true" : "false", t->counts.dropped);

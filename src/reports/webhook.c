@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #define FIRST_5XX   200 /* 500 to 550 */
 #define LAST_5XX    250
 #define NOT_A_REPLY 251 /* another status */
-#define NOT_OURS    252 /* no memory, no input */
+#define NOT_OURS    252 /* no memory, no input, no agent */
 
 static int code_of_status(long status)
 {
@@ -113,6 +114,24 @@ static int post(const char *url, const char *body)
     return rc == CURLE_OK ? code_of_status(status) : rc <= CURL_LAST ? (int)rc : NOT_OURS;
 }
 
+/* The text up to the next newline, which is cut off; *rest is what follows. NULL: there is none. */
+static char *take_line(char **rest)
+{
+    char *line = *rest, *end = strchr(line, '\n');
+    if (!end)
+        return NULL;
+    *end = '\0';
+    *rest = end + 1;
+    return line;
+}
+
+/* An agent that was gone before it could be asked to take us along ends nothing any more, and the
+ * request has no timeout but the agent's. Its number tells, not 1: it may be process 1 itself. */
+static bool has_parent(const char *pid)
+{
+    return strtol(pid, NULL, 10) == getppid();
+}
+
 int webhook_main(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -123,10 +142,8 @@ int webhook_main(void)
     if (!input || curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
         return NOT_OURS;
     read_all(input);
-    char *body = strchr(input, '\n');
-    if (body)
-        *body++ = '\0';
-    int rc = body ? post(input, body) : NOT_OURS;
+    char *body = input, *parent = take_line(&body), *url = take_line(&body);
+    int rc = url && has_parent(parent) ? post(url, body) : NOT_OURS;
     free(input);
     return rc;
 }

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 from pathlib import Path
 
@@ -283,6 +284,35 @@ def test_webhook_that_cannot_be_reached(probe, serve, hook):
     server.down()
     wait_until(lambda: told(agent)["timeout"] == 1, 10, "one that hangs is ended")
     agent.stop()
+
+
+def state_of(pid):
+    """The letter of /proc; Z also for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+def test_webhook_whose_agent_was_gone_before_it_began(probe, hook):
+    """Nothing would end its request: it makes none. Here a shell stands for the agent, and the
+    process is held up before it can ask to be ended with its parent."""
+    begin = f"printf '%s\\n%s\\n{{}}\\n' $$ http://127.0.0.1:{hook.port}/ >input\n"
+    own = f"{probe.binary} __webhook <input"
+    done = subprocess.run(
+        ["sh", "-c", f"{begin}{own}\necho $?"], cwd=probe.dir, env=probe.environ(),
+        capture_output=True, text=True,
+    )
+    assert (done.stdout, len(hook.posts)) == ("0\n", 1), done
+    held = "setsid sh -c 'kill -STOP $$; exec \"$@\"' sh"
+    orphan = subprocess.run(
+        ["sh", "-c", f"{begin}{held} {own} >/dev/null 2>&1 &\necho $!"], cwd=probe.dir,
+        env=probe.environ(), capture_output=True, text=True,
+    ).stdout.strip()
+    wait_until(lambda: state_of(orphan) == "T", 10, "it is held, and has no parent any more")
+    os.kill(int(orphan), signal.SIGCONT)
+    wait_until(lambda: state_of(orphan) == "Z", 10, "it ends")
+    assert len(hook.posts) == 1
 
 
 def test_webhook_over_tls(probe, serve, certs):
