@@ -1,6 +1,7 @@
 /* teller: see teller.h. */
 #include "reports/teller.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,10 @@
 
 #define EVENT_MAX 16384 /* name, target and detail, each byte escaped */
 #define ENV_MAX   16
+
+/* From the kill to the end, which takes no time but for one that is not ours to kill, or is stuck
+ * in the kernel. */
+#define KILL_LIMIT (5 * NS_PER_S)
 
 /* What a command is given of our environment; secrets often stand in the rest. */
 static const char *const env_kept[] = {"PATH",   "HOME", "USER",   "LOGNAME",       "LANG",
@@ -45,10 +50,19 @@ static void forget(struct teller_event *event)
     *event = (struct teller_event){0};
 }
 
+/* A place for one that cannot be ended; NULL: all are taken. */
+static struct teller_run **free_place(struct teller *t)
+{
+    for (size_t i = 0; i < TELLER_LEFT; i++)
+        if (!t->left[i])
+            return &t->left[i];
+    return NULL;
+}
+
 static void want_next(struct teller *t)
 {
     /* Never later than it is: transition after transition would put it off. */
-    if (t->open && !t->engine->stopping && t->n && !t->run && !t->next.pos)
+    if (t->open && !t->engine->stopping && t->n && !t->run && !t->next.pos && free_place(t))
         sched_set(&t->engine->sched, &t->next, clock_now());
 }
 
@@ -60,11 +74,15 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--run->n_open > 0)
         return;
     struct teller *t = run->teller;
+    if (t->run == run)
+        t->run = NULL;
+    for (size_t i = 0; i < TELLER_LEFT; i++)
+        if (t->left[i] == run)
+            t->left[i] = NULL;
     free(run->what);
     free(run->probe);
     free(run->input);
     free(run);
-    t->run = NULL;
     want_next(t);
 }
 
@@ -75,10 +93,9 @@ static void close_handle(uv_handle_t *handle)
 }
 
 /* Only while it is not reaped: until then its pid, and so its group, cannot be another's. */
-static void kill_group(struct teller_run *run)
+static int kill_group(const struct teller_run *run)
 {
-    if (run->running)
-        kill(-run->process.pid, SIGKILL);
+    return run->running ? kill(-run->process.pid, SIGKILL) : 0;
 }
 
 static void log_failure(const struct teller_run *run, const char *why)
@@ -117,22 +134,53 @@ static void judge(struct teller_run *run, int status, int signum)
 static void on_exit_child(uv_process_t *process, int64_t status, int signum)
 {
     struct teller_run *run = process->data;
+    struct teller *t = run->teller;
     run->running = false;
-    if (run->teller->open)
-        sched_clear(&run->teller->engine->sched, &run->teller->deadline);
-    judge(run, (int)status, signum);
+    if (t->run == run) { /* else it was told of, when it was left */
+        if (t->open)
+            sched_clear(&t->engine->sched, &t->deadline);
+        judge(run, (int)status, signum);
+    }
     close_handle((uv_handle_t *)&run->in);
     close_handle((uv_handle_t *)process);
+}
+
+/* What runs is not waited for any more; it is reaped when it ends. The place is free: nothing is
+ * started without one. */
+static void leave(struct teller *t, const char *because)
+{
+    struct teller_run *run = t->run;
+    char why[240], limit[CLOCK_SHORT_SIZE];
+    *free_place(t) = run;
+    t->run = NULL;
+    t->counts.timed_out++;
+    snprintf(why, sizeof why, "is left to itself: not done within %s, and %s%s",
+             clock_short(run->timeout, limit), because,
+             free_place(t) ? "" : "; no other is started before one of those that were left ends");
+    log_failure(run, why);
+    close_handle((uv_handle_t *)&run->in);
+    want_next(t);
 }
 
 static void on_deadline(struct sched_entry *entry, int64_t now)
 {
     struct teller *t = container_of(entry, struct teller, deadline);
-    (void)now;
-    if (!t->run || !t->run->running)
+    struct teller_run *run = t->run;
+    char because[80];
+    if (!run || !run->running)
         return;
-    t->run->timed_out = true;
-    kill_group(t->run);
+    if (run->timed_out) {
+        leave(t, "a kill did not end it");
+        return;
+    }
+    run->timed_out = true;
+    if (kill_group(run) == 0) {
+        sched_set(&t->engine->sched, entry, time_add(now, KILL_LIMIT));
+        return;
+    }
+    /* A set-user-ID program that has become another user. */
+    snprintf(because, sizeof because, "cannot be killed (%s)", strerror(errno));
+    leave(t, because);
 }
 
 /* A command that does not read its input is as good. */
@@ -356,8 +404,13 @@ void teller_close(struct teller *t)
     sched_clear(&t->engine->sched, &t->next);
     sched_clear(&t->engine->sched, &t->deadline);
     teller_set(t, &none, &no_url, 0);
-    if (t->run) {
-        kill_group(t->run); /* its process handle is closed once it is reaped */
-        close_handle((uv_handle_t *)&t->run->in);
-    }
+    for (size_t i = 0; i < TELLER_LEFT; i++)
+        if (t->left[i])
+            close_handle((uv_handle_t *)&t->left[i]->process);
+    if (!t->run)
+        return;
+    /* Its process handle is closed once it is reaped, if it can be ended. */
+    if (kill_group(t->run) < 0)
+        close_handle((uv_handle_t *)&t->run->process);
+    close_handle((uv_handle_t *)&t->run->in);
 }

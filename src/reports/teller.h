@@ -1,7 +1,7 @@
 /* teller: tells people of each transition, by a command of theirs that gets the event as JSON on
  * its standard input, or by a request to a webhook. One runs at a time, in the order of the events;
- * each is killed with its process group at its timeout. The line of events is bounded: the oldest
- * goes first. */
+ * each is killed with its process group at its timeout, and left alone when that does not end it.
+ * The line of events is bounded: the oldest goes first. */
 #ifndef PROBE_REPORTS_TELLER_H
 #define PROBE_REPORTS_TELLER_H
 
@@ -12,6 +12,7 @@
 #include "serve/serve.h"
 
 #define TELLER_LINE 64
+#define TELLER_LEFT 4
 
 struct teller_run;
 
@@ -29,8 +30,9 @@ struct teller {
     int64_t timeout;
     struct teller_event line[TELLER_LINE]; /* the first at `first` */
     size_t first, n;
-    uint64_t dropped_now;   /* since the line was empty */
-    struct teller_run *run; /* NULL: none */
+    uint64_t dropped_now;                 /* since the line was empty */
+    struct teller_run *run;               /* NULL: none */
+    struct teller_run *left[TELLER_LEFT]; /* could not be ended; NULL once they end by themselves */
     struct sched_entry next;
     struct sched_entry deadline;
     struct told_counts counts;

@@ -9,7 +9,8 @@
 #define WEBHOOK_ENTRY "__webhook"
 
 /* In that process: reads the agent's process number and the URL (a line each) and the body from
- * standard input, makes the request if that agent is still its parent, and returns the exit code. */
+ * standard input, makes the request if that agent is still its parent, and returns the exit code.
+ */
 int webhook_main(void);
 
 /* What an exit code other than 0 says. */

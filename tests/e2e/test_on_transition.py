@@ -43,6 +43,14 @@ def told(agent):
     }
 
 
+def state_of(pid):
+    """The letter of /proc; Z also for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
 def test_on_transition(probe, serve):
     server = serve(hostile.silent)
     out = probe.path("events")
@@ -113,6 +121,69 @@ def test_on_transition_is_killed_with_its_group(probe, serve):
     wait_until(lambda: not os.path.exists(f"/proc/{first}"), 10, "what it started is gone as well")
     assert not os.path.exists(f"/proc/{second}")
     assert agent.probe("a")["checks_total"] >= 2, "checks went on"
+    agent.stop()
+
+
+# As a program that is set-user-ID: what it becomes is not the agent's to kill.
+BECOME_ANOTHER = "exec setpriv --reuid 65534 --clear-groups sleep 1000"
+NOT_TO_KILL = ("setpriv", "--bounding-set=-kill", "--inh-caps=-kill")
+
+
+@pytest.fixture
+def pids(probe):
+    """A file to which commands write their numbers: whatever becomes of the test, they are ended."""
+    path = probe.write("pids", "")
+    yield path
+    for pid in path.read_text().split():
+        if state_of(pid) != "Z":
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_on_transition_that_cannot_be_killed(probe, serve, pids):
+    """It does not hold up the others, up to a number of them; and the agent ends without them."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a process of another user")
+    server = serve(hostile.silent)
+    become = script(probe, "become", f"echo $$ >>{pids}\n{BECOME_ANOTHER}\n")
+    agent = probe.agent(
+        "[defaults]\ninterval = 1h\n" + "".join(tcp(f"p{i}", server.port) for i in range(7)),
+        f"on_transition = {become}\non_transition_timeout = 1s",
+        prefix=NOT_TO_KILL,
+    )
+    started = lambda: [int(pid) for pid in pids.read_text().split()]  # noqa: E731
+    wait_until(lambda: told(agent)["timeout"] == 4, 20, "four are given up")
+    words = "is left to itself: not done within 1 s, and cannot be killed (Operation not perm"
+    assert agent.log().count(words) == 4
+    assert agent.log().count("no other is started before one of those that were left ends") == 1
+    first = started()
+    assert len(first) == 4
+    os.kill(first[0], signal.SIGKILL)
+    wait_until(lambda: len(started()) == 5, 20, "one that ended makes room for the next")
+    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+    assert str(first[0]) not in children, "it was reaped"
+    wait_until(lambda: told(agent)["timeout"] == 5, 20, "which is given up in its turn")
+    os.kill(first[1], signal.SIGKILL)
+    wait_until(lambda: len(started()) == 6, 20, "and the next one")
+    assert told(agent)["failed"] == 0, "the end of one that was given up is not told again"
+    agent.stop()
+
+
+def test_on_transition_that_a_kill_does_not_end(probe, serve, pids):
+    """The kill reaches only what it started."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a process of another user")
+    server = serve(hostile.silent)
+    become = script(probe, "become", f"sleep 1000 &\necho $! $$ >>{pids}\n{BECOME_ANOTHER}\n")
+    agent = probe.agent(
+        FAST + tcp("a", server.port), f"on_transition = {become}\non_transition_timeout = 1s",
+        prefix=NOT_TO_KILL,
+    )
+    words = "is left to itself: not done within 1 s, and a kill did not end it"
+    wait_until(lambda: words in agent.log(), 20, "it is given up")
+    ours, others = map(int, pids.read_text().split())
+    assert (state_of(ours), state_of(others)) == ("Z", "S")
+    server.down()
+    wait_until(lambda: len(pids.read_text().split()) == 4, 20, "the next one runs")
     agent.stop()
 
 
@@ -284,14 +355,6 @@ def test_webhook_that_cannot_be_reached(probe, serve, hook):
     server.down()
     wait_until(lambda: told(agent)["timeout"] == 1, 10, "one that hangs is ended")
     agent.stop()
-
-
-def state_of(pid):
-    """The letter of /proc; Z also for one that is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return "Z"
 
 
 def test_webhook_whose_agent_was_gone_before_it_began(probe, hook):
