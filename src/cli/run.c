@@ -99,6 +99,7 @@ static int load(struct agent *a, struct config **config, struct config_report *r
         .targets = a->cli->targets,
         .n_targets = a->cli->n_targets,
         .overrides = a->overrides,
+        .check_ready_file = ready_file_try,
     };
     return config_load(&source, config, report);
 }

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/jsonw.h"
 #include "cli/cli.h"
+#include "reports/ready_file.h"
 
 static void print_json(const char *path, const struct config *c, const struct config_report *r)
 {
@@ -64,7 +65,7 @@ int cmd_validate(const struct cli *cli)
                         "/etc/probe/probe.ini\n");
         return EXIT_CONFIG;
     }
-    struct config_source source = {.path = path};
+    struct config_source source = {.path = path, .check_ready_file = ready_file_look};
     struct config_report report;
     struct config *config;
     config_report_init(&report);

@@ -72,8 +72,9 @@ static void check_agent_check(const struct probe_value *v, struct source *s)
                        "is the same address and port as listen, expected one of its own");
 }
 
-static void check_ready_file(const struct probe_value *v, struct source *s)
+static void check_ready_file(const struct builder *b, const struct probe_value *v, struct source *s)
 {
+    struct err e;
     const char *path = v[AGENT_READY_FILE].text;
     if (is_off(path))
         return;
@@ -83,6 +84,8 @@ static void check_ready_file(const struct probe_value *v, struct source *s)
     else if (v[AGENT_SOCKET].text && strcmp(path, v[AGENT_SOCKET].text) == 0)
         source_problem(s, true, v[AGENT_READY_FILE].line, "ready_file",
                        "is the same path as socket, expected one of its own");
+    else if (b->check_ready_file && b->check_ready_file(path, &e) < 0)
+        source_problem(s, true, v[AGENT_READY_FILE].line, "ready_file", "%s", e.text);
 }
 
 /* Only http and https: the rest is the request's to find out. */
@@ -115,7 +118,8 @@ static void check_command(struct agent_conf *a, const struct probe_value *v, str
                        a->on_transition[0], strerror(errno));
 }
 
-static void check(struct agent_conf *a, const struct probe_value *v, struct source *s)
+static void check(struct agent_conf *a, const struct builder *b, const struct probe_value *v,
+                  struct source *s)
 {
     const char *path = v[AGENT_SOCKET].text;
     if (!is_off(path) && strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path)
@@ -137,7 +141,7 @@ static void check(struct agent_conf *a, const struct probe_value *v, struct sour
                        "[::1]:9797 or off",
                        listen);
     check_agent_check(v, s);
-    check_ready_file(v, s);
+    check_ready_file(b, v, s);
     check_command(a, v, s);
     check_url(v, s);
 }
@@ -187,7 +191,7 @@ int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_en
             else
                 build_unknown_key(b, &entries[i], true, 0, s);
         }
-        check(a, t.values, s);
+        check(a, b, t.values, s);
         rc = keep(a, &t, b->keep_values);
     }
     table_fini(&t);

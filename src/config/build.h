@@ -14,7 +14,8 @@
 struct builder {
     const struct config_override *overrides; /* may be NULL */
     bool keep_values;
-    struct config_report *report; /* for bugs in the tables */
+    int (*check_ready_file)(const char *path, struct err *e); /* NULL: not asked */
+    struct config_report *report;                             /* for bugs in the tables */
     struct lookup lookup;
     /* Each: the tables' own defaults; those under [defaults]; scratch for the section at hand. */
     struct builder_tables {

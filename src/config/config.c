@@ -181,6 +181,7 @@ static enum config_rc fill(struct load *l, const struct config_source *src, stru
     if (builder_init(&l->builder, l->report) < 0)
         return CONFIG_BAD;
     l->builder.keep_values = src->keep_values;
+    l->builder.check_ready_file = src->check_ready_file;
     if (l->path && !(c->path = strdup(l->path)))
         return CONFIG_BAD;
     if (l->path && ini_read(&l->ini, l->path, l->report) < 0)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/err.h"
 #include "config/report.h"
 #include "health/health.h"
 #include "probe.h"
@@ -78,6 +79,9 @@ struct config_source {
     size_t n_targets;
     const struct config_override *overrides; /* ends with a NULL key; may be NULL */
     bool keep_values;
+    /* Would an agent find at ready_file's path what it cannot use? 0, or -1 with the words. NULL:
+     * not asked, by commands that are no agent's and whose verdict must not hang on it. */
+    int (*check_ready_file)(const char *path, struct err *e);
 };
 
 enum config_rc {

@@ -30,22 +30,22 @@ static int expect_leftover(const char *path, struct err *e)
     char text[sizeof FIRST_WORDS - 1];
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0 : err_errno(e, errno, "ready_file: cannot read %s", path);
+        return errno == ENOENT ? 0 : err_errno(e, errno, "cannot read %s", path);
     ssize_t n = read(fd, text, sizeof text);
     close(fd);
     if (n >= 0 && memcmp(text, FIRST_WORDS, (size_t)n) == 0)
         return 0;
-    return err_set(e, "ready_file: %s holds something else already, and is left alone", path);
+    return err_set(e, "%s holds something else already, and is left alone", path);
 }
 
 /* 1: a regular file is there, 0: nothing, -1: what may not be touched. */
 static int look(const char *path, struct stat *st, struct err *e)
 {
     if (lstat(path, st) < 0)
-        return errno == ENOENT ? 0 : err_errno(e, errno, "ready_file %s", path);
+        return errno == ENOENT ? 0 : err_errno(e, errno, "%s", path);
     if (S_ISREG(st->st_mode))
         return 1;
-    return err_set(e, "ready_file %s: %s is there, expected a regular file or nothing", path,
+    return err_set(e, "%s is %s, expected a regular file or nothing there", path,
                    kind_of(st->st_mode));
 }
 
@@ -60,7 +60,7 @@ static int create(const struct ready_file *f, struct err *e)
         if (unlink(f->new_path) == 0)
             fd = open(f->new_path, flags, 0644);
     }
-    return fd < 0 ? err_errno(e, errno, "ready_file: cannot make %s", f->new_path) : fd;
+    return fd < 0 ? err_errno(e, errno, "cannot make %s", f->new_path) : fd;
 }
 
 static int make(struct ready_file *f, int64_t wall, struct err *e)
@@ -83,7 +83,7 @@ static int make(struct ready_file *f, int64_t wall, struct err *e)
         f->ino = st.st_ino;
         return 0;
     }
-    err_errno(e, errno, "ready_file: cannot make %s", f->path);
+    err_errno(e, errno, "cannot make %s", f->path);
     unlink(f->new_path);
     return -1;
 }
@@ -96,23 +96,58 @@ static bool is_ours(const struct ready_file *f)
            st.st_ino == f->ino;
 }
 
-int ready_file_open(struct ready_file *f, const char *path, struct err *e)
+/* Nothing is at the path, or what may go. */
+static int expect_free(const char *path, struct err *e)
 {
     struct stat st;
+    int found = look(path, &st, e);
+    return found > 0 ? expect_leftover(path, e) : found;
+}
+
+static int expect_folder(const char *path, struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? str_format("%.*s/", (int)(slash - path), path) : strdup(".");
+    int rc = !folder                            ? err_set(e, "out of memory")
+             : access(folder, W_OK | X_OK) == 0 ? 0
+                                                : err_errno(e, errno, "cannot make %s", path);
+    free(folder);
+    return rc;
+}
+
+int ready_file_try(const char *path, struct err *e)
+{
+    char *new_path = str_format("%s.new", path);
+    int rc = !new_path                      ? err_set(e, "out of memory")
+             : expect_free(path, e) < 0     ? -1
+             : expect_free(new_path, e) < 0 ? -1
+                                            : expect_folder(path, e);
+    free(new_path);
+    return rc;
+}
+
+int ready_file_look(const char *path, struct err *e)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0 || (S_ISREG(st.st_mode) && access(path, R_OK) < 0))
+        return 0;
+    return expect_free(path, e);
+}
+
+int ready_file_open(struct ready_file *f, const char *path, struct err *e)
+{
     *f = (struct ready_file){.path = strdup(path), .new_path = str_format("%s.new", path)};
     if (!f->path || !f->new_path) {
         ready_file_close(f);
         return err_set(e, "out of memory");
     }
-    int found = look(path, &st, e);
-    if (found > 0 && expect_leftover(path, e) < 0)
-        found = -1;
-    if (found > 0 && unlink(path) < 0 && errno != ENOENT)
-        found = err_errno(e, errno, "ready_file: cannot remove %s", path);
-    int fd = found < 0 ? -1 : create(f, e);
+    int rc = ready_file_try(path, e);
+    if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
+        rc = err_errno(e, errno, "cannot remove %s", path);
+    int fd = rc < 0 ? -1 : create(f, e);
     if (fd < 0) {
         ready_file_close(f);
-        return -1;
+        return err_prefix(e, "ready_file");
     }
     close(fd);
     unlink(f->new_path);
@@ -128,13 +163,13 @@ void ready_file_tell(struct ready_file *f, bool ready, int64_t wall)
     bool ours = is_ours(f);
     if (!ready) {
         if (ours && unlink(f->path) < 0)
-            rc = err_errno(&e, errno, "ready_file: cannot remove %s", f->path);
+            rc = err_errno(&e, errno, "cannot remove %s", f->path);
         f->there = ours && rc < 0;
     } else if (!ours || utimensat(AT_FDCWD, f->path, NULL, AT_SYMLINK_NOFOLLOW) < 0) {
         rc = make(f, wall, &e);
     }
     if (rc < 0 && !f->complained)
-        log_warn("%s", e.text);
+        log_warn("ready_file: %s", e.text);
     f->complained = rc < 0;
 }
 

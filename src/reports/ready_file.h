@@ -18,6 +18,14 @@ struct ready_file {
     bool complained; /* the present trouble was logged */
 };
 
+/* Could this process, as an agent, keep its file there? Touches nothing. 0, or -1 with the words.
+ */
+int ready_file_try(const char *path, struct err *e);
+
+/* The same as far as another user can say, before the agent's folder is made: only what is at the
+ * path counts. */
+int ready_file_look(const char *path, struct err *e);
+
 /* Takes away what an earlier agent left, and sees that the file could be made. -1: something else
  * is at the path, or it cannot be written there. */
 int ready_file_open(struct ready_file *f, const char *path, struct err *e);
