@@ -2,9 +2,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -70,11 +72,17 @@ int cli_load(const struct cli *cli, bool keep_values, const struct config_overri
     return rc == CONFIG_OK ? 0 : rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
 }
 
+/* Asked of the descriptor: errno may be of a write long before. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
+}
+
 int cli_finish(int code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || reader_is_gone())
         return code;
-    if (errno != EPIPE)
-        fprintf(stderr, "probe: cannot write the output: %s\n", strerror(errno));
+    fprintf(stderr, "probe: cannot write the output: %s\n", strerror(errno));
     return code == EXIT_HEALTHY ? EXIT_INTERNAL : code;
 }

@@ -58,7 +58,8 @@ int cli_load(const struct cli *cli, bool keep_values, const struct config_overri
 void cli_print_report(const struct cli *cli, const struct config_report *r);
 
 /* Flushes stdout: an output that could not be written is not a success. Returns `code`, or
- * EXIT_INTERNAL when writing failed and code was 0. A closed pipe is no crash. */
+ * EXIT_INTERNAL when writing failed and code was 0. A reader that has gone away (`| head -1`) wants
+ * no more, which is no failure: the code may be a verdict that somebody acts on. */
 int cli_finish(int code);
 
 /* Remembers signal mask and dispositions as they were found, and unblocks all signals;
