@@ -8,16 +8,11 @@
 
 #include "base/str.h"
 
-/* Each holds some 20 KiB: its buffer stays with it. */
-#define SPARES_MAX 8
-
 struct curl_glue {
     CURLM *multi;
     uv_loop_t *loop;
     uv_timer_t timer;
     struct curl_transfer *failed; /* to be ended once curl has returned */
-    CURL *spares[SPARES_MAX];     /* reset, for the next transfers */
-    size_t n_spares;
 };
 
 /* A watched socket; it outlives the transfer when curl closes a connection at its leisure. */
@@ -199,31 +194,6 @@ static int glue_open(struct probe_env *env, struct err *e)
     return 0;
 }
 
-CURL *curl_glue_take(struct probe_env *env)
-{
-    struct curl_glue *glue = env->curl;
-    return glue && glue->n_spares ? glue->spares[--glue->n_spares] : curl_easy_init();
-}
-
-/* Before 8.1.1 a used handle keeps a pointer to the last header of its last transfer, which is free
- * by then: a reply whose first header line begins with a blank is read as more of that one, and so
- * a hostile server crashes us (curl's pull request 11103). */
-static bool may_reuse(void)
-{
-    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
-}
-
-void curl_glue_give(struct probe_env *env, CURL *easy, bool reuse)
-{
-    struct curl_glue *glue = env->curl;
-    if (reuse && may_reuse() && glue && glue->n_spares < SPARES_MAX) {
-        curl_easy_reset(easy);
-        glue->spares[glue->n_spares++] = easy;
-    } else {
-        curl_easy_cleanup(easy);
-    }
-}
-
 int curl_glue_start(struct probe_env *env, struct curl_transfer *t, struct err *e)
 {
     if (!env->curl && glue_open(env, e) < 0)
@@ -257,8 +227,6 @@ void curl_glue_close(struct probe_env *env)
     if (!glue)
         return;
     env->curl = NULL;
-    while (glue->n_spares)
-        curl_easy_cleanup(glue->spares[--glue->n_spares]);
     curl_multi_cleanup(glue->multi);
     uv_timer_stop(&glue->timer);
     uv_close((uv_handle_t *)&glue->timer, on_glue_closed);

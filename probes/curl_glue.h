@@ -23,13 +23,6 @@ struct curl_transfer {
 /* Sets libcurl up, once in the process; also before the first easy handle is made. */
 int curl_glue_init(struct err *e);
 
-/* An easy handle at curl's defaults, a fresh or a used one; NULL: out of memory. */
-CURL *curl_glue_take(struct probe_env *env);
-
-/* Takes it back, no longer under way. `reuse`: another transfer may have it, which spares making
- * one anew; not after one with credentials, of which curl could keep a piece. */
-void curl_glue_give(struct probe_env *env, CURL *easy, bool reuse);
-
 /* Starts the transfer. `on_done` comes once, from the loop, never from inside; the transfer is then
  * no longer under way and the easy handle may be freed from inside on_done. */
 int curl_glue_start(struct probe_env *env, struct curl_transfer *t, struct err *e);

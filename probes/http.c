@@ -1,6 +1,6 @@
 /* http: one request, over HTTP or HTTPS or a unix socket, and the verdict on its reply. The dialler
- * connects, so that names and refusals read the same in every type; libcurl does TLS and HTTP on
- * the descriptor that it is handed and looks nothing up. Redirects are followed here, one
+ * connects, so that names and refusals read the same in every type; the exchange goes on on the
+ * descriptor that it is handed and looks nothing up. Redirects are followed here, one
  * connection a hop, so that a secret never reaches another host. It never retries: the schedule
  * does. */
 #include <stdio.h>
@@ -64,11 +64,15 @@ static void on_dial_closed(struct dial *d)
     }
 }
 
+static void on_exchange_ended(struct http_exchange *x)
+{
+    dial_close(&container_of(x, struct http_run, exchange)->dial, on_dial_closed);
+}
+
 /* Nothing of the run may be touched after this. */
 static void end_hop(struct http_run *r)
 {
-    http_exchange_end(&r->exchange);
-    dial_close(&r->dial, on_dial_closed);
+    http_exchange_end(&r->exchange, on_exchange_ended);
 }
 
 /* The verdict. `words` are about what happened; what was asked for is put in front of a failure. */
@@ -180,15 +184,15 @@ static void judge(struct http_run *r)
     conclude(r, reason, words);
 }
 
-static void on_transfer_done(struct curl_transfer *t, CURLcode rc)
+static void on_exchanged(struct http_exchange *x)
 {
-    struct http_run *r = container_of(t, struct http_run, exchange.transfer);
+    struct http_run *r = container_of(x, struct http_run, exchange);
     struct err e;
     char location[HTTP_LOCATION_MAX];
-    enum reason reason = http_exchange_result(&r->exchange, rc, &e);
+    enum reason reason = http_exchange_result(x, &e);
     if (reason != REASON_OK)
         conclude(r, reason, e.text);
-    else if (http_exchange_redirects(&r->exchange, location, sizeof location)) {
+    else if (http_exchange_redirects(x, location, sizeof location)) {
         if (redirect(r, location, &e) < 0)
             conclude(r, REASON_MISMATCH, e.text);
         else
@@ -221,7 +225,7 @@ static void on_dialled(struct dial *d)
                                          .at_origin = at_origin(r),
                                          .fd = d->fd};
     probe_note_later(&r->run, describe);
-    if (http_exchange_start(&r->exchange, on_transfer_done, &e) < 0)
+    if (http_exchange_start(&r->exchange, on_exchanged, &e) < 0)
         conclude(r, REASON_INTERNAL, e.text);
 }
 

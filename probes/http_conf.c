@@ -306,6 +306,23 @@ static void prepare_expect(struct build *b)
         fail(b, K_METHOD, "the reply to HEAD has no body, but one is expected");
 }
 
+/* Basic credentials (RFC 7617). */
+static void prepare_basic(struct build *b, const char *user, const char *password)
+{
+    char *plain = str_format("%s:%s", user, password);
+    char *coded = plain ? str_base64(plain) : NULL;
+    char *line = coded ? str_format("Authorization: Basic %s", coded) : NULL;
+    if (line)
+        add_header(b, &b->conf->headers, line);
+    else
+        fail(b, K_PASSWORD, "out of memory");
+    hide(b, K_PASSWORD, password);
+    hide(b, K_PASSWORD, coded);
+    wipe_free(plain);
+    wipe_free(coded);
+    wipe_free(line);
+}
+
 /* The names of the keys that may also stand in the URL; the key wins nothing, both is an error. */
 static void prepare_credentials(struct build *b)
 {
@@ -328,15 +345,8 @@ static void prepare_credentials(struct build *b)
         fail(b, K_BEARER_TOKEN, "user is given too: a request has one authorization");
     if (token && (!*token || strcspn(token, " \t") != strlen(token) || has_control(token)))
         fail(b, K_BEARER_TOKEN, "the token is empty or has a blank or a control byte in it");
-    if (user) {
-        c->user = strdup(user);
-        c->password = strdup(password ? password : "");
-        if (!c->user || !c->password)
-            fail(b, K_USER, "out of memory");
-        hide(b, K_PASSWORD, password);
-        if (http_mask_add_basic(&c->mask, user, password ? password : "") < 0)
-            fail(b, K_PASSWORD, "out of memory");
-    }
+    if (user)
+        prepare_basic(b, user, password ? password : "");
     if (token) {
         char *line = str_format("Authorization: Bearer %s", token);
         if (line)
@@ -467,8 +477,6 @@ void http_conf_dispose(void *conf)
     curl_slist_free_all(c->safe_headers);
     free(c->body);
     http_expect_fini(&c->expect);
-    free(c->user);
-    wipe_free(c->password);
     free(c->tls_url);
     http_mask_fini(&c->mask);
     free(c->max_body_text);

@@ -21,7 +21,6 @@ struct http_conf {
     struct curl_slist *safe_headers; /* those of them that another host may see */
     char *body;                      /* NULL: none */
     struct http_expect expect;
-    char *user, *password; /* NULL: no Basic credentials */
     char *tls_url;         /* url's text with tls_server_name for its host; NULL: as it is */
     struct http_mask mask; /* of all of these */
     bool follow;

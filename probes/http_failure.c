@@ -10,7 +10,7 @@
 
 static const char *curl_words(const struct http_exchange *x, CURLcode rc)
 {
-    return *x->error ? x->error : curl_easy_strerror(rc);
+    return *x->curl.error ? x->curl.error : curl_easy_strerror(rc);
 }
 
 /* How far it had come, to complete "closed the connection ...". */
@@ -59,8 +59,9 @@ static enum reason not_http(const struct http_exchange *x, struct err *e)
 static enum reason tls_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
 {
     const char *words = curl_words(x, rc);
-    if (x->setup_failed || x->guest.words[0]) {
-        err_set(e, "%s: %s", x->peer, x->setup_failed ? x->setup_error.text : x->guest.words);
+    if (x->curl.setup_failed || x->curl.guest.words[0]) {
+        err_set(e, "%s: %s", x->peer,
+                x->curl.setup_failed ? x->curl.setup_error.text : x->curl.guest.words);
         return REASON_TLS;
     }
     char ours[160];
@@ -86,7 +87,7 @@ static enum reason tls_failure(const struct http_exchange *x, CURLcode rc, struc
 static enum reason socket_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
 {
     long os_errno = 0;
-    curl_easy_getinfo(x->transfer.easy, CURLINFO_OS_ERRNO, &os_errno);
+    curl_easy_getinfo(x->curl.transfer.easy, CURLINFO_OS_ERRNO, &os_errno);
     const char *words = curl_words(x, rc);
     if (strstr(words, "chunk")) {
         err_set(e, "the body from %s is broken: %s", x->peer, words);
@@ -106,7 +107,7 @@ static enum reason socket_failure(const struct http_exchange *x, CURLcode rc, st
 /* Curl has the same code for a header line beyond its own limit of 100 KB. */
 static enum reason out_of_memory(const struct http_exchange *x, struct err *e)
 {
-    if (x->sent && !x->headers_complete && !x->transfer.is_failed) {
+    if (x->sent && !x->headers_complete && !x->curl.transfer.is_failed) {
         err_set(e, "a header line from %s has no end", x->peer);
         return REASON_PROTOCOL;
     }
@@ -114,14 +115,8 @@ static enum reason out_of_memory(const struct http_exchange *x, struct err *e)
     return REASON_INTERNAL;
 }
 
-enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
+static enum reason curl_failure(const struct http_exchange *x, CURLcode rc, struct err *e)
 {
-    if (x->not_http)
-        return not_http(x, e);
-    if (x->too_many_headers) {
-        err_set(e, "the headers from %s are over %d KiB", x->peer, HTTP_HEADERS_MAX >> 10);
-        return REASON_PROTOCOL;
-    }
     switch (rc) {
     case CURLE_GOT_NOTHING: /* also what curl makes of a reply in HTTP/1 */
         if (x->conf->needs_http2 && x->sent) {
@@ -148,7 +143,7 @@ enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err 
     case CURLE_OUT_OF_MEMORY:
         return out_of_memory(x, e);
     case CURLE_BAD_FUNCTION_ARGUMENT: /* also of a header, or a trailer, that is none */
-        if (x->sent && !x->transfer.is_failed) {
+        if (x->sent && !x->curl.transfer.is_failed) {
             err_set(e, "the headers from %s are broken", x->peer);
             return REASON_PROTOCOL;
         }
@@ -164,4 +159,36 @@ enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err 
         err_set(e, "the reply from %s is broken: %s", x->peer, curl_words(x, rc));
         return REASON_PROTOCOL;
     }
+}
+
+static enum reason plain_failure(const struct http_exchange *x, struct err *e)
+{
+    const struct http_plain *p = &x->plain;
+    if (p->wire.broken) {
+        err_set(e, "the %s from %s %s broken: %s", p->wire.in_body ? "body" : "headers", x->peer,
+                p->wire.in_body ? "is" : "are", p->wire.broken);
+        return REASON_PROTOCOL;
+    }
+    if (p->failed == REASON_RESET)
+        return reset(x, e);
+    if (p->failed != REASON_OK && p->failed != REASON_CLOSED) {
+        *e = p->error;
+        return p->failed;
+    }
+    return closed(x, e);
+}
+
+enum reason http_failure(const struct http_exchange *x, struct err *e)
+{
+    if (x->not_http)
+        return not_http(x, e);
+    if (x->too_many_headers) {
+        err_set(e, "the headers from %s are over %d KiB", x->peer, HTTP_HEADERS_MAX >> 10);
+        return REASON_PROTOCOL;
+    }
+    if (x->reply.headers.failed || x->reply.body.failed) {
+        err_set(e, "out of memory");
+        return REASON_INTERNAL;
+    }
+    return x->way == HTTP_PLAIN ? plain_failure(x, e) : curl_failure(x, x->curl.rc, e);
 }

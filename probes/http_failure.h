@@ -5,7 +5,7 @@
 
 #include "http_exchange.h"
 
-/* Of an exchange that ended by `rc` without a whole reply. Never REASON_OK. */
-enum reason http_failure(const struct http_exchange *x, CURLcode rc, struct err *e);
+/* Of an exchange that ended without a whole reply. Never REASON_OK. */
+enum reason http_failure(const struct http_exchange *x, struct err *e);
 
 #endif

@@ -30,32 +30,6 @@ int http_mask_add(struct http_mask *m, const char *secret)
     return 0;
 }
 
-/* RFC 4648 section 4. */
-int http_mask_add_basic(struct http_mask *m, const char *user, const char *password)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *plain = str_format("%s:%s", user, password);
-    size_t len = plain ? strlen(plain) : 0, at = 0;
-    char *coded = malloc(len / 3 * 4 + 5);
-    int rc = -1;
-    if (plain && coded) {
-        for (size_t i = 0; i < len; i += 3) {
-            unsigned long v = 0;
-            for (size_t k = 0; k < 3; k++)
-                v = v << 8 | (i + k < len ? (unsigned char)plain[i + k] : 0);
-            for (size_t k = 0; k < 4; k++)
-                coded[at++] = i + k > len ? '=' : digits[v >> (18 - 6 * k) & 63];
-        }
-        coded[at] = '\0';
-        rc = http_mask_add(m, coded);
-        wipe_free(coded);
-    } else {
-        free(coded);
-    }
-    wipe_free(plain);
-    return rc;
-}
-
 void http_mask_apply(const struct http_mask *m, char *text)
 {
     for (size_t i = 0; i < m->n; i++) {

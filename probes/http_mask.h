@@ -13,9 +13,6 @@ struct http_mask {
 /* NULL and words too short to be told from others are passed over. 0, or -1 without memory. */
 int http_mask_add(struct http_mask *m, const char *secret);
 
-/* What Basic authentication makes of the two. */
-int http_mask_add_basic(struct http_mask *m, const char *user, const char *password);
-
 /* Overwrites each of them in `text` with '*'. */
 void http_mask_apply(const struct http_mask *m, char *text);
 

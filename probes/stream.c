@@ -288,6 +288,17 @@ void stream_start(struct stream *s, struct probe_run *run, const struct endpoint
     dial_start(&s->dial->dial, run, ep, on_dialled);
 }
 
+int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
+                const struct stream_events *events, void *owner)
+{
+    *s = (struct stream){.run = run, .events = events, .owner = owner};
+    snprintf(s->peer, sizeof s->peer, "%s", peer);
+    int rc = adopt_fd(s, fd, str_starts(peer, "unix:"));
+    s->opened = s->told_open = rc == 0;
+    s->failed = rc < 0;
+    return rc;
+}
+
 void stream_adopt(struct stream *s, struct probe_run *run)
 {
     s->run = run;
@@ -315,7 +326,7 @@ static void close_handle(struct stream *s)
         send_bytes(s, out.data, out.len);
         buf_fini(&out);
     }
-    if (!is_tcp || s->tls || uv_tcp_close_reset(&s->uv.tcp, on_handle_closed) < 0)
+    if (!is_tcp || s->tls || s->in_order || uv_tcp_close_reset(&s->uv.tcp, on_handle_closed) < 0)
         uv_close(&s->uv.handle, on_handle_closed);
 }
 

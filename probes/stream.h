@@ -1,5 +1,6 @@
 /* stream: one connection on the loop: dial, TLS where asked, then bytes both ways. The types whose
- * protocol is our own (tcp, mongo) use it; http leaves TLS and bytes to libcurl and only dials. */
+ * protocol is our own (tcp, mongo) use it; http dials itself, leaves TLS and what comes of it to
+ * libcurl, and has a stream for the rest. */
 #ifndef PROBE_STREAM_H
 #define PROBE_STREAM_H
 
@@ -29,6 +30,7 @@ struct stream {
     const struct stream_events *events;
     void *owner;
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
+    bool in_order;            /* set by the owner: end it by FIN, for who would log a reset */
     /* Private from here on: see stream.c. */
     struct stream_dial *dial; /* NULL once connected: a kept connection carries none */
     const struct tls_conf *tls_conf;
@@ -49,6 +51,12 @@ struct stream {
 void stream_start(struct stream *s, struct probe_run *run, const struct endpoint *ep,
                   const struct tls_conf *tls, const struct stream_events *events, void *owner);
 
+/* The same on a descriptor that is connected to `peer` already, without TLS: no on_open comes. 0,
+ * or a negative errno, when no event comes any more. The descriptor is the stream's in both cases,
+ * and stream_close is owed. */
+int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
+                const struct stream_events *events, void *owner);
+
 /* A kept stream serves another run now (NULL: none, it idles). */
 void stream_adopt(struct stream *s, struct probe_run *run);
 
@@ -56,8 +64,8 @@ void stream_adopt(struct stream *s, struct probe_run *run);
 void stream_write(struct stream *s, const void *data, size_t len);
 
 /* Ends it in any state, exactly once; no event comes any more. `on_closed` (perhaps from inside)
- * says that the memory may go. A plain TCP connection is reset rather than closed, so that no
- * TIME_WAIT is left on a busy host; TLS sends its close_notify first. */
+ * says that the memory may go. A plain TCP connection is reset rather than closed unless
+ * `in_order`, so that no TIME_WAIT is left on a busy host; TLS sends its close_notify first. */
 void stream_close(struct stream *s, void (*on_closed)(struct stream *s));
 
 #endif

@@ -156,6 +156,24 @@ char *str_dup_n(const char *s, size_t len)
     return copy;
 }
 
+char *str_base64(const char *s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t len = strlen(s), at = 0;
+    char *coded = malloc(len / 3 * 4 + 5);
+    if (!coded)
+        return NULL;
+    for (size_t i = 0; i < len; i += 3) {
+        unsigned long v = 0;
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (i + k < len ? (unsigned char)s[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            coded[at++] = i + k > len ? '=' : digits[v >> (18 - 6 * k) & 63];
+    }
+    coded[at] = '\0';
+    return coded;
+}
+
 char *str_format(const char *fmt, ...)
 {
     va_list ap;

@@ -34,6 +34,9 @@ const char *str_nearest(const char *word, const char *const *words, size_t n);
 /* strdup of len bytes; NULL when out of memory. */
 char *str_dup_n(const char *s, size_t len);
 
+/* The text in base64 (RFC 4648 section 4), malloc'd; NULL when out of memory. */
+char *str_base64(const char *s);
+
 /* malloc'd, formatted; NULL when out of memory. */
 char *str_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

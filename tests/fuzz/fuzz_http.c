@@ -1,6 +1,6 @@
 /* What the http type reads: by the first byte a status list, a URL and a Location, a JSON rule with
- * a body, or a whole reply, which goes through libcurl on a loopback connection. Of a reply that is
- * taken for good, what makes it so must have been there. */
+ * a body, or a whole reply, which comes over a loopback connection, to us or ('c') to libcurl. Of a
+ * reply that is taken for good, what makes it so must have been there. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdint.h>
@@ -41,6 +41,11 @@ void probe_cert_expiry(struct probe_run *run, int64_t not_after)
 {
     (void)run;
     (void)not_after;
+}
+
+void probe_gone(struct probe_run *run)
+{
+    (void)run;
 }
 
 static void must(bool holds)
@@ -109,15 +114,17 @@ static void fuzz_json(char *text, size_t size)
 struct fuzz_run {
     struct probe_run run;
     struct http_exchange exchange;
-    CURLcode rc;
-    bool done;
+    bool done, ended;
 };
 
-static void on_done(struct curl_transfer *t, CURLcode rc)
+static void on_done(struct http_exchange *x)
 {
-    struct fuzz_run *f = container_of(t, struct fuzz_run, exchange.transfer);
-    f->rc = rc;
-    f->done = true;
+    container_of(x, struct fuzz_run, exchange)->done = true;
+}
+
+static void on_ended(struct http_exchange *x)
+{
+    container_of(x, struct fuzz_run, exchange)->ended = true;
 }
 
 /* Both ends of a connection, the first one connected without blocking, as the dialler does. */
@@ -151,7 +158,7 @@ static void check_result(struct fuzz_run *f)
     struct err e;
     struct http_exchange *x = &f->exchange;
     char location[HTTP_LOCATION_MAX];
-    enum reason reason = http_exchange_result(x, f->rc, &e);
+    enum reason reason = http_exchange_result(x, &e);
     if (reason == REASON_OK) {
         must(x->status_seen && x->headers_complete && !x->not_http && !x->too_many_headers);
         must(x->reply.status >= 0 && x->reply.status < HTTP_STATUS_END);
@@ -188,7 +195,9 @@ static void fuzz_reply(const struct http_conf *conf, const char *data, size_t si
     while (!f.done)
         uv_run(&loop, UV_RUN_ONCE);
     check_result(&f);
-    http_exchange_end(&f.exchange);
+    http_exchange_end(&f.exchange, on_ended);
+    while (!f.ended)
+        uv_run(&loop, UV_RUN_ONCE);
     curl_glue_close(&env);
     uv_run(&loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&loop) == 0);
@@ -198,10 +207,13 @@ static void fuzz_reply(const struct http_conf *conf, const char *data, size_t si
     close(fds[1]);
 }
 
-static struct http_conf *make_conf(void)
+/* `by_curl`: as if HTTP/2 were asked for, but with libcurl told to speak HTTP/1. */
+static const struct http_conf *make_conf(bool by_curl)
 {
     static struct http_conf conf;
     static struct json_rule rule;
+    conf.needs_http2 = by_curl;
+    conf.version = CURL_HTTP_VERSION_1_1;
     if (conf.max_body)
         return &conf;
     conf.max_body = 4096;
@@ -237,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_json(text, size - 1);
         break;
     default:
-        fuzz_reply(make_conf(), text, size - 1);
+        fuzz_reply(make_conf(data[0] == 'c'), text, size - 1);
         break;
     }
     free(text);

@@ -302,7 +302,7 @@ static const struct scene scenes[] = {
      REPLY("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
      {NULL},
      REASON_PROTOCOL,
-     "is broken"},
+     "Content-Length is not one number"},
     {"CR in it", REPLY("HTTP/1.1 200 OK\r\nA\rB: x\r\n\r\n"), {NULL}, REASON_PROTOCOL, ""},
     {"broken chunk",
      REPLY("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nyes\r\n"),

@@ -179,20 +179,12 @@ static void test_mask(void **state)
     assert_int_equal(http_mask_add(&m, "hush-hush"), 0);
     assert_int_equal(http_mask_add(&m, "abc"), 0); /* too short */
     assert_int_equal(http_mask_add(&m, NULL), 0);
-    assert_int_equal(http_mask_add_basic(&m, "Aladdin", "open sesame"), 0); /* RFC 7617 */
+    assert_int_equal(http_mask_add(&m, "secret"), 0);
     assert_int_equal(m.n, 2);
-    assert_string_equal(m.words[1], "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    char text[] = "hush-hush abc QWxhZGRpbjpvcGVuIHNlc2FtZQ==hush-hushhush";
+    char text[] = "hush-hush abc secrethush-hushhush";
     http_mask_apply(&m, text);
-    assert_string_equal(text, "********* abc *************************************hush");
+    assert_string_equal(text, "********* abc ***************hush");
     http_mask_fini(&m);
-    static const char *const coded[] = {"Og==", "YTo=", "YTpi", "YTpiYg=="}; /* RFC 4648 padding */
-    static const char *const plain[][2] = {{"", ""}, {"a", ""}, {"a", "b"}, {"a", "bb"}};
-    for (size_t i = 0; i < ARRAY_LEN(coded); i++) {
-        assert_int_equal(http_mask_add_basic(&m, plain[i][0], plain[i][1]), 0);
-        assert_string_equal(m.words[0], coded[i]);
-        http_mask_fini(&m);
-    }
 }
 
 static void test_header_pattern(void **state)

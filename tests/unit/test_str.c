@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -66,9 +67,30 @@ static void controls_become_question_marks(void **state)
     assert_string_equal(cut, "ab");
 }
 
+static void base64_pads(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {":", "Og=="},
+        {"a:", "YTo="},
+        {"a:b", "YTpi"},
+        {"a:\xff"
+         "b",
+         "YTr/Yg=="},
+        {"Aladdin:open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}, /* RFC 7617 */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *coded = str_base64(rows[i][0]);
+        assert_string_equal(coded, rows[i][1]);
+        free(coded);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64_pads),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(controls_become_question_marks),
         cmocka_unit_test(the_nearest_word_is_suggested),
