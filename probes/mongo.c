@@ -10,6 +10,7 @@
 #include "mongo_conf.h"
 #include "mongo_driver.h"
 #include "mongo_exchange.h"
+#include "mongo_greet.h"
 #include "mongo_wire.h"
 #include "stream.h"
 
@@ -17,20 +18,27 @@
  * the way may have forgotten it: not for longer than this. */
 #define CONN_AGE_MAX (60 * NS_PER_S)
 
+/* The driver may know ways to a host that our own greeting does not: it is asked at least so often,
+ * in checks that heard nothing. */
+#define UNHEARD_MOST 32
+
 struct mongo_run {
     struct probe_run base;
-    struct conn *conn;     /* in use by this run */
-    struct worker *worker; /* the driver's child */
-    unsigned holds;        /* connections being closed, calls under way: no release before */
+    struct conn *conn;         /* in use by this run */
+    struct worker *worker;     /* the driver's child */
+    struct mongo_greet *greet; /* what may come before it */
+    unsigned holds;            /* connections being closed, calls under way: no release before */
     bool retried;
     bool finished;
-    bool closing_worker;
+    bool closing_worker, closing_greet;
+    bool heard; /* by `greet` */
 };
 
 struct mongo_kept {
     struct probe_kept base;
     struct conn *conn;      /* idle */
     struct scram_keys keys; /* of the last login */
+    unsigned unheard;       /* checks by the driver since one that heard anything */
     unsigned holds;
     bool closing;
 };
@@ -69,7 +77,7 @@ static const struct mongo_conf *conf_of(const struct mongo_run *r)
 /* Closing a connection may end at once: what goes on after it takes a hold of its own. */
 static void unhold_run(struct mongo_run *r)
 {
-    if (--r->holds == 0 && r->finished && !r->conn && !r->worker)
+    if (--r->holds == 0 && r->finished && !r->conn && !r->worker && !r->greet)
         probe_release(&r->base);
 }
 
@@ -349,6 +357,16 @@ static void close_worker(struct mongo_run *r)
     }
 }
 
+/* Whether anything was heard of the deployment decides how its next check begins. Where the
+ * greeting was answered and the driver was not, that begins with the driver: it may have taken the
+ * time. */
+static void note_heard(const struct mongo_run *r, bool heard)
+{
+    struct mongo_kept *k = (struct mongo_kept *)r->base.kept;
+    if (k)
+        k->unheard = heard || r->heard ? 0 : k->unheard + 1;
+}
+
 static void on_worker_done(struct probe_run *run, const struct worker_result *result)
 {
     struct mongo_run *r = (struct mongo_run *)run;
@@ -357,6 +375,7 @@ static void on_worker_done(struct probe_run *run, const struct worker_result *re
     enum reason reason = mongo_driver_verdict(conf_of(r), result, detail, &gone);
     if (gone)
         probe_gone(run);
+    note_heard(r, reason != REASON_TIMEOUT && reason != REASON_INTERNAL);
     finish(r, reason, detail, false);
     close_worker(r);
 }
@@ -369,12 +388,47 @@ static void start_driver(struct mongo_run *r)
         finish(r, REASON_INTERNAL, "out of memory", false);
 }
 
+static void on_greet_closed(struct probe_run *run)
+{
+    struct mongo_run *r = (struct mongo_run *)run;
+    r->holds++;
+    r->greet = NULL;
+    unhold_run(r);
+}
+
+static void close_greet(struct mongo_run *r)
+{
+    if (r->greet && !r->closing_greet) {
+        r->closing_greet = true;
+        mongo_greet_close(r->greet, on_greet_closed);
+    }
+}
+
+static void on_heard(struct probe_run *run)
+{
+    struct mongo_run *r = (struct mongo_run *)run;
+    r->heard = true;
+    close_greet(r);
+    start_driver(r);
+}
+
+static void start_deployment(struct mongo_run *r)
+{
+    const struct mongo_kept *k = (struct mongo_kept *)r->base.kept;
+    if (k && k->unheard % UNHEARD_MOST && mongo_greet_can(conf_of(r)))
+        r->greet = mongo_greet_new(&r->base, conf_of(r), on_heard);
+    if (r->greet)
+        mongo_greet_start(r->greet);
+    else
+        start_driver(r);
+}
+
 static void start(struct probe_run *run)
 {
     struct mongo_run *r = (struct mongo_run *)run;
     struct mongo_kept *k = (struct mongo_kept *)run->kept;
     if (conf_of(r)->driver) {
-        start_driver(r);
+        start_deployment(r);
         return;
     }
     if (k && k->conn && clock_now() - k->conn->opened > CONN_AGE_MAX)
@@ -395,7 +449,10 @@ static void cancel(struct probe_run *run)
 {
     struct mongo_run *r = (struct mongo_run *)run;
     r->holds++;
+    if (!r->finished)
+        note_heard(r, false);
     r->finished = true;
+    close_greet(r);
     close_worker(r);
     if (r->conn)
         give_up(r->conn);

@@ -109,7 +109,7 @@ static void join_line(struct worker *w)
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
-    if (leave_line(w) || w->running)
+    if (leave_line(w) || w->running || w->reading) /* it may have ended, its reply not read yet */
         w->result.outcome = WORKER_STARVED;
     report(w);
 }

@@ -297,6 +297,49 @@ def test_starved_of_workers(probe, serve):
     assert r.code != 0 and reasons == ["internal"] * 3 + ["timeout"] * 2, str(r)
 
 
+# ---- an agent's deployments that hang
+
+
+def greeted(state, words):
+    last = state["last"] or {"reason": None, "detail": ""}
+    return last["reason"] == "timeout" and f"connected, {words}" in last["detail"]
+
+
+def test_hanging_deployments_take_no_place(probe, serve, scripted):
+    """One place for all: after their first check they are asked for a sign of life without it."""
+    uri = f"mongodb://127.0.0.1:{serve(hostile.silent).port},127.0.0.1:{free_port()}/?replicaSet=rs0"
+    good = f"mongodb://127.0.0.1:{scripted('up')}/?directConnection=false"
+    agent = probe.agent(
+        "[defaults]\ninterval = 100ms\ntimeout = 1s\n"
+        + "".join(f"[probe {n}]\nuri = {uri}\n" for n in "abcd")
+        + f"[probe good]\nuri = {good}\n",
+        agent="max_workers = 1\n",
+    )
+    for n in "abcd":
+        wait_until(lambda n=n: greeted(agent.probe(n), "no reply to hello; 127"), 20, "a greeting")
+    agent.wait_status("good", "healthy")
+    before = agent.probe("good")
+    wait_until(lambda: agent.probe("good")["checks_total"] > before["checks_total"] + 9, 20, "10 more")
+    assert agent.probe("good")["failures_total"] == before["failures_total"], agent.probe("good")
+
+
+def test_a_deployment_that_hung_is_seen_again(probe, start):
+    server = start(servers.Mongo)
+    agent = probe.agent(
+        "[defaults]\ninterval = 100ms\ntimeout = 1s\nretries = 1\n"
+        f"[probe db]\nuri = {server.uri}?directConnection=false\n"
+    )
+    agent.wait_status("db", "healthy")
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: greeted(agent.probe("db"), "no reply to hello"), 20, "a greeting")
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    agent.wait_status("db", "healthy")
+    server.down()
+    wait_until(lambda: agent.probe("db")["last"]["reason"] == "refused", 20, "the driver's words")
+
+
 # ---- the agent's kept connection
 
 

@@ -1,5 +1,6 @@
 /* Workers: the children are this very program under words that only it knows. */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -56,8 +57,19 @@ __attribute__((noreturn)) static int child_hang(void)
         pause();
 }
 
+/* Ends, and leaves a child of its own that holds the reply's pipe until nobody reads it. */
+static int child_leave(void)
+{
+    struct pollfd out = {.fd = 1};
+    if (fork() == 0)
+        poll(&out, 1, -1);
+    return 0;
+}
+
 static int run_child(const char *word)
 {
+    if (strcmp(word, "__leave") == 0)
+        return child_leave();
     if (strcmp(word, "__echo") == 0)
         return child_echo();
     if (strcmp(word, "__env") == 0)
@@ -202,13 +214,35 @@ static void on_holder_closed(struct probe_run *run)
     holder = NULL;
 }
 
+static void take_the_place(void)
+{
+    static struct probe_run parent;
+    h.env.max_workers = 1;
+    parent = (struct probe_run){.env = &h.env, .deadline = clock_now() + 60 * NS_PER_S};
+    holder = worker_start(&parent, "__hang", JOB, 1, on_holder_done);
+}
+
+/* A child that began late has ended, and its reply is not there at the deadline: no empty one. */
+static void late_and_unread(void **state)
+{
+    (void)state;
+    take_the_place();
+    struct test_run *r = (struct test_run *)(void *)harness_run_new(&h, sizeof *r);
+    memset(&seen, 0, sizeof seen);
+    r->base.started = clock_now() - NS_PER_S;
+    r->base.deadline = clock_now() + 400 * NS_PER_MS;
+    r->worker = worker_start(&r->base, "__leave", JOB, 1, on_done);
+    worker_close(holder, on_holder_closed);
+    while (!h.released || holder)
+        uv_run(&h.loop, UV_RUN_ONCE);
+    assert_int_equal(seen.done, 1);
+    assert_int_equal(seen.result.outcome, WORKER_STARVED);
+}
+
 static void starved(void **state)
 {
     (void)state;
-    h.env.max_workers = 1;
-    static struct probe_run parent;
-    parent = (struct probe_run){.env = &h.env, .deadline = clock_now() + 60 * NS_PER_S};
-    holder = worker_start(&parent, "__hang", JOB, 1, on_holder_done);
+    take_the_place();
     struct test_run *r = (struct test_run *)(void *)harness_run_new(&h, sizeof *r);
     memset(&seen, 0, sizeof seen);
     r->base.deadline = clock_now() + 50 * NS_PER_MS;
@@ -254,6 +288,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(flood, open_harness, close_harness),
         cmocka_unit_test_setup_teardown(hang, open_harness, close_harness),
         cmocka_unit_test_setup_teardown(starved, open_harness, close_harness),
+        cmocka_unit_test_setup_teardown(late_and_unread, open_harness, close_harness),
         cmocka_unit_test_setup_teardown(no_program, open_harness, close_harness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
