@@ -93,15 +93,9 @@ static void add_story(struct buf *out, const struct answer *a, const struct chec
     struct view v;
     view_read(&v, probe);
     struct story story = {.view = &v, .policy = &c->policy, .now = clock_wall()};
-    /* As written: what was not selected with it is not in c->after. */
-    const struct probe_value *after = &c->common[COMMON_AFTER];
-    for (size_t i = 0; i < after->n_lines && !story.held_by; i++) {
-        const char *status = text_of(answer_of(a, after->lines[i]), "status");
-        if (strcmp(status, "unhealthy") == 0 || strcmp(status, "blocked") == 0) {
-            story.held_by = after->lines[i];
-            story.held_status = status;
-        }
-    }
+    story.held_by = view_blocker(&v, 0);
+    const char *status = text_of(answer_of(a, story.held_by ? story.held_by : ""), "status");
+    story.held_status = *status ? status : "down";
     story_tell(out, &story);
     if (strcmp(text_of(probe, "target"), c->target) != 0)
         add_comment(out, str_format("the agent probes another target under this name, %s: it runs "

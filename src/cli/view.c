@@ -81,8 +81,14 @@ void view_read(struct view *v, const json_t *probe)
         .checks = count_of(probe, "checks_total"),
         .failures = count_of(probe, "failures_total"),
         .history = json_is_array(history) ? history : NULL,
+        .blocked_by = json_object_get(probe, "blocked_by"),
     };
     view_read_result(&v->last, json_object_get(probe, "last"));
+}
+
+const char *view_blocker(const struct view *v, size_t i)
+{
+    return json_string_value(json_array_get(v->blocked_by, i));
 }
 
 bool view_is(const struct view *v, const char *status)
@@ -157,7 +163,11 @@ static void why_text(const struct view *v, struct buf *out)
     else if (v->stale)
         buf_puts(out, "overdue, last known: ");
     if (view_is(v, "blocked")) {
-        buf_puts(out, "not checked while a probe that it comes after is unhealthy");
+        const char *name = view_blocker(v, 0);
+        buf_printf(out, "not checked while %s", name ? name : "what it comes after");
+        for (size_t i = 1; (name = view_blocker(v, i)); i++)
+            buf_printf(out, ", %s", name);
+        buf_puts(out, " is down");
         return;
     }
     if (!v->last.there) {

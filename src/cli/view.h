@@ -28,10 +28,14 @@ struct view {
     int64_t checks, failures;
     struct view_result last;
     const json_t *history; /* an array or NULL */
+    const json_t *blocked_by;
 };
 
 void view_read(struct view *v, const json_t *probe);
 void view_read_result(struct view_result *r, const json_t *result);
+
+/* The i-th probe that blocks it; NULL: no further one, or the agent does not say. */
+const char *view_blocker(const struct view *v, size_t i);
 
 bool view_is(const struct view *v, const char *status);
 

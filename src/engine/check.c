@@ -58,6 +58,11 @@ bool check_is_stale(const struct check *c, int64_t now)
     return c->health.status != HEALTH_BLOCKED && health_is_stale(&c->conf->policy, c->planned, now);
 }
 
+bool check_is_down(const struct check *c)
+{
+    return c->health.status == HEALTH_UNHEALTHY || c->health.status == HEALTH_BLOCKED;
+}
+
 struct check *check_new(struct engine *e, struct check_conf *conf)
 {
     struct check *c = calloc(1, sizeof *c);
@@ -238,11 +243,9 @@ void check_on_result(struct check *c, struct check_result *r)
 
 static bool held_back(const struct check *c)
 {
-    for (size_t i = 0; i < c->n_after; i++) {
-        enum health_status s = c->after[i]->health.status;
-        if (s == HEALTH_UNHEALTHY || s == HEALTH_BLOCKED)
+    for (size_t i = 0; i < c->n_after; i++)
+        if (check_is_down(c->after[i]))
             return true;
-    }
     return false;
 }
 

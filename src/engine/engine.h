@@ -77,6 +77,9 @@ enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration);
 /* Its verdict is older than its schedule allows. */
 bool check_is_stale(const struct check *c, int64_t now);
 
+/* Those that come after it are blocked. */
+bool check_is_down(const struct check *c);
+
 struct engine_hooks {
     /* A run has ended and was applied; `changed` when the status changed with it. May stop the
      * engine. */

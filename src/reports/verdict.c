@@ -34,7 +34,7 @@ void verdict_why(struct buf *out, const struct engine *e, const struct readiness
     }
     buf_printf(out, " %s: ", health_status_name(c->health.status));
     if (c->health.status == HEALTH_BLOCKED)
-        buf_puts(out, "a probe that it comes after is unhealthy");
+        document_blocked(out, c);
     else
         document_why(out, c);
 }

@@ -73,6 +73,17 @@ static void add_history(struct jsonw *j, const struct check *c)
     jsonw_end(j);
 }
 
+/* Those that hold it back now; empty unless it is blocked. */
+static void add_blocked_by(struct jsonw *j, const struct check *c)
+{
+    bool blocked = c->health.status == HEALTH_BLOCKED;
+    jsonw_array(j, "blocked_by");
+    for (size_t i = 0; blocked && i < c->n_after; i++)
+        if (check_is_down(c->after[i]))
+            jsonw_string(j, NULL, c->after[i]->conf->name);
+    jsonw_end(j);
+}
+
 static const char *level_text(unsigned levels)
 {
     if (levels == (LEVEL_ALIVE | LEVEL_READY))
@@ -90,6 +101,7 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     jsonw_string(j, "target", conf->target);
     jsonw_string(j, "status", health_status_name(document_status_of(c, now)));
     jsonw_bool(j, "stale", check_is_stale(c, now));
+    add_blocked_by(j, c);
     jsonw_int(j, "failing_streak", c->health.failing_streak);
     jsonw_int(j, "success_streak", c->health.success_streak);
     add_time(j, "since", c->since_wall);
@@ -171,6 +183,20 @@ void document_why(struct buf *out, const struct check *c)
     if (last->reason != REASON_OK)
         buf_printf(out, "%s: ", reason_name(last->reason));
     add_printable(out, last->detail ? last->detail : "", DETAIL_SHOWN_MAX);
+}
+
+void document_blocked(struct buf *out, const struct check *c)
+{
+    const char *between = "";
+    buf_puts(out, "not checked while ");
+    for (size_t i = 0; i < c->n_after; i++) {
+        if (!check_is_down(c->after[i]))
+            continue;
+        buf_puts(out, between);
+        add_printable(out, c->after[i]->conf->name, NAME_SHOWN_MAX);
+        between = ", ";
+    }
+    buf_puts(out, *between ? " is down" : "what it comes after is down");
 }
 
 void document_line(struct buf *out, const struct check *c)

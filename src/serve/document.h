@@ -28,6 +28,11 @@ void document_tail(struct jsonw *j);
  * there is no result: one line without newline, control bytes replaced. */
 void document_why(struct buf *out, const struct check *c);
 
+/* "not checked while db, cache is down": why a blocked probe is blocked. Control bytes are
+ * replaced.
+ */
+void document_blocked(struct buf *out, const struct check *c);
+
 /* One line for a person: "web  unhealthy  1.2 ms  refused: connect to 127.0.0.1:80: ..." Appends it
  * with its newline, control bytes replaced. At most 600 bytes. */
 void document_line(struct buf *out, const struct check *c);

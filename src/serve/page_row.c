@@ -97,20 +97,13 @@ static void add_who(struct buf *b, const struct check *c)
     buf_puts(b, c->n_after ? "</p></div>\n" : "</div>\n");
 }
 
-/* Names the probes that hold it back. */
 static void add_blocked(struct buf *b, const struct check *c)
 {
-    const char *between = "";
-    buf_puts(b, "not checked while ");
-    for (size_t i = 0; i < c->n_after; i++) {
-        enum health_status status = c->after[i]->health.status;
-        if (status != HEALTH_UNHEALTHY && status != HEALTH_BLOCKED)
-            continue;
-        buf_puts(b, between);
-        page_escape(b, c->after[i]->conf->name);
-        between = ", ";
-    }
-    buf_puts(b, " is down");
+    struct buf why;
+    buf_init(&why, SIZE_MAX / 2);
+    document_blocked(&why, c);
+    page_escape(b, why.data ? why.data : "");
+    buf_fini(&why);
 }
 
 static void add_last(struct buf *b, const struct check *c, int64_t now)

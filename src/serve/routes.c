@@ -48,7 +48,10 @@ static void verdict_line(struct request *req, const char *word, bool ok, const s
         buf_printf(&b, ": %s %s: ", name,
                    stale ? "is stale, its check is overdue"
                          : health_status_name(document_status_of(c, now)));
-        document_why(&b, c);
+        if (c->health.status == HEALTH_BLOCKED)
+            document_blocked(&b, c);
+        else
+            document_why(&b, c);
     }
     buf_putc(&b, '\n');
     unsigned status = always ? always : ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;

@@ -334,7 +334,10 @@ def test_after_blocks_and_does_not_blame(probe, serve):
     agent.wait_status("app", "healthy")
     network.down()
     agent.wait_status("network", "unhealthy")
-    agent.wait_status("app", "blocked")
+    assert agent.wait_status("app", "blocked")["blocked_by"] == ["network"]
+    assert agent.probe("network")["blocked_by"] == []
+    row = probe.run("status", "--agent", agent.socket, "app")
+    assert row.code == 1 and re.search(r"^app +blocked +- +not checked while network is down", row.out)
     seen = app.connections
     more = agent.probe("network")["checks_total"] + 5
     wait_until(lambda: agent.probe("network")["checks_total"] >= more, 10, "network is checked")

@@ -121,6 +121,34 @@ static void test_a_success_and_a_failure(void **state)
     assert_line(&c, "web  unhealthy  1.2 ms  not-running: no process 12\n");
 }
 
+static void test_blocked_says_by_whom(void **state)
+{
+    struct check_conf others[] = {{.name = "up"}, {.name = "down"}, {.name = "behind\n\"it\""}};
+    struct check up = {.conf = &others[0], .health = {.status = HEALTH_HEALTHY}};
+    struct check down = {.conf = &others[1], .health = {.status = HEALTH_UNHEALTHY}};
+    struct check behind = {.conf = &others[2], .health = {.status = HEALTH_BLOCKED}};
+    struct check *after[] = {&up, &down, &behind};
+    struct check c = fresh();
+    struct buf b;
+    (void)state;
+    c.after = after;
+    c.n_after = 3;
+    c.health.status = HEALTH_BLOCKED;
+    json_t *doc = document(&c), *by = json_object_get(doc, "blocked_by");
+    assert_int_equal(json_array_size(by), 2);
+    assert_string_equal(json_string_value(json_array_get(by, 0)), "down");
+    assert_string_equal(json_string_value(json_array_get(by, 1)), "behind\n\"it\"");
+    json_decref(doc);
+    buf_init(&b, 4096);
+    document_blocked(&b, &c);
+    assert_string_equal(b.data, "not checked while down, behind?\"it\" is down");
+    buf_fini(&b);
+    c.health.status = HEALTH_STARTING;
+    doc = document(&c);
+    assert_int_equal(json_array_size(json_object_get(doc, "blocked_by")), 0);
+    json_decref(doc);
+}
+
 static void test_history(void **state)
 {
     struct check c = fresh();
@@ -200,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_before_the_first_check),
         cmocka_unit_test(test_a_success_and_a_failure),
+        cmocka_unit_test(test_blocked_says_by_whom),
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_stale_is_not_healthy),
         cmocka_unit_test(test_hostile_text),

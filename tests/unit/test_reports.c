@@ -104,7 +104,8 @@ static void test_down(void **state)
     c[1]->health.status = HEALTH_STARTING;
     expect(r, now, false, false, "down #b starting: no check has ended yet\n");
     c[1]->health.status = HEALTH_BLOCKED;
-    expect(r, now, false, false, "down #b blocked: a probe that it comes after is unhealthy\n");
+    expect(r, now, false, false,
+           "down #b blocked: not checked while what it comes after is down\n");
     fail_with(c[1], "one\ntwo\001\xff");
     expect(r, now, false, false, "down #b unhealthy: refused: one?two??\n");
     expect(r, now, true, false, "drain #b unhealthy: refused: one?two??\n");
