@@ -87,12 +87,21 @@ static void add_comment(struct buf *out, char *line)
     free(line);
 }
 
-static void add_story(struct buf *out, const struct answer *a, const struct check_conf *c,
-                      const json_t *probe)
+static bool is_of_file(const struct check_conf *c)
+{
+    for (size_t k = 0; k < c->type->n_keys; k++)
+        if (c->values[k].given && !c->values[k].line)
+            return false;
+    return true;
+}
+
+static void add_story(struct buf *out, const struct answer *a, const struct config *config,
+                      const struct check_conf *c, const json_t *probe)
 {
     struct view v;
     view_read(&v, probe);
     struct story story = {.view = &v, .policy = &c->policy, .now = clock_wall()};
+    story.by = is_of_file(c) && config->path ? config->path : "the settings below";
     story.held_by = view_blocker(&v, 0);
     const char *status = text_of(answer_of(a, story.held_by ? story.held_by : ""), "status");
     story.held_status = *status ? status : "down";
@@ -101,14 +110,6 @@ static void add_story(struct buf *out, const struct answer *a, const struct chec
         add_comment(out, str_format("the agent probes another target under this name, %s: it runs "
                                     "with other settings than these",
                                     text_of(probe, "target")));
-}
-
-static bool is_of_file(const struct check_conf *c)
-{
-    for (size_t k = 0; k < c->type->n_keys; k++)
-        if (c->values[k].given && !c->values[k].line)
-            return false;
-    return true;
 }
 
 /* Why there is no story: only of what an agent was to run. */
@@ -134,7 +135,7 @@ static void print_ini(const struct cli *cli, const struct config *c, const struc
         if (out->len)
             buf_putc(out, '\n');
         if (probe)
-            add_story(out, a, check, probe);
+            add_story(out, a, c, check, probe);
         else if (a->document && is_of_file(check))
             add_comment(out, str_format("the agent at %s has no such probe: it runs with other "
                                         "settings than these",

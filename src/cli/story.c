@@ -72,13 +72,13 @@ static char *streak_text(const struct story *s)
     const struct view *v = s->view;
     const struct health_policy *p = s->policy;
     if (view_is(v, "unhealthy") && v->success_streak)
-        return str_format(", now with %" PRId64 " success%s in a row, of success_threshold = %u",
-                          v->success_streak, v->success_streak == 1 ? "" : "es",
-                          p->success_threshold);
+        return str_format(
+            ", now with %" PRId64 " success%s in a row, of success_threshold = %u by %s",
+            v->success_streak, v->success_streak == 1 ? "" : "es", p->success_threshold, s->by);
     if (v->failing_streak)
-        return str_format(", with %" PRId64 " failure%s in a row that count%s; retries = %u",
+        return str_format(", with %" PRId64 " failure%s in a row that count%s; retries = %u by %s",
                           v->failing_streak, plural(v->failing_streak),
-                          v->failing_streak == 1 ? "s" : "", p->retries);
+                          v->failing_streak == 1 ? "s" : "", p->retries, s->by);
     if (v->success_streak)
         return str_format(", with %" PRId64 " success%s in a row", v->success_streak,
                           v->success_streak == 1 ? "" : "es");
@@ -187,9 +187,10 @@ static void tell_to_unhealthy(struct buf *out, const struct story *s, int64_t ag
     if (turn.uncounted)
         snprintf(why, sizeof why, " that start after start_period, which ends in %s",
                  view_span(s->policy->start_period - age, ends));
-    say(out, str_format("to become unhealthy it takes %u %sfailure%s%s%s: at the earliest %s", n,
-                        s->view->failing_streak ? "more " : "", plural(n), n > 1 ? " in a row" : "",
-                        why, when(s, turn.in, at)));
+    say(out,
+        str_format("by %s, to become unhealthy it takes %u %sfailure%s%s%s: at the earliest %s",
+                   s->by, n, s->view->failing_streak ? "more " : "", plural(n),
+                   n > 1 ? " in a row" : "", why, when(s, turn.in, at)));
 }
 
 static void tell_to_healthy(struct buf *out, const struct story *s, int64_t age)
@@ -199,8 +200,8 @@ static void tell_to_healthy(struct buf *out, const struct story *s, int64_t age)
         story_turn(s->policy, state_of(s, age), s->view->next_in, HEALTH_SUCCESS);
     if (!turn.checks)
         return;
-    say(out, str_format("to become healthy it takes %u %ssuccess%s: at the earliest %s",
-                        turn.checks, s->view->success_streak ? "more " : "",
+    say(out, str_format("by %s, to become healthy it takes %u %ssuccess%s: at the earliest %s",
+                        s->by, turn.checks, s->view->success_streak ? "more " : "",
                         turn.checks == 1 ? "" : "es in a row", when(s, turn.in, at)));
 }
 

@@ -9,7 +9,10 @@
 
 struct story {
     const struct view *view;
+    /* The agent does not say with which it runs; `by` is said where something is reckoned with
+     * this: the file that it is from. */
     const struct health_policy *policy;
+    const char *by;
     const char *held_by; /* the probe of `after` that blocks it; NULL: none, or not known */
     const char *held_status;
     int64_t now; /* wall time, ns */

@@ -126,14 +126,17 @@ def test_the_story_of_a_verdict(probe, port):
         return "\n".join(r.lines[: r.lines.index(f"[probe {name}]")])
 
     text = story("gone")
-    assert "# unhealthy since " in text and "failures in a row that count; retries = 2" in text, text
+    by = f"by {agent.config}"
+    assert "# unhealthy since " in text, text
+    assert f"failures in a row that count; retries = 2 {by}\n" in text, text
     assert f"refused: connect to 127.0.0.1:{port}: connection refused; counted: yes" in text, text
-    assert "to become healthy it takes 3 successes in a row: at the earliest in " in text, text
+    assert f"# {by}, to become healthy it takes 3 successes in a row: at the earliest in " in text, text
     text = story("later")
     assert "it comes after gone, which is unhealthy; so it is not checked and not blamed" in text, text
     text = story("self")
     assert "# healthy since " in text and "the next check starts in 59m" in text, text
-    assert "to become unhealthy it takes 3 failures in a row: at the earliest in 2h59m" in text, text
+    words = f"# {by}, to become unhealthy it takes 3 failures in a row: at the earliest in 2h59m"
+    assert words in text, text
     r = probe.run("explain", "-c", agent.config, "--agent", agent.socket)
     assert r.out.count("# the last results") >= 2, str(r)
     assert probe.run("validate", "-c", probe.write("pasted.ini", r.out)).code == 0, str(r)

@@ -95,6 +95,7 @@ static void expect_told(const char *json, const char *held_by, const char *const
     struct story s = {
         .view = &v,
         .policy = &policy,
+        .by = "/etc/p.ini",
         .held_by = held_by,
         .held_status = "unhealthy",
         .now = view_time("2026-01-02T03:05:00.000Z"),
@@ -116,10 +117,11 @@ static void a_healthy_probe_that_begins_to_fail(void **state)
     (void)state;
     static const char *const parts[] = {
         "healthy since 2026-01-02T03:00:00.000Z (5m0s ago), with 1 failure in a row that counts; "
-        "retries = 3\n",
+        "retries = 3 by /etc/p.ini\n",
         "  8s ago: failed after 1.5 ms, refused: connect; counted: yes\n",
         "the next check starts in 2s, at 2026-01-02T03:05:02.000Z\n",
-        "to become unhealthy it takes 2 more failures in a row: at the earliest in 12s, at "
+        "# by /etc/p.ini, to become unhealthy it takes 2 more failures in a row: at the earliest "
+        "in 12s, at "
         "2026-01-02T03:05:12.000Z\n",
         NULL};
     expect_told("{\"name\":\"a\",\"status\":\"healthy\",\"since\":\"2026-01-02T03:00:00.000Z\","
@@ -135,7 +137,8 @@ static void a_start_period_that_goes_on(void **state)
     (void)state;
     static const char *const parts[] = {
         "starting since 2026-01-02T03:04:10.000Z (50s ago)\n", "; counted: no, in start_period\n",
-        "to become healthy it takes 2 successes in a row: at the earliest in 7s, at ",
+        "# by /etc/p.ini, to become healthy it takes 2 successes in a row: at the earliest in 7s, "
+        "at ",
         "to become unhealthy it takes 3 failures in a row that start after start_period, which "
         "ends in 10s: at the earliest in 32s, at ",
         NULL};
