@@ -14,8 +14,6 @@
 
 struct expansion {
     struct buf out;
-    void (*unset)(void *arg, const char *name);
-    void *arg;
     struct err *e;
 };
 
@@ -55,9 +53,12 @@ static int expand_variable(struct expansion *x, const char *body, size_t len, in
     name[n] = '\0';
     const char *value = getenv(name);
     if (n == len) {
-        if (!value && x->unset)
-            x->unset(x->arg, name);
-        return buf_puts(&x->out, value ? value : "");
+        if (!value)
+            return err_set(x->e,
+                           "${%s} is not set, expected it in the environment, or ${%s:-default}, "
+                           "or ${%s:-} for nothing",
+                           name, name, name);
+        return buf_puts(&x->out, value);
     }
     bool fallback = len - n >= 2 && body[n] == ':' && body[n + 1] == '-';
     bool required = len - n >= 2 && body[n] == ':' && body[n + 1] == '?';
@@ -108,11 +109,10 @@ static int expand_part(struct expansion *x, const char *text, size_t len, int de
     return x->e && x->e->text[0] ? -1 : 0;
 }
 
-int expand(const char *text, char **out, void (*unset)(void *arg, const char *name), void *arg,
-           struct err *e)
+int expand(const char *text, char **out, struct err *e)
 {
     struct err local = {.text = ""};
-    struct expansion x = {.unset = unset, .arg = arg, .e = &local};
+    struct expansion x = {.e = &local};
     buf_init(&x.out, EXPAND_MAX);
     int rc = expand_part(&x, text, strlen(text), 0);
     *out = rc == 0 ? buf_take(&x.out) : NULL;

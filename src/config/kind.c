@@ -107,7 +107,7 @@ struct kind kind_find(struct lookup *l, const char *default_type, const struct i
         if (strcmp(entries[i].key, "type") != 0 || k.type != LOOKUP_NONE || k.failed)
             continue;
         char *type;
-        if (expand(entries[i].value, &type, NULL, NULL, NULL) < 0) {
+        if (expand(entries[i].value, &type, NULL) < 0) {
             k.failed = true; /* told when the key is set */
             continue;
         }

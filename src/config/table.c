@@ -69,24 +69,8 @@ void table_reset(struct table *t, const struct table *base)
     }
 }
 
-struct unset {
-    struct source *source;
-    const char *key;
-    int line;
-};
-
-static void on_unset(void *arg, const char *name)
-{
-    struct unset *u = arg;
-    source_problem(u->source, false, u->line, u->key,
-                   "${%s} is not set and becomes nothing, expected it in the environment or "
-                   "${%s:-default}",
-                   name, name);
-}
-
 char *source_expand(struct source *s, const char *key, int line, const char *text)
 {
-    struct unset u = {s, key, line};
     struct err e;
     char *out;
     if (!s->file || s->literal) {
@@ -94,7 +78,7 @@ char *source_expand(struct source *s, const char *key, int line, const char *tex
             source_problem(s, true, line, key, "out of memory");
         return out;
     }
-    if (expand(text, &out, on_unset, &u, &e) == 0)
+    if (expand(text, &out, &e) == 0)
         return out;
     source_problem(s, true, line, key, "%s", e.text);
     return NULL;

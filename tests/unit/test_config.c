@@ -110,8 +110,17 @@ static const struct {
      "warning: f:2: probe a.address: localhost may be another\n"},
     /* Variables and secrets. */
     {PROBE "send = ${CFG_NONE}\n",
-     "warning: f:3: probe a.send: ${CFG_NONE} is not set and becomes nothing, expected it in the "
-     "environment or ${CFG_NONE:-default}\n"},
+     "f:3: probe a.send: ${CFG_NONE} is not set, expected it in the environment, or "
+     "${CFG_NONE:-default}, or ${CFG_NONE:-} for nothing\n"},
+    {"[agent]\nshard = ${CFG_NONE}\n[probe a]\ntype = ${CFG_NONE}\n[probe b]\naddress = "
+     "${CFG_NONE}\n",
+     "f:2: agent.shard: ${CFG_NONE} is not set, expected it in the environment, or "
+     "${CFG_NONE:-default}, or ${CFG_NONE:-} for nothing\n"
+     "f:4: probe a.type: ${CFG_NONE} is not set, expected it in the environment, or "
+     "${CFG_NONE:-default}, or ${CFG_NONE:-} for nothing\n"
+     "f:6: probe b.address: ${CFG_NONE} is not set, expected it in the environment, or "
+     "${CFG_NONE:-default}, or ${CFG_NONE:-} for nothing\n"},
+    {"[agent]\nshard = ${CFG_NONE:-}\n", ""},
     {PROBE "send = ${CFG_NONE:?say it}\npassword = ${\n",
      "f:3: probe a.send: ${CFG_NONE} must be set: say it\n"
      "f:4: probe a.password: ${ without its }; a plain $ is $$\n"},
