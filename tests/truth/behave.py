@@ -49,6 +49,16 @@ def reset_after(data):
     return behave
 
 
+def early(data):
+    """Sends that after the first byte, and is gone: what it has not read makes that a reset."""
+
+    def behave(sock):
+        if sock.recv(1):
+            sock.sendall(data)
+
+    return behave
+
+
 def request(sock):
     """Reads a request's head; None when the peer is gone. What follows it is left in the socket."""
     data = b""
