@@ -44,27 +44,15 @@ static int reserve(struct buf *b, size_t more)
     return 0;
 }
 
-/* memcpy for the short pieces that documents are made of: musl's, and the string instructions that
- * gcc puts in its place, take longer to begin than all of this. The ends of two pieces overlap. */
-static void copy(char *to, const char *from, size_t len)
+char *buf_make_room(struct buf *b, size_t n)
 {
-    if (len > 128) {
-        memcpy(to, from, len);
-    } else if (len >= 16) {
-        for (size_t i = 0; i + 16 < len; i += 16)
-            memcpy(to + i, from + i, 16);
-        memcpy(to + len - 16, from + len - 16, 16);
-    } else if (len >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + len - 8, from + len - 8, 8);
-    } else if (len >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + len - 4, from + len - 4, 4);
-    } else if (len) {
-        to[0] = from[0];
-        to[len / 2] = from[len / 2];
-        to[len - 1] = from[len - 1];
-    }
+    if (b->failed)
+        return NULL;
+    if (n > b->cap - b->len)
+        b->failed = true;
+    else if (reserve(b, n) == 0)
+        return b->data + b->len;
+    return NULL;
 }
 
 int buf_add(struct buf *b, const void *data, size_t len)
@@ -72,7 +60,7 @@ int buf_add(struct buf *b, const void *data, size_t len)
     if (b->failed)
         return -1;
     if (b->len + len < b->size && b->len + len <= b->cap) {
-        copy(b->data + b->len, data, len);
+        buf_write(b->data + b->len, data, len);
         b->len += len;
         b->data[b->len] = '\0';
         return 0;
@@ -103,14 +91,20 @@ int buf_putc(struct buf *b, char c)
     return 0;
 }
 
+char *buf_write_uint(char *at, uint64_t n)
+{
+    size_t len = 1;
+    for (uint64_t rest = n; rest >= 10; rest /= 10)
+        len++;
+    for (size_t i = len; i > 0; n /= 10)
+        at[--i] = (char)('0' + n % 10);
+    return at + len;
+}
+
 int buf_put_uint(struct buf *b, uint64_t n)
 {
-    char text[20];
-    char *at = text + sizeof text;
-    do
-        *--at = (char)('0' + n % 10);
-    while (n /= 10);
-    return buf_add(b, at, (size_t)(text + sizeof text - at));
+    char text[BUF_UINT_MAX];
+    return buf_add(b, text, (size_t)(buf_write_uint(text, n) - text));
 }
 
 int buf_printf(struct buf *b, const char *fmt, ...)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *data; /* NULL until the first append */
@@ -29,10 +30,64 @@ int buf_putc(struct buf *b, char c);
 int buf_put_uint(struct buf *b, uint64_t n); /* in decimal; far cheaper than buf_printf */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* What is made of many small pieces is written straight into the room for all of them:
+ *
+ *     char *at = buf_room(b, LEN + BUF_UINT_MAX);
+ *     if (at)
+ *         buf_wrote(b, buf_write_uint(buf_write(at, text, LEN), n));
+ *
+ * NULL once the buffer is `failed`, and it is when the room would pass the cap. buf_write and
+ * buf_write_uint return the end of what they wrote. */
+#define BUF_UINT_MAX 20
+static inline char *buf_room(struct buf *b, size_t n);
+static inline void buf_wrote(struct buf *b, char *end);
+static inline char *buf_write(char *at, const char *text, size_t len);
+char *buf_write_uint(char *at, uint64_t n);
+
 /* Drops `n` bytes (at most len) at the front. */
 void buf_consume(struct buf *b, size_t n);
 
 /* Gives the string away (caller frees it) and leaves the buffer empty; NULL when failed. */
 char *buf_take(struct buf *b);
+
+/* ---- Inline ---- */
+
+/* memcpy for the short pieces that documents are made of: musl's, and the string instructions that
+ * gcc puts in its place, take longer to begin than all of this. The two ends overlap. */
+static inline char *buf_write(char *at, const char *text, size_t len)
+{
+    if (len > 128) {
+        memcpy(at, text, len);
+    } else if (len >= 16) {
+        for (size_t i = 0; i + 16 < len; i += 16)
+            memcpy(at + i, text + i, 16);
+        memcpy(at + len - 16, text + len - 16, 16);
+    } else if (len >= 8) {
+        memcpy(at, text, 8);
+        memcpy(at + len - 8, text + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(at, text, 4);
+        memcpy(at + len - 4, text + len - 4, 4);
+    } else if (len) {
+        at[0] = text[0];
+        at[len / 2] = text[len / 2];
+        at[len - 1] = text[len - 1];
+    }
+    return at + len;
+}
+
+char *buf_make_room(struct buf *b, size_t n);
+
+static inline char *buf_room(struct buf *b, size_t n)
+{
+    bool there = !b->failed && b->len + n < b->size && b->len + n <= b->cap;
+    return there ? b->data + b->len : buf_make_room(b, n);
+}
+
+static inline void buf_wrote(struct buf *b, char *end)
+{
+    *end = '\0';
+    b->len = (size_t)(end - b->data);
+}
 
 #endif

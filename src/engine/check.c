@@ -63,11 +63,23 @@ bool check_is_down(const struct check *c)
     return c->health.status == HEALTH_UNHEALTHY || c->health.status == HEALTH_BLOCKED;
 }
 
+static struct check_durations *durations_of(struct engine *e, const struct probe_type *type)
+{
+    struct check_durations **at = &e->durations;
+    while (*at && (*at)->type != type)
+        at = &(*at)->next;
+    if (!*at && (*at = calloc(1, sizeof **at)))
+        (*at)->type = type;
+    return *at;
+}
+
 struct check *check_new(struct engine *e, struct check_conf *conf)
 {
-    struct check *c = calloc(1, sizeof *c);
+    struct check_durations *durations = durations_of(e, conf->type);
+    struct check *c = durations ? calloc(1, sizeof *c) : NULL;
     if (!c)
         return NULL;
+    c->durations = durations;
     c->conf = check_conf_ref(conf);
     c->engine = e;
     c->next.fire = on_next;
@@ -150,11 +162,11 @@ static void remember_failure(struct check *c, const struct check_result *r)
 static void count(struct check *c, const struct check_result *r)
 {
     c->checks_total++;
-    c->duration_sum += r->duration;
     int bucket = 0;
     while (bucket < CHECK_BUCKETS && r->duration > check_bucket_bounds[bucket])
         bucket++;
-    c->buckets[bucket]++;
+    c->durations->buckets[bucket]++;
+    c->durations->sum += r->duration;
     if (r->reason == REASON_OK) {
         c->last_success_wall = r->started_wall + r->duration;
         return;

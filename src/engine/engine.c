@@ -235,6 +235,11 @@ static void stop_if_gone(struct engine *e)
 {
     if (!e->stopping || e->stop.pos || e->n_closing || e->n_checks || e->sched.closing)
         return;
+    for (struct check_durations *d = e->durations, *next; d; d = next) {
+        next = d->next;
+        free(d);
+    }
+    e->durations = NULL;
     probe_env_close(&e->env);
     sched_close(&e->sched, on_sched_closed);
 }

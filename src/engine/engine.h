@@ -24,6 +24,14 @@
 #define CHECK_BUCKETS 12
 extern const int64_t check_bucket_bounds[CHECK_BUCKETS];
 
+/* How long the checks of one type took, those too that a reload has removed since. */
+struct check_durations {
+    const struct probe_type *type;
+    uint64_t buckets[CHECK_BUCKETS + 1];
+    int64_t sum; /* ns */
+    struct check_durations *next;
+};
+
 /* The outcome of one run. */
 struct check_result {
     int64_t started;      /* monotonic */
@@ -47,14 +55,13 @@ struct check {
     int64_t planned;         /* when the check that is next or in flight was planned to start */
     int64_t since_wall;      /* wall time of health.since */
     uint64_t checks_total, failures_total;
-    uint32_t failures_by_reason[REASON_COUNT];
-    uint32_t buckets[CHECK_BUCKETS + 1];
-    int64_t duration_sum;
     int64_t last_success_wall; /* 0: never */
     int64_t cert_not_after;    /* s since the epoch; 0: none seen */
-    struct check_result
-        history[CHECK_HISTORY]; /* ring; newest at (n_results - 1) % CHECK_HISTORY */
+    uint32_t failures_by_reason[REASON_COUNT];
+    struct check_durations *durations; /* its type's */
     uint64_t n_results;
+    struct check_result
+        history[CHECK_HISTORY];         /* ring; newest at (n_results - 1) % CHECK_HISTORY */
     uint32_t trend[CHECK_TREND];        /* ring as history; read by check_trend */
     struct check_result *last_failure;  /* however old; NULL: never failed */
     struct check_waiter *waiters;       /* of check_now */
@@ -101,9 +108,10 @@ struct engine {
     struct check **checks;  /* in the order of the configuration */
     struct check **by_name; /* the same, sorted */
     size_t n_checks;
-    uint64_t generation; /* one more at each load */
-    size_t n_closing;    /* removed ones whose run or kept state is still closing */
-    bool keep;           /* types keep state between runs (the agent) */
+    uint64_t generation;               /* one more at each load */
+    struct check_durations *durations; /* of each type that has been checked */
+    size_t n_closing;                  /* removed ones whose run or kept state is still closing */
+    bool keep;                         /* types keep state between runs (the agent) */
     bool stopping;
     struct sched_entry stop;
     void (*on_stopped)(struct engine *e);

@@ -29,9 +29,9 @@
 #define TCP_SHARDS        8   /* 1,024 connections */
 #define UNIX_SHARDS       2   /* 256: no flood on TCP can shut the socket's clients out */
 #define EVENT_LISTENERS   128
-#define POOL_BYTES        (16 * 1024) /* a connection's memory: the bound of a request's head */
+#define POOL_BYTES        (32 * 1024) /* a connection's memory: the bound of a request's head */
 #define BODY_MAX          (4 * 1024)  /* of a request; nothing here reads one */
-#define STREAM_SLICE      (15 * 1024) /* made at once; fills the pool */
+#define STREAM_SLICE      (31 * 1024) /* made at once; fills the pool */
 #define IDLE_TIMEOUT_S    30
 #define REQUEST_TIMEOUT   (60 * NS_PER_S)  /* from idle to a whole request */
 #define ANSWER_TIMEOUT    (120 * NS_PER_S) /* to take the answer */
@@ -149,6 +149,7 @@ struct serve {
     int64_t wait_due;
 
     struct events *events;
+    struct metrics_labels *labels; /* NULL until they are asked for */
 
     struct readiness verdict; /* as of verdict_at */
     int64_t verdict_at;
@@ -230,6 +231,7 @@ int64_t events_heartbeat(struct serve *s, int64_t now); /* when the next is due 
 
 /* ---- metrics.c, page.c ---- */
 enum stream_state metrics_more(struct stream *st, int64_t now);
+void metrics_free(struct metrics_labels *labels); /* NULL is fine */
 enum stream_state page_more(struct stream *st, int64_t now);
 
 #endif

@@ -14,23 +14,64 @@
 #include "serve/document.h"
 #include "serve/internal.h"
 
-#define PROBES_AT_ONCE 32
+#define PROBES_AT_ONCE 64
+#define AHEAD          8  /* probes: how early what is read of one is asked for */
+#define REST_OF_LINE   96 /* behind the name: a label of ours, the value, what is between them */
+
+/* One line of a family: of the probe `c`, whose label `{name="web"` is made already. */
+struct line {
+    struct buf *out;
+    const struct family *family;
+    size_t family_len; /* of its name */
+    const char *label;
+    size_t label_len;
+    const struct check *c;
+    int64_t now;
+};
 
 struct family {
     const char *name, *type, *help;
     /* Appends the family's lines of one probe. */
-    void (*add)(struct buf *b, const struct family *f, const struct check *c, int64_t now);
+    void (*add)(const struct line *l);
 };
 
+/* The labels of all probes, one behind the other: each is in ten lines of every answer. Made at the
+ * first request after a load, in slices as the rest; a request that finds them half made goes on.
+ */
+struct metrics_labels {
+    uint64_t generation; /* of the engine's checks that they are for */
+    size_t n;            /* so many are made */
+    size_t *ends;        /* in text; that of the last is n's */
+    struct buf text;
+};
+
+void metrics_free(struct metrics_labels *labels)
+{
+    if (!labels)
+        return;
+    free(labels->ends);
+    buf_fini(&labels->text);
+    free(labels);
+}
+
 /* ---- Pieces ---- */
+
+/* Where a byte comes that has to be escaped, or that may not be valid UTF-8. */
+static const char *skip_plain(const char *s)
+{
+    while ((unsigned char)*s < 0x80 && *s && *s != '\n' && *s != '"' && *s != '\\')
+        s++;
+    return s;
+}
 
 static void add_label_value(struct buf *b, const char *s)
 {
     for (;;) {
         const char *plain = s;
         size_t n;
-        while (*s && *s != '\n' && *s != '"' && *s != '\\' && (n = str_utf8_len(s)))
-            s += n;
+        s = skip_plain(s);
+        while ((unsigned char)*s >= 0x80 && (n = str_utf8_len(s)))
+            s = skip_plain(s + n);
         buf_add(b, plain, (size_t)(s - plain));
         if (!*s)
             return;
@@ -44,186 +85,147 @@ static void add_label_value(struct buf *b, const char *s)
     }
 }
 
-static void add_labels(struct buf *b, const char *name, const char *suffix, const struct check *c)
+/* Up to and with the label, with room for the rest of the line behind it. NULL: out of memory. */
+static char *begin(const struct line *l)
 {
-    buf_puts(b, name);
-    buf_puts(b, suffix);
-    buf_puts(b, "{name=\"");
-    add_label_value(b, c->conf->name);
-    buf_puts(b, "\",type=\"");
-    buf_puts(b, c->conf->type->name);
-    buf_putc(b, '"');
+    char *at = buf_room(l->out, l->family_len + l->label_len + REST_OF_LINE);
+    return at ? buf_write(buf_write(at, l->family->name, l->family_len), l->label, l->label_len)
+              : NULL;
 }
 
-static void add_count(struct buf *b, uint64_t n)
+/* A text of ours, whose length is known here. */
+#define WRITE(at, literal) buf_write(at, literal, sizeof(literal) - 1)
+
+static void add_count(const struct line *l, uint64_t n)
 {
-    buf_put_uint(b, n);
-    buf_putc(b, '\n');
+    char *at = begin(l);
+    if (at)
+        buf_wrote(l->out, WRITE(buf_write_uint(WRITE(at, "} "), n), "\n"));
 }
 
-static void add_seconds(struct buf *b, int64_t ns)
+static void add_flag(const struct line *l, bool yes)
 {
-    char fraction[10] = ".";
+    char *at = begin(l);
+    if (at)
+        buf_wrote(l->out, buf_write(at, yes ? "} 1\n" : "} 0\n", 4));
+}
+
+/* A label of ours behind the name: `label` is `,reason="` or the like. */
+static void add_labelled(const struct line *l, const char *label, const char *value, uint64_t n)
+{
+    char *at = begin(l);
+    if (!at)
+        return;
+    at = buf_write(at, label, strlen(label));
+    at = WRITE(buf_write(at, value, strlen(value)), "\"} ");
+    buf_wrote(l->out, WRITE(buf_write_uint(at, n), "\n"));
+}
+
+/* Seconds, with as many digits of a fraction: at most 9. */
+static char *write_seconds(char *at, int64_t ns, int digits)
+{
     int64_t rest = ns % NS_PER_S;
-    for (int i = 9; i > 0; i--, rest /= 10)
-        fraction[i] = (char)('0' + rest % 10);
-    buf_put_uint(b, (uint64_t)(ns / NS_PER_S));
-    buf_add(b, fraction, sizeof fraction);
-    buf_putc(b, '\n');
+    for (int i = digits; i < 9; i++)
+        rest /= 10;
+    at = buf_write_uint(at, (uint64_t)(ns / NS_PER_S));
+    at[0] = '.';
+    for (int i = digits; i > 0; i--, rest /= 10)
+        at[i] = (char)('0' + rest % 10);
+    at[digits + 1] = '\n';
+    return at + digits + 2;
+}
+
+static void add_seconds(const struct line *l, int64_t ns, int digits)
+{
+    char *at = begin(l);
+    if (at)
+        buf_wrote(l->out, write_seconds(WRITE(at, "} "), ns, digits));
 }
 
 /* ---- Families ---- */
 
-static void add_healthy(struct buf *b, const struct family *f, const struct check *c, int64_t now)
+static void add_healthy(const struct line *l)
 {
-    add_labels(b, f->name, "", c);
-    buf_puts(b, document_status_of(c, now) == HEALTH_HEALTHY ? "} 1\n" : "} 0\n");
+    add_flag(l, document_status_of(l->c, l->now) == HEALTH_HEALTHY);
 }
 
-static void add_status(struct buf *b, const struct family *f, const struct check *c, int64_t now)
+static void add_status(const struct line *l)
 {
-    static const enum health_status all[] = {HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY,
-                                             HEALTH_BLOCKED};
-    enum health_status status = document_status_of(c, now);
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        add_labels(b, f->name, "", c);
-        buf_puts(b, ",status=\"");
-        buf_puts(b, health_status_name(all[i]));
-        buf_puts(b, all[i] == status ? "\"} 1\n" : "\"} 0\n");
-    }
+    add_labelled(l, ",status=\"", health_status_name(document_status_of(l->c, l->now)), 1);
 }
 
-static void add_info(struct buf *b, const struct family *f, const struct check *c, int64_t now)
+static void add_info(const struct line *l)
 {
-    unsigned levels = c->conf->levels;
-    (void)now;
-    add_labels(b, f->name, "", c);
-    buf_puts(b, ",target=\"");
-    add_label_value(b, c->conf->target);
-    buf_printf(b, "\",level=\"%s%s%s\",required=\"%s\"} 1\n", levels & LEVEL_ALIVE ? "alive" : "",
-               levels == (LEVEL_ALIVE | LEVEL_READY) ? "," : "",
-               levels & LEVEL_READY ? "ready" : "", c->conf->required ? "yes" : "no");
-}
-
-/* The bounds as labels, made once: printing a double costs more than the rest of its line. */
-static const char *bound(int i)
-{
-    static char text[CHECK_BUCKETS][24];
-    if (!text[i][0])
-        snprintf(text[i], sizeof text[i], ",le=\"%g\"} ",
-                 (double)check_bucket_bounds[i] / (double)NS_PER_S);
-    return text[i];
-}
-
-static void add_duration(struct buf *b, const struct family *f, const struct check *c, int64_t now)
-{
-    struct buf start;
-    uint64_t sum = 0;
-    (void)now;
-    buf_init(&start, 64 * 1024);
-    add_labels(&start, f->name, "_bucket", c);
-    if (start.failed)
-        b->failed = true;
-    for (int i = 0; i < CHECK_BUCKETS && !start.failed; i++) {
-        sum += c->buckets[i];
-        buf_add(b, start.data, start.len);
-        buf_puts(b, bound(i));
-        add_count(b, sum);
-    }
-    buf_fini(&start);
-    sum += c->buckets[CHECK_BUCKETS];
-    add_labels(b, f->name, "_bucket", c);
-    buf_puts(b, ",le=\"+Inf\"} ");
-    add_count(b, sum);
-    add_labels(b, f->name, "_sum", c);
-    buf_puts(b, "} ");
-    add_seconds(b, c->duration_sum);
-    add_labels(b, f->name, "_count", c);
-    buf_puts(b, "} ");
-    add_count(b, sum);
-}
-
-static void add_checks(struct buf *b, const struct family *f, const struct check *c, int64_t now)
-{
-    (void)now;
-    add_labels(b, f->name, "", c);
-    buf_puts(b, "} ");
-    add_count(b, c->checks_total);
-}
-
-static void add_failures(struct buf *b, const struct family *f, const struct check *c, int64_t now)
-{
-    (void)now;
-    for (int i = REASON_OK + 1; i < REASON_COUNT; i++) {
-        if (!c->failures_by_reason[i])
-            continue;
-        add_labels(b, f->name, "", c);
-        buf_puts(b, ",reason=\"");
-        buf_puts(b, reason_name((enum reason)i));
-        buf_puts(b, "\"} ");
-        add_count(b, c->failures_by_reason[i]);
-    }
-}
-
-static void add_streak(struct buf *b, const struct family *f, const struct check *c, int64_t now)
-{
-    (void)now;
-    add_labels(b, f->name, "", c);
-    buf_puts(b, "} ");
-    add_count(b, c->health.failing_streak);
-}
-
-static void add_stale(struct buf *b, const struct family *f, const struct check *c, int64_t now)
-{
-    add_labels(b, f->name, "", c);
-    buf_puts(b, check_is_stale(c, now) ? "} 1\n" : "} 0\n");
-}
-
-static void add_last_check(struct buf *b, const struct family *f, const struct check *c,
-                           int64_t now)
-{
-    const struct check_result *last = check_last(c);
-    (void)now;
-    if (!last)
+    const struct check_conf *conf = l->c->conf;
+    unsigned levels = conf->levels;
+    char *at = begin(l);
+    if (!at)
         return;
-    add_labels(b, f->name, "", c);
-    buf_puts(b, "} ");
-    add_seconds(b, last->started_wall);
+    buf_wrote(l->out, WRITE(at, ",type=\""));
+    buf_puts(l->out, conf->type->name);
+    buf_puts(l->out, "\",target=\"");
+    add_label_value(l->out, conf->target);
+    buf_puts(l->out, levels == (LEVEL_ALIVE | LEVEL_READY) ? "\",level=\"alive,ready"
+                     : levels == LEVEL_ALIVE               ? "\",level=\"alive"
+                                                           : "\",level=\"ready");
+    buf_puts(l->out, conf->required ? "\",required=\"yes\"} 1\n" : "\",required=\"no\"} 1\n");
 }
 
-static void add_last_success(struct buf *b, const struct family *f, const struct check *c,
-                             int64_t now)
+static void add_last_duration(const struct line *l)
 {
-    (void)now;
-    if (!c->last_success_wall)
-        return;
-    add_labels(b, f->name, "", c);
-    buf_puts(b, "} ");
-    add_seconds(b, c->last_success_wall);
+    const struct check_result *last = check_last(l->c);
+    if (last)
+        add_seconds(l, last->duration, 6);
 }
 
-static void add_certificate(struct buf *b, const struct family *f, const struct check *c,
-                            int64_t now)
+static void add_checks(const struct line *l)
 {
-    (void)now;
-    if (!c->cert_not_after)
+    add_count(l, l->c->checks_total);
+}
+
+static void add_failures(const struct line *l)
+{
+    if (!l->c->failures_total)
         return;
-    add_labels(b, f->name, "", c);
-    buf_printf(b, "} %" PRId64 "\n", c->cert_not_after);
+    for (int i = REASON_OK + 1; i < REASON_COUNT; i++)
+        if (l->c->failures_by_reason[i])
+            add_labelled(l, ",reason=\"", reason_name((enum reason)i), l->c->failures_by_reason[i]);
+}
+
+static void add_streak(const struct line *l)
+{
+    add_count(l, l->c->health.failing_streak);
+}
+
+static void add_stale(const struct line *l)
+{
+    add_flag(l, check_is_stale(l->c, l->now));
+}
+
+static void add_last_success(const struct line *l)
+{
+    if (l->c->last_success_wall)
+        add_seconds(l, l->c->last_success_wall, 3);
+}
+
+static void add_certificate(const struct line *l)
+{
+    char *at = l->c->cert_not_after ? begin(l) : NULL;
+    if (at)
+        buf_wrote(l->out, at + sprintf(at, "} %" PRId64 "\n", l->c->cert_not_after));
 }
 
 static const struct family families[] = {
     {"probe_healthy", "gauge", "1 if the probe is healthy, 0 if it is not or not known yet.",
      add_healthy},
-    {"probe_status", "gauge", "1 for the status that the probe has, 0 for the others.", add_status},
+    {"probe_status", "gauge", "Always 1, for the status that the probe has.", add_status},
     {"probe_info", "gauge", "What is probed, and which verdicts it counts in.", add_info},
-    {"probe_check_duration_seconds", "histogram", "How long the checks took.", add_duration},
+    {"probe_last_check_duration_seconds", "gauge", "How long the last check that ended took.",
+     add_last_duration},
     {"probe_checks_total", "counter", "Checks that ended.", add_checks},
     {"probe_check_failures_total", "counter", "Checks that failed, by reason.", add_failures},
     {"probe_failing_streak", "gauge", "Failures in a row that count.", add_streak},
     {"probe_stale", "gauge", "1 if the verdict is older than its schedule allows.", add_stale},
-    {"probe_last_check_timestamp_seconds", "gauge", "When the last check that ended was started.",
-     add_last_check},
     {"probe_last_success_timestamp_seconds", "gauge", "When a check succeeded last.",
      add_last_success},
     {"probe_tls_certificate_not_after_timestamp_seconds", "gauge",
@@ -322,6 +324,35 @@ static void add_told(struct buf *b, struct serve *s)
                    rows[i].n);
 }
 
+/* The bounds as labels, made once: printing a double costs more than the rest of its line. */
+static const char *bound(int i)
+{
+    static char text[CHECK_BUCKETS][24];
+    if (!text[i][0])
+        snprintf(text[i], sizeof text[i], "%g", (double)check_bucket_bounds[i] / (double)NS_PER_S);
+    return text[i];
+}
+
+/* By type and not by probe: that would be two thirds of the answer, and what few buckets say of
+ * one probe its last duration says better. */
+static void add_durations(struct buf *b, const struct engine *e)
+{
+    static const char name[] = "probe_check_duration_seconds";
+    add_head(b, name, "histogram", "How long the checks took.");
+    for (const struct check_durations *d = e->durations; d; d = d->next) {
+        uint64_t sum = 0;
+        char seconds[BUF_UINT_MAX + 12];
+        for (int i = 0; i <= CHECK_BUCKETS; i++) {
+            sum += d->buckets[i];
+            buf_printf(b, "%s_bucket{type=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, d->type->name,
+                       i < CHECK_BUCKETS ? bound(i) : "+Inf", sum);
+        }
+        *write_seconds(seconds, d->sum, 9) = '\0';
+        buf_printf(b, "%s_sum{type=\"%s\"} %s", name, d->type->name, seconds);
+        buf_printf(b, "%s_count{type=\"%s\"} %" PRIu64 "\n", name, d->type->name, sum);
+    }
+}
+
 static void add_agent(struct buf *b, struct serve *s, int64_t now)
 {
     const struct readiness *r = serve_verdict(s, now);
@@ -332,8 +363,65 @@ static void add_agent(struct buf *b, struct serve *s, int64_t now)
     add_gauge(b, "probe_agent_loop_lag_seconds",
               "How late the agent's loop was at most in the last minute or two.",
               (double)engine_lag(s->engine) / (double)NS_PER_S);
+    add_durations(b, s->engine);
     add_told(b, s);
     add_process(b);
+}
+
+/* ---- The whole ---- */
+
+/* Some more of the labels. 1 when all are made, 0 when not yet, -1: out of memory. */
+static int make_labels(struct serve *s)
+{
+    const struct engine *e = s->engine;
+    struct metrics_labels *l = s->labels;
+    if (!l || l->generation != e->generation) {
+        metrics_free(l);
+        s->labels = l = calloc(1, sizeof *l);
+        if (!l || !(l->ends = calloc(e->n_checks + 1, sizeof *l->ends)))
+            return -1;
+        l->generation = e->generation;
+        buf_init(&l->text, SIZE_MAX / 2);
+    }
+    for (int i = 0; i < PROBES_AT_ONCE && l->n < e->n_checks; i++) {
+        buf_puts(&l->text, "{name=\"");
+        add_label_value(&l->text, e->checks[l->n]->conf->name);
+        buf_putc(&l->text, '"');
+        l->ends[l->n++] = l->text.len;
+    }
+    return l->text.failed ? -1 : l->n == e->n_checks;
+}
+
+/* The checks lie all over the memory: what a line needs of one is on its way while the lines before
+ * it are written. */
+static void ask_for(const struct engine *e, size_t i)
+{
+    if (i + AHEAD < e->n_checks) {
+        const char *check = (const char *)e->checks[i + AHEAD];
+        __builtin_prefetch(check);
+        __builtin_prefetch(check + 64);
+        __builtin_prefetch(check + 128);
+    }
+    if (i + AHEAD / 2 < e->n_checks)
+        __builtin_prefetch(&e->checks[i + AHEAD / 2]->conf->policy);
+}
+
+static void add_lines(struct stream *st, const struct family *f, int64_t now)
+{
+    const struct serve *s = request_serve(st->request);
+    const struct engine *e = s->engine;
+    const struct metrics_labels *labels = s->labels;
+    struct line l = {.out = &st->buf, .family = f, .family_len = strlen(f->name), .now = now};
+    size_t begins = st->index ? labels->ends[st->index - 1] : 0;
+    for (int i = 0; i < PROBES_AT_ONCE && st->index < e->n_checks; i++) {
+        size_t ends = labels->ends[st->index];
+        ask_for(e, st->index);
+        l.label = labels->text.data + begins;
+        l.label_len = ends - begins;
+        l.c = e->checks[st->index++];
+        begins = ends;
+        f->add(&l);
+    }
 }
 
 enum stream_state metrics_more(struct stream *st, int64_t now)
@@ -343,6 +431,11 @@ enum stream_state metrics_more(struct stream *st, int64_t now)
     if (stream_outdated(st))
         return STREAM_DONE;
     if (st->part == 0) {
+        int made = make_labels(s);
+        if (made < 0)
+            st->failed = true;
+        if (made <= 0)
+            return STREAM_MORE;
         add_agent(&st->buf, s, now);
         st->part = 1;
         return e->n_checks ? STREAM_MORE : STREAM_DONE;
@@ -350,8 +443,7 @@ enum stream_state metrics_more(struct stream *st, int64_t now)
     const struct family *f = &families[st->part - 1];
     if (st->index == 0)
         add_head(&st->buf, f->name, f->type, f->help);
-    for (int i = 0; i < PROBES_AT_ONCE && st->index < e->n_checks; i++)
-        f->add(&st->buf, f, e->checks[st->index++], now);
+    add_lines(st, f, now);
     if (st->index < e->n_checks)
         return STREAM_MORE;
     st->index = 0;

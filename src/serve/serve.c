@@ -21,6 +21,7 @@ void serve_handle_closed(struct serve *s)
     void (*on_closed)(void *ctx) = s->on_closed;
     void *ctx = s->on_closed_ctx;
     events_free(s->events);
+    metrics_free(s->labels);
     free(s);
     if (on_closed)
         on_closed(ctx);

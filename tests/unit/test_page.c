@@ -59,7 +59,7 @@ static void test_escapes(void **state)
     assert_null(strstr(a.body, "{{"));
     answer_fini(&a);
     a = get(&b, "/metrics");
-    assert_has(a.body, "probe_healthy{name=\"a\\\"b'c&d\",type=\"fake\"} 0\n");
+    assert_has(a.body, "probe_healthy{name=\"a\\\"b'c&d\"} 0\n");
     answer_fini(&a);
     bench_close(&b);
 

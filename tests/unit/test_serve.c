@@ -53,7 +53,38 @@ static void test_stale_is_never_ready(void **state)
     assert_get(&b, "/live", 503, "not live: web is stale");
     assert_get(&b, "/status/web", 503, "\"status\":\"starting\",\"stale\":true");
     assert_get(&b, "/status", 503, "\"stale\":true},\"live\":false,\"ready\":false");
-    assert_get(&b, "/metrics", 200, "probe_healthy{name=\"web\",type=\"fake\"} 0\n");
+    assert_get(&b, "/metrics", 200, "probe_healthy{name=\"web\"} 0\n");
+    bench_close(&b);
+}
+
+static void test_metrics_across_a_reload(void **state)
+{
+    static const char *const other[] = {"ma\"il", "cache"};
+    struct bench b;
+    (void)state;
+    bench_open(&b, two, 2);
+    bench_finish(&b, 0, REASON_OK, "fine");
+    bench_finish(&b, 1, REASON_REFUSED, "no");
+    struct answer a = get(&b, "/metrics");
+    assert_non_null(strstr(a.body, "\nprobe_status{name=\"web\",status=\"healthy\"} 1\n"));
+    assert_non_null(strstr(a.body, "\nprobe_status{name=\"db\",status=\"unhealthy\"} 1\n"));
+    assert_null(strstr(a.body, "status=\"starting\""));
+    assert_non_null(strstr(a.body, "\nprobe_info{name=\"db\",type=\"fake\",target=\"127.0.0.1:80\","
+                                   "level=\"ready\",required=\"yes\"} 1\n"));
+    assert_non_null(
+        strstr(a.body, "\nprobe_check_failures_total{name=\"db\",reason=\"refused\"} 1\n"));
+    assert_non_null(strstr(a.body, "\nprobe_last_check_duration_seconds{name=\"db\"} 0.0"));
+    answer_fini(&a);
+    bench_load(&b, other, 2);
+    serve_on_reload(b.serve);
+    a = get(&b, "/metrics");
+    assert_non_null(strstr(a.body, "\nprobe_checks_total{name=\"ma\\\"il\"} 0\n"
+                                   "probe_checks_total{name=\"cache\"} 0\n"));
+    assert_null(strstr(a.body, "name=\"web\""));
+    /* Counters of the agent never go back. */
+    assert_non_null(strstr(a.body, "_bucket{type=\"fake\",le=\"+Inf\"} 2\n"));
+    assert_non_null(strstr(a.body, "probe_check_duration_seconds_count{type=\"fake\"} 2\n"));
+    answer_fini(&a);
     bench_close(&b);
 }
 
@@ -127,7 +158,7 @@ static void test_large_documents(void **state)
     assert_string_equal(json_string_value(json_object_get(last, "name")), "p2999");
     json_decref(doc);
     answer_fini(&a);
-    assert_get(&b, "/metrics", 200, "probe_failing_streak{name=\"p2999\",type=\"fake\"} 0\n");
+    assert_get(&b, "/metrics", 200, "probe_failing_streak{name=\"p2999\"} 0\n");
     assert_get(&b, "/", 200, "data-name=\"p2999\"");
     const char old[] = "GET /status HTTP/1.0\r\n\r\n";
     a = ask_raw(&b, false, old, sizeof old - 1);
@@ -430,6 +461,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_stale_is_never_ready),
+        cmocka_unit_test(test_metrics_across_a_reload),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_without_history),
         cmocka_unit_test(test_large_documents),
