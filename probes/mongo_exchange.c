@@ -106,24 +106,21 @@ static int add(struct mongo_exchange *x, bson_t *cmd, const char *db)
 
 static int add_simple(struct mongo_exchange *x, const char *name)
 {
-    bson_t cmd;
-    bson_init(&cmd);
-    bson_append_int32(&cmd, name, -1, 1);
-    return add(x, &cmd, DEFAULT_DB);
+    return mongo_wire_ask(&x->out, ++x->last_id, name);
 }
 
 /* Asks as well which mechanisms the user has, unless one is configured. */
 static int add_hello(struct mongo_exchange *x, const char *name)
 {
+    if (!x->fresh || !x->conf->user || x->conf->uri.auth_mechanism)
+        return add_simple(x, name);
     bson_t cmd;
     bson_init(&cmd);
     bson_append_int32(&cmd, name, -1, 1);
-    if (x->fresh && x->conf->user && !x->conf->uri.auth_mechanism) {
-        char *who = str_format("%s.%s", auth_db(x->conf), x->conf->user);
-        if (who)
-            bson_append_utf8(&cmd, "saslSupportedMechs", -1, who, -1);
-        free(who);
-    }
+    char *who = str_format("%s.%s", auth_db(x->conf), x->conf->user);
+    if (who)
+        bson_append_utf8(&cmd, "saslSupportedMechs", -1, who, -1);
+    free(who);
     return add(x, &cmd, DEFAULT_DB);
 }
 
@@ -282,10 +279,10 @@ static enum mongo_next take_ping(struct mongo_exchange *x)
 }
 
 /* Hello, or isMaster after it; then the login, or the ping that was sent along. */
-static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc)
+static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, bool ok)
 {
     char words[256];
-    if (mongo_reply_ok(doc)) {
+    if (ok) {
         mongo_hello_read(&x->hello, doc);
     } else if (x->step == STEP_HELLO &&
                mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
@@ -310,7 +307,7 @@ static enum mongo_next take_reply(struct mongo_exchange *x, const bson_t *doc)
     switch (x->step) {
     case STEP_HELLO:
     case STEP_LEGACY:
-        return take_hello(x, doc);
+        return take_hello(x, doc, ok);
     case STEP_GUARD: /* refused is as good: the temporary server refuses nothing */
         return ok && mongo_guard_is_init(doc) ? init_phase(x) : conclude(x);
     case STEP_PING:

@@ -79,18 +79,12 @@ static void lose(struct host *h)
 static void on_open(struct stream *s)
 {
     struct host *h = s->owner;
-    bson_t hello;
     struct buf out;
     h->connected = true;
     note(h->greet);
     probe_phase(h->greet->run, PHASE_REQUEST);
-    bson_init(&hello);
     buf_init(&out, MONGO_REQUEST_BYTES);
-    bson_append_int32(&hello, "hello", -1, 1);
-    bson_append_utf8(&hello, "$db", -1, "admin", -1);
-    int rc = mongo_wire_command(&out, 1, &hello);
-    bson_destroy(&hello);
-    if (rc == 0)
+    if (mongo_wire_ask(&out, 1, "hello") == 0)
         stream_write(s, out.data, out.len); /* h may be gone after it */
     else
         lose(h);

@@ -7,20 +7,80 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-static bool is_true(const bson_t *doc, const char *name)
+/* The reply's fields that tell something. */
+enum field {
+    IS_WRITABLE_PRIMARY,
+    IS_MASTER, /* of isMaster */
+    READ_ONLY,
+    SET_NAME,
+    PRIMARY,
+    MAX_WIRE_VERSION,
+    LOCAL_TIME,
+    LAST_WRITE,
+    MSG,
+    IS_REPLICA_SET,
+    SECONDARY,
+    HIDDEN,
+    ARBITER_ONLY,
+    FIELD_COUNT
+};
+
+static const char *const names[FIELD_COUNT] = {
+    [IS_WRITABLE_PRIMARY] = "isWritablePrimary",
+    [IS_MASTER] = "ismaster",
+    [READ_ONLY] = "readOnly",
+    [SET_NAME] = "setName",
+    [PRIMARY] = "primary",
+    [MAX_WIRE_VERSION] = "maxWireVersion",
+    [LOCAL_TIME] = "localTime",
+    [LAST_WRITE] = "lastWrite",
+    [MSG] = "msg",
+    [IS_REPLICA_SET] = "isreplicaset",
+    [SECONDARY] = "secondary",
+    [HIDDEN] = "hidden",
+    [ARBITER_ONLY] = "arbiterOnly",
+};
+
+struct fields {
+    struct {
+        bson_iter_t it; /* over-aligned: no array of it without a struct around */
+        bool there;
+    } of[FIELD_COUNT];
+};
+
+/* Found in one walk, since each of a search's own costs as much as all else; of two of one name the
+ * first counts, as in a search. */
+static void find_fields(struct fields *f, const bson_t *doc)
 {
     bson_iter_t it;
-    return bson_iter_init_find(&it, doc, name) && BSON_ITER_HOLDS_BOOL(&it) && bson_iter_bool(&it);
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        f->of[i].there = false;
+    if (!bson_iter_init(&it, doc))
+        return;
+    while (bson_iter_next(&it)) {
+        const char *key = bson_iter_key(&it);
+        for (size_t i = 0; i < FIELD_COUNT; i++)
+            if (names[i][0] == key[0] && strcmp(names[i], key) == 0 && !f->of[i].there) {
+                f->of[i].there = true;
+                f->of[i].it = it;
+            }
+    }
+}
+
+static bool is_true(const struct fields *f, enum field which)
+{
+    const bson_iter_t *it = &f->of[which].it;
+    return f->of[which].there && BSON_ITER_HOLDS_BOOL(it) && bson_iter_bool(it);
 }
 
 /* A text as printable ASCII; "" when there is none. */
-static void read_text(const bson_t *doc, const char *name, char out[MONGO_NAME_MAX])
+static void read_text(const struct fields *f, enum field which, char out[MONGO_NAME_MAX])
 {
-    bson_iter_t it;
+    const bson_iter_t *it = &f->of[which].it;
     uint32_t len;
     out[0] = '\0';
-    if (bson_iter_init_find(&it, doc, name) && BSON_ITER_HOLDS_UTF8(&it)) {
-        const char *text = bson_iter_utf8(&it, &len);
+    if (f->of[which].there && BSON_ITER_HOLDS_UTF8(it)) {
+        const char *text = bson_iter_utf8(it, &len);
         str_excerpt(text, len, out, MONGO_NAME_MAX);
     }
 }
@@ -33,12 +93,13 @@ static int64_t read_date(const bson_iter_t *it)
 }
 
 /* Both dates are of the server's own making: what it has seen written last, and its clock. */
-static int64_t read_lag(const bson_t *doc)
+static int64_t read_lag(const struct fields *f)
 {
-    bson_iter_t it, date;
-    int64_t now = bson_iter_init_find(&it, doc, "localTime") ? read_date(&it) : -1;
-    if (now < 0 || !bson_iter_init(&it, doc) ||
-        !bson_iter_find_descendant(&it, "lastWrite.lastWriteDate", &date))
+    const bson_iter_t *last = &f->of[LAST_WRITE].it;
+    bson_iter_t date;
+    int64_t now = f->of[LOCAL_TIME].there ? read_date(&f->of[LOCAL_TIME].it) : -1;
+    if (now < 0 || !f->of[LAST_WRITE].there || !BSON_ITER_HOLDS_DOCUMENT(last) ||
+        !bson_iter_recurse(last, &date) || !bson_iter_find(&date, "lastWriteDate"))
         return -1;
     int64_t written = read_date(&date);
     if (written < 0)
@@ -46,36 +107,38 @@ static int64_t read_lag(const bson_t *doc)
     return now > written ? now - written : 0;
 }
 
-static enum mongo_role read_role(const struct mongo_hello *h, const bson_t *doc, bool primary)
+static enum mongo_role read_role(const struct mongo_hello *h, const struct fields *f, bool primary)
 {
     char msg[MONGO_NAME_MAX];
-    read_text(doc, "msg", msg);
+    read_text(f, MSG, msg);
     if (strcmp(msg, "isdbgrid") == 0)
         return MONGO_MONGOS;
-    if (is_true(doc, "isreplicaset"))
+    if (is_true(f, IS_REPLICA_SET))
         return MONGO_NOT_INITIATED;
     if (!h->set_name[0])
         return primary ? MONGO_STANDALONE : MONGO_OTHER;
     if (primary)
         return MONGO_PRIMARY;
-    if (is_true(doc, "secondary"))
-        return is_true(doc, "hidden") ? MONGO_HIDDEN : MONGO_SECONDARY;
-    return is_true(doc, "arbiterOnly") ? MONGO_ARBITER : MONGO_OTHER;
+    if (is_true(f, SECONDARY))
+        return is_true(f, HIDDEN) ? MONGO_HIDDEN : MONGO_SECONDARY;
+    return is_true(f, ARBITER_ONLY) ? MONGO_ARBITER : MONGO_OTHER;
 }
 
 void mongo_hello_read(struct mongo_hello *h, const bson_t *reply)
 {
-    bson_iter_t it;
+    struct fields f;
+    find_fields(&f, reply);
     memset(h, 0, sizeof *h);
-    bool primary = is_true(reply, "isWritablePrimary") || is_true(reply, "ismaster");
-    h->read_only = is_true(reply, "readOnly");
+    bool primary = is_true(&f, IS_WRITABLE_PRIMARY) || is_true(&f, IS_MASTER);
+    h->read_only = is_true(&f, READ_ONLY);
     h->writable = primary && !h->read_only;
-    read_text(reply, "setName", h->set_name);
-    read_text(reply, "primary", h->primary);
-    if (bson_iter_init_find(&it, reply, "maxWireVersion") && BSON_ITER_HOLDS_INT32(&it))
-        h->max_wire_version = bson_iter_int32(&it);
-    h->lag_ms = read_lag(reply);
-    h->role = read_role(h, reply, primary);
+    read_text(&f, SET_NAME, h->set_name);
+    read_text(&f, PRIMARY, h->primary);
+    const bson_iter_t *version = &f.of[MAX_WIRE_VERSION].it;
+    if (f.of[MAX_WIRE_VERSION].there && BSON_ITER_HOLDS_INT32(version))
+        h->max_wire_version = bson_iter_int32(version);
+    h->lag_ms = read_lag(&f);
+    h->role = read_role(h, &f, primary);
 }
 
 /* "primary of rs0", "standalone". */
@@ -93,8 +156,10 @@ static void describe(const struct mongo_hello *h, char *out, size_t size)
         [MONGO_NOT_INITIATED] = {"member", ", its set is not initiated, or it was removed from it"},
         [MONGO_MONGOS] = {"mongos", ""},
     };
-    snprintf(out, size, "%s%s%s%s%s", words[h->role].name, h->set_name[0] ? " of " : "",
-             h->set_name, words[h->role].more, h->read_only ? ", read-only" : "");
+    const char *const parts[] = {
+        words[h->role].name, h->set_name[0] ? " of " : "",      h->set_name,
+        words[h->role].more, h->read_only ? ", read-only" : "", NULL};
+    str_join(out, size, parts);
 }
 
 static bool is_secondary(const struct mongo_hello *h)
@@ -186,6 +251,7 @@ enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wi
     if (reason == REASON_OK && wish->max_lag > 0 && is_secondary(h))
         reason = judge_lag(h, wish->max_lag, address, what, detail);
     if (reason == REASON_OK)
-        snprintf(detail, PROBE_DETAIL_MAX, "ping ok from %s, %s", address, what);
+        str_join(detail, PROBE_DETAIL_MAX,
+                 (const char *const[]){"ping ok from ", address, ", ", what, NULL});
     return reason;
 }

@@ -19,6 +19,7 @@ enum {
 #define FLAG_MORE        UINT32_C(2)
 #define FLAGS_REQUIRED   UINT32_C(0xffff) /* unknown ones of these must be refused */
 #define MESSAGE_MIN      (HEADER_BYTES + FLAGS_BYTES + 1 + BSON_MIN_BYTES)
+#define PLAIN_DEPTH      4
 #define HTTP_MARK        "HTTP/"
 #define EXCERPT_BYTES    16
 #define EXCERPT_TEXT_MAX (EXCERPT_BYTES * 4 + 4)
@@ -34,14 +35,34 @@ static uint32_t get_le32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-int mongo_wire_command(struct buf *out, int32_t request_id, const bson_t *command)
+static int add_message(struct buf *out, int32_t request_id, const uint8_t *document, uint32_t len)
 {
     uint8_t head[HEADER_BYTES + FLAGS_BYTES + 1] = {0}; /* flags 0, section kind 0 */
-    put_le32(head, (uint32_t)sizeof head + command->len);
+    put_le32(head, (uint32_t)sizeof head + len);
     put_le32(head + 4, (uint32_t)request_id);
     put_le32(head + 12, OP_MSG);
     buf_add(out, head, sizeof head);
-    return buf_add(out, bson_get_data(command), command->len);
+    return buf_add(out, document, len);
+}
+
+int mongo_wire_command(struct buf *out, int32_t request_id, const bson_t *command)
+{
+    return add_message(out, request_id, bson_get_data(command), command->len);
+}
+
+/* By hand: every check asks so, and libbson's way to these bytes is long. */
+int mongo_wire_ask(struct buf *out, int32_t request_id, const char *name)
+{
+    static const char rest[] = "\1\0\0\0\2$db\0\6\0\0\0admin\0"; /* its NUL ends the document */
+    uint8_t document[64];
+    size_t name_len = strlen(name) + 1, len = 5 + name_len + sizeof rest;
+    if (len > sizeof document)
+        return -1;
+    put_le32(document, (uint32_t)len);
+    document[4] = BSON_TYPE_INT32;
+    memcpy(document + 5, name, name_len);
+    memcpy(document + 5 + name_len, rest, sizeof rest);
+    return add_message(out, request_id, document, (uint32_t)len);
 }
 
 static enum mongo_wire bad_start(const uint8_t *p, size_t len, struct err *e)
@@ -153,10 +174,60 @@ static bool too_deep(const bson_t *doc)
     }
 }
 
+static bool is_ascii(const char *text, size_t len)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < len; i++)
+        all |= (unsigned char)text[i];
+    return all < 0x80;
+}
+
+/* Whether it is valid beyond doubt: of the types that a server's hello is made of, all text ASCII,
+ * and nested `depth` deep at most. It spares what libbson's validation costs, most of a check; the
+ * iterator checks the bounds of each value. */
+static bool is_plain(bson_iter_t *it, int depth)
+{
+    bson_iter_t child;
+    while (bson_iter_next(it)) {
+        const char *key = bson_iter_key(it), *text;
+        uint32_t len;
+        if (!is_ascii(key, strlen(key)))
+            return false;
+        switch (bson_iter_type(it)) {
+        case BSON_TYPE_UTF8:
+            text = bson_iter_utf8(it, &len);
+            if (!is_ascii(text, len))
+                return false;
+            break;
+        case BSON_TYPE_DOCUMENT:
+        case BSON_TYPE_ARRAY:
+            if (depth == 0 || !bson_iter_recurse(it, &child) || !is_plain(&child, depth - 1))
+                return false;
+            break;
+        case BSON_TYPE_BOOL:
+        case BSON_TYPE_INT32:
+        case BSON_TYPE_INT64:
+        case BSON_TYPE_DOUBLE:
+        case BSON_TYPE_DATE_TIME:
+        case BSON_TYPE_TIMESTAMP:
+        case BSON_TYPE_OID:
+        case BSON_TYPE_BINARY:
+        case BSON_TYPE_NULL:
+            break;
+        default:
+            return false;
+        }
+    }
+    return it->err_off == 0;
+}
+
 int mongo_wire_document(bson_t *doc, const uint8_t *data, size_t len, struct err *e)
 {
     if (!bson_init_static(doc, data, len))
         return err_set(e, "a broken document");
+    bson_iter_t it;
+    if (bson_iter_init(&it, doc) && is_plain(&it, PLAIN_DEPTH))
+        return 0;
     if (too_deep(doc))
         return err_set(e, "a document nested over %d deep", MONGO_NESTING_MAX);
     size_t offset;

@@ -24,6 +24,9 @@ enum { MONGO_UNAUTHORIZED = 13, MONGO_AUTH_FAILED = 18, MONGO_COMMAND_NOT_FOUND 
 /* Adds the command as one message to `out`. 0, or -1 when the buffer failed. */
 int mongo_wire_command(struct buf *out, int32_t request_id, const bson_t *command);
 
+/* The same for { NAME: 1, $db: "admin" }; a name of at most 30 bytes. */
+int mongo_wire_ask(struct buf *out, int32_t request_id, const char *name);
+
 enum mongo_wire { MONGO_WIRE_MORE, MONGO_WIRE_REPLY, MONGO_WIRE_BAD };
 
 /* A reply's document: a view of the bytes it was found in. */

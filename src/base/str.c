@@ -54,13 +54,28 @@ static bool acts_on_terminals(const char *s, size_t n)
                         : u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9;
 }
 
+char *str_join(char *out, size_t size, const char *const *parts)
+{
+    size_t len = 0;
+    for (; *parts; parts++)
+        for (const char *p = *parts; *p && len + 1 < size; p++)
+            out[len++] = *p;
+    out[len] = '\0';
+    return out;
+}
+
 void str_printable(char *s, size_t max)
 {
     size_t at = 0;
     while (s[at]) {
-        size_t n = str_utf8_len(s + at);
+        bool plain = s[at] >= 0x20 && s[at] < 0x7f;
+        size_t n = plain ? 1 : str_utf8_len(s + at);
         if (at + (n ? n : 1) > max)
             break;
+        if (plain) {
+            at++;
+            continue;
+        }
         if (!n || (unsigned char)s[at] < 0x20 || s[at] == 0x7f) {
             s[at] = '?';
             n = 1;

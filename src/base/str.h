@@ -14,6 +14,10 @@ bool str_starts(const char *s, const char *prefix);
 /* Length in bytes of the valid UTF-8 sequence at s; 0 when it is not valid or s is at its end. */
 size_t str_utf8_len(const char *s);
 
+/* The texts one after the other, up to a NULL, in out (size bytes with the NUL); what does not fit
+ * is cut. For what every check says: a tenth of snprintf's way. Returns out. */
+char *str_join(char *out, size_t size, const char *const *parts);
+
 /* Makes `s` fit for one line of output, in place: controls and invalid UTF-8 become '?', and
  * what is cut at `max` bytes is never half a character. */
 void str_printable(char *s, size_t max);

@@ -1,5 +1,5 @@
-/* Any bytes as a server's reply to hello: parsed, validated, read and judged. The first byte
- * chooses what is required of it. */
+/* Any bytes as a server's reply to hello: parsed, validated, which is never taken easier than
+ * libbson does, read and judged. The first byte chooses what is required of it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bson_t doc;
     if (mongo_wire_document(&doc, reply.document, reply.document_len, &e))
         return 0;
+    size_t offset;
+    if (!bson_validate(&doc, BSON_VALIDATE_NONE, &offset))
+        abort();
     char text[256];
     if (!mongo_reply_ok(&doc))
         mongo_reply_error(&doc, text, sizeof text);

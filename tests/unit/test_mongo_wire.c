@@ -158,6 +158,8 @@ static void broken_documents(void **state)
         {"\x0d\0\0\0\3a\0\xff\xff\xff\x7f\0\0", 13}, /* a document longer than all */
         {"\x09\0\0\0\1ok\0\0", 9},                   /* a double cut short */
         {"\x0f\0\0\0\2ok\0\2\0\0\0\xff\xfe", 15},    /* no end of string */
+        {"\x08\0\0\0\x0a\xff\0\0", 8},               /* a name that is not UTF-8 */
+        {"\x11\0\0\0\3a\0\x09\0\0\0\1ok\0\0\0", 17}, /* a double cut short, deeper */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         bson_t doc;

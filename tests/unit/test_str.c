@@ -87,10 +87,22 @@ static void base64_pads(void **state)
     }
 }
 
+static void joined_is_cut(void **state)
+{
+    (void)state;
+    char out[8];
+    assert_string_equal(str_join(out, sizeof out, (const char *const[]){"a", "", "bc", NULL}),
+                        "abc");
+    assert_string_equal(str_join(out, sizeof out, (const char *const[]){"abcde", "fghi", NULL}),
+                        "abcdefg");
+    assert_string_equal(str_join(out, sizeof out, (const char *const[]){NULL}), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_pads),
+        cmocka_unit_test(joined_is_cut),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(controls_become_question_marks),
         cmocka_unit_test(the_nearest_word_is_suggested),
