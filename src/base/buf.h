@@ -32,9 +32,9 @@ int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf
 
 /* What is made of many small pieces is written straight into the room for all of them:
  *
- *     char *at = buf_room(b, LEN + BUF_UINT_MAX);
+ *     char *at = buf_room(b, len + BUF_UINT_MAX);
  *     if (at)
- *         buf_wrote(b, buf_write_uint(buf_write(at, text, LEN), n));
+ *         buf_wrote(b, buf_write_uint(buf_write(at, text, len), n));
  *
  * NULL once the buffer is `failed`, and it is when the room would pass the cap. buf_write and
  * buf_write_uint return the end of what they wrote. */
@@ -43,6 +43,8 @@ static inline char *buf_room(struct buf *b, size_t n);
 static inline void buf_wrote(struct buf *b, char *end);
 static inline char *buf_write(char *at, const char *text, size_t len);
 char *buf_write_uint(char *at, uint64_t n);
+/* A text whose length is known where it is compiled. */
+#define BUF_WRITE(at, literal) buf_write(at, literal, sizeof(literal) - 1)
 
 /* Drops `n` bytes (at most len) at the front. */
 void buf_consume(struct buf *b, size_t n);

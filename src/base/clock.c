@@ -36,7 +36,7 @@ static char *put_digits(char *out, int value, int digits)
 }
 
 /* By hand: a large document has tens of thousands of times, and strftime costs a microsecond. */
-void clock_rfc3339(int64_t wall_ns, char out[CLOCK_RFC3339_SIZE])
+char *clock_rfc3339(int64_t wall_ns, char out[CLOCK_RFC3339_SIZE])
 {
     time_t s = (time_t)(wall_ns / NS_PER_S);
     struct tm tm;
@@ -56,6 +56,7 @@ void clock_rfc3339(int64_t wall_ns, char out[CLOCK_RFC3339_SIZE])
     at = put_digits(at, (int)(wall_ns % NS_PER_S / NS_PER_MS), 3);
     *at++ = 'Z';
     *at = '\0';
+    return at;
 }
 
 char *clock_short(int64_t ns, char out[CLOCK_SHORT_SIZE])

@@ -22,9 +22,10 @@ int64_t clock_wall(void);
 /* a + b without overflow: sticks at TIME_NEVER. Both are >= 0. */
 int64_t time_add(int64_t a, int64_t b);
 
-/* RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z", 24 bytes and the NUL. */
+/* RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z", 24 bytes and the NUL. Returns the
+ * NUL's place. */
 #define CLOCK_RFC3339_SIZE 32
-void clock_rfc3339(int64_t wall_ns, char out[CLOCK_RFC3339_SIZE]);
+char *clock_rfc3339(int64_t wall_ns, char out[CLOCK_RFC3339_SIZE]);
 
 /* A duration for a person, at most two units and three digits: "850 us", "1.2 ms", "3.04 s",
  * "2m5s", "3h0m", "4d2h". Returns out. */

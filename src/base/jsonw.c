@@ -15,9 +15,14 @@ void jsonw_init(struct jsonw *j, struct buf *out)
 static void member(struct jsonw *j, const char *key)
 {
     if (key) {
-        buf_add(j->out, j->comma ? ",\"" : "\"", (size_t)1 + j->comma);
-        buf_puts(j->out, key);
-        buf_add(j->out, "\":", 2);
+        size_t len = strlen(key);
+        char *at = buf_room(j->out, len + 4);
+        if (at) {
+            *at = ',';
+            at[j->comma] = '"';
+            at = buf_write(at + j->comma + 1, key, len);
+            buf_wrote(j->out, BUF_WRITE(at, "\":"));
+        }
     } else if (j->comma) {
         buf_putc(j->out, ',');
     }
@@ -83,17 +88,45 @@ void jsonw_null(struct jsonw *j, const char *key)
     buf_puts(j->out, "null");
 }
 
+char *jsonw_write_ms(char *at, int64_t ns)
+{
+    int64_t us = (ns < 0 ? ns - NS_PER_US / 2 : ns + NS_PER_US / 2) / NS_PER_US;
+    uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+    uint64_t fraction = size % 1000;
+    if (us < 0)
+        *at++ = '-';
+    at = buf_write_uint(at, size / 1000);
+    at[0] = '.';
+    at[1] = (char)('0' + fraction / 100);
+    at[2] = (char)('0' + fraction / 10 % 10);
+    at[3] = (char)('0' + fraction % 10);
+    return at + 4;
+}
+
 void jsonw_ms(struct jsonw *j, const char *key, int64_t ns)
 {
     member(j, key);
-    int64_t us = (ns < 0 ? ns - NS_PER_US / 2 : ns + NS_PER_US / 2) / NS_PER_US;
-    uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
-    char fraction[] = {'.', (char)('0' + size / 100 % 10), (char)('0' + size / 10 % 10),
-                       (char)('0' + size % 10)};
-    if (us < 0)
-        buf_putc(j->out, '-');
-    buf_put_uint(j->out, size / 1000);
-    buf_add(j->out, fraction, sizeof fraction);
+    char *at = buf_room(j->out, JSONW_MS_MAX);
+    if (at)
+        buf_wrote(j->out, jsonw_write_ms(at, ns));
+}
+
+char *jsonw_room(struct jsonw *j, size_t n)
+{
+    member(j, NULL);
+    return buf_room(j->out, n);
+}
+
+void jsonw_wrote(struct jsonw *j, char *end)
+{
+    buf_wrote(j->out, end);
+}
+
+void jsonw_repeat(struct jsonw *j, size_t at, size_t len)
+{
+    char *to = jsonw_room(j, len);
+    if (to)
+        buf_wrote(j->out, buf_write(to, j->out->data + at, len));
 }
 
 /* Where a byte comes that cannot stand in a string as it is, or that may not be valid UTF-8. */
@@ -106,13 +139,12 @@ static const char *skip_plain(const char *s)
     }
 }
 
-void jsonw_quote(struct buf *out, const char *s)
+/* From a byte on that is not plain, with the closing quote. */
+static void quote_rest(struct buf *out, const char *s)
 {
-    buf_putc(out, '"');
     for (;;) {
         const char *plain = s;
         size_t n;
-        s = skip_plain(s);
         while ((unsigned char)*s >= 0x80 && (n = str_utf8_len(s)))
             s = skip_plain(s + n);
         buf_add(out, plain, (size_t)(s - plain));
@@ -127,7 +159,28 @@ void jsonw_quote(struct buf *out, const char *s)
             buf_puts(out, "\\n");
         else
             buf_printf(out, "\\u%04x", c);
-        s++;
+        plain = s + 1;
+        s = skip_plain(plain);
+        buf_add(out, plain, (size_t)(s - plain));
     }
     buf_putc(out, '"');
+}
+
+void jsonw_quote(struct buf *out, const char *s)
+{
+    const char *plain = s;
+    s = skip_plain(s);
+    size_t len = (size_t)(s - plain);
+    char *at = buf_room(out, len + 2);
+    if (!at)
+        return;
+    *at = '"';
+    at = buf_write(at + 1, plain, len);
+    if (!*s) {
+        *at = '"';
+        buf_wrote(out, at + 1);
+        return;
+    }
+    buf_wrote(out, at);
+    quote_rest(out, s);
 }

@@ -4,6 +4,7 @@
 #define PROBE_BASE_JSONW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -30,6 +31,17 @@ void jsonw_bool(struct jsonw *j, const char *key, bool value);
 void jsonw_null(struct jsonw *j, const char *key);
 /* ns as milliseconds with up to three decimals: 12.345 */
 void jsonw_ms(struct jsonw *j, const char *key, int64_t ns);
+
+/* Members that are the same in every document, written as text: room for `n` bytes of them behind
+ * the comma that the first one needs, NULL as buf_room. jsonw_wrote takes the end. */
+char *jsonw_room(struct jsonw *j, size_t n);
+void jsonw_wrote(struct jsonw *j, char *end);
+/* Writes what jsonw_ms does, and returns the end. */
+#define JSONW_MS_MAX 24
+char *jsonw_write_ms(char *at, int64_t ns);
+/* The next member of an array once more: the text of `len` bytes that is in the document at `at`.
+ */
+void jsonw_repeat(struct jsonw *j, size_t at, size_t len);
 
 /* Appends `s` as a quoted JSON string. */
 void jsonw_quote(struct buf *out, const char *s);

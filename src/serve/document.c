@@ -12,11 +12,12 @@
 #define NAME_SHOWN_MAX   120
 #define DETAIL_SHOWN_MAX PROBE_DETAIL_MAX
 
-static const char *const phase_names[PHASE_COUNT] = {
-    [PHASE_DNS] = "dns",
-    [PHASE_CONNECT] = "connect",
-    [PHASE_TLS] = "tls",
-    [PHASE_REQUEST] = "request",
+/* As they stand in a result: what comes before the value. */
+static const char *const phase_starts[PHASE_COUNT] = {
+    [PHASE_DNS] = "\"dns\":",
+    [PHASE_CONNECT] = ",\"connect\":",
+    [PHASE_TLS] = ",\"tls\":",
+    [PHASE_REQUEST] = ",\"request\":",
 };
 
 static const char *const counted_names[] = {
@@ -38,29 +39,48 @@ static void add_time(struct jsonw *j, const char *key, int64_t wall_ns)
     jsonw_string(j, key, stamp);
 }
 
+#define RESULT_ROOM 512 /* all of a result but its detail */
+
+static char *write_word(char *at, const char *word)
+{
+    return buf_write(at, word, strlen(word));
+}
+
+/* Most of a document is results: written as text, and not member by member. */
 static void add_result(struct jsonw *j, const char *key, const struct check_result *r)
 {
-    bool ok = r->reason == REASON_OK;
     jsonw_object(j, key);
-    add_time(j, "started", r->started_wall);
-    jsonw_ms(j, "duration_ms", r->duration);
-    jsonw_bool(j, "ok", ok);
-    jsonw_string(j, "reason", ok ? NULL : reason_name(r->reason));
-    jsonw_string(j, "detail", r->detail);
-    jsonw_string(j, "counted", counted_names[r->counted]);
-    jsonw_object(j, "phases_ms");
-    for (int i = 0; i < PHASE_COUNT; i++) {
-        if (r->phases[i] < 0)
-            jsonw_null(j, phase_names[i]);
-        else
-            jsonw_ms(j, phase_names[i], r->phases[i]);
+    char *at = jsonw_room(j, RESULT_ROOM);
+    if (!at)
+        return;
+    at = BUF_WRITE(at, "\"started\":\"");
+    at = BUF_WRITE(clock_rfc3339(r->started_wall, at), "\",\"duration_ms\":");
+    at = jsonw_write_ms(at, r->duration);
+    if (r->reason == REASON_OK) {
+        at = BUF_WRITE(at, ",\"ok\":true,\"reason\":null");
+    } else {
+        at = write_word(BUF_WRITE(at, ",\"ok\":false,\"reason\":\""), reason_name(r->reason));
+        *at++ = '"';
     }
-    jsonw_end(j);
+    jsonw_wrote(j, at);
+    jsonw_string(j, "detail", r->detail);
+    at = jsonw_room(j, RESULT_ROOM);
+    if (!at)
+        return;
+    at = write_word(BUF_WRITE(at, "\"counted\":\""), counted_names[r->counted]);
+    at = BUF_WRITE(at, "\",\"phases_ms\":{");
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        at = write_word(at, phase_starts[i]);
+        at = r->phases[i] < 0 ? BUF_WRITE(at, "null") : jsonw_write_ms(at, r->phases[i]);
+    }
+    *at++ = '}';
+    jsonw_wrote(j, at);
     jsonw_end(j);
 }
 
-/* Oldest first, as Docker's own log; a last failure that has left the ring stands before it. */
-static void add_history(struct jsonw *j, const struct check *c)
+/* Oldest first, as Docker's own log; a last failure that has left the ring stands before it. The
+ * newest is the text of `len` bytes at `last`. */
+static void add_history(struct jsonw *j, const struct check *c, size_t last, size_t len)
 {
     uint64_t kept = c->n_results < CHECK_HISTORY ? c->n_results : CHECK_HISTORY;
     jsonw_array(j, "history");
@@ -68,8 +88,10 @@ static void add_history(struct jsonw *j, const struct check *c)
     if (failure && kept &&
         failure->started < c->history[(c->n_results - kept) % CHECK_HISTORY].started)
         add_result(j, NULL, failure);
-    for (uint64_t i = c->n_results - kept; i < c->n_results; i++)
+    for (uint64_t i = c->n_results - kept; i + 1 < c->n_results; i++)
         add_result(j, NULL, &c->history[i % CHECK_HISTORY]);
+    if (kept)
+        jsonw_repeat(j, last, len);
     jsonw_end(j);
 }
 
@@ -108,10 +130,12 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     jsonw_bool(j, "required", conf->required);
     jsonw_string(j, "level", level_text(conf->levels));
     const struct check_result *last = check_last(c);
+    size_t last_at = j->out->len + strlen(",\"last\":");
     if (last)
         add_result(j, "last", last);
     else
         jsonw_null(j, "last");
+    size_t last_len = j->out->len - last_at;
     if (c->next.pos)
         jsonw_ms(j, "next_in_ms", c->next.due > now ? c->next.due - now : 0);
     else if (c->run)
@@ -119,7 +143,7 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     else
         jsonw_null(j, "next_in_ms");
     if (with_history)
-        add_history(j, c);
+        add_history(j, c, last_at, last_len);
     jsonw_int(j, "checks_total", (int64_t)c->checks_total);
     jsonw_int(j, "failures_total", (int64_t)c->failures_total);
     jsonw_end(j);

@@ -93,14 +93,11 @@ static char *begin(const struct line *l)
               : NULL;
 }
 
-/* A text of ours, whose length is known here. */
-#define WRITE(at, literal) buf_write(at, literal, sizeof(literal) - 1)
-
 static void add_count(const struct line *l, uint64_t n)
 {
     char *at = begin(l);
     if (at)
-        buf_wrote(l->out, WRITE(buf_write_uint(WRITE(at, "} "), n), "\n"));
+        buf_wrote(l->out, BUF_WRITE(buf_write_uint(BUF_WRITE(at, "} "), n), "\n"));
 }
 
 static void add_flag(const struct line *l, bool yes)
@@ -117,8 +114,8 @@ static void add_labelled(const struct line *l, const char *label, const char *va
     if (!at)
         return;
     at = buf_write(at, label, strlen(label));
-    at = WRITE(buf_write(at, value, strlen(value)), "\"} ");
-    buf_wrote(l->out, WRITE(buf_write_uint(at, n), "\n"));
+    at = BUF_WRITE(buf_write(at, value, strlen(value)), "\"} ");
+    buf_wrote(l->out, BUF_WRITE(buf_write_uint(at, n), "\n"));
 }
 
 /* Seconds, with as many digits of a fraction: at most 9. */
@@ -139,7 +136,7 @@ static void add_seconds(const struct line *l, int64_t ns, int digits)
 {
     char *at = begin(l);
     if (at)
-        buf_wrote(l->out, write_seconds(WRITE(at, "} "), ns, digits));
+        buf_wrote(l->out, write_seconds(BUF_WRITE(at, "} "), ns, digits));
 }
 
 /* ---- Families ---- */
@@ -161,7 +158,7 @@ static void add_info(const struct line *l)
     char *at = begin(l);
     if (!at)
         return;
-    buf_wrote(l->out, WRITE(at, ",type=\""));
+    buf_wrote(l->out, BUF_WRITE(at, ",type=\""));
     buf_puts(l->out, conf->type->name);
     buf_puts(l->out, "\",target=\"");
     add_label_value(l->out, conf->target);
