@@ -335,7 +335,7 @@ static void prepare_credentials(struct build *b)
         user = c->url.user ? c->url.user : "";
         password = c->url.password;
     }
-    if (password && !user)
+    if (password && !user && !probe_is_missing(b->report, K_USER))
         fail(b, K_PASSWORD, "there is a password but no user");
     if (user && strchr(user, ':'))
         fail(b, K_USER, "a user name for Basic authentication cannot hold a colon");
@@ -449,7 +449,9 @@ void *http_conf_prepare(const struct probe_value *values, struct probe_report *r
         prepare_endpoint(&b);
         prepare_credentials(&b);
     }
-    if (tls_conf_init(&c->tls, &values[K_TLS], K_TLS, c->url.tls || c->follow, report) < 0)
+    bool may_use_tls =
+        c->url.tls || !c->url.text || c->follow || probe_is_missing(report, K_FOLLOW_REDIRECTS);
+    if (tls_conf_init(&c->tls, &values[K_TLS], K_TLS, may_use_tls, report) < 0)
         b.failed = true;
     else if (c->url.text)
         prepare_server_name(&b);

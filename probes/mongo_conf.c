@@ -126,11 +126,12 @@ static void prepare_credentials(struct build *b)
         c->password = copy(b, "***");
     }
     bool x509 = c->uri.auth_mechanism && strcmp(c->uri.auth_mechanism, "MONGODB-X509") == 0;
-    if (c->password && !c->user)
+    bool user_missing = !c->user && probe_is_missing(b->report, MONGO_KEY_USER);
+    if (c->password && !c->user && !user_missing)
         fail(b, MONGO_KEY_PASSWORD, "a password without a user name");
-    if (c->user && !c->password && !x509)
+    if (c->user && !c->password && !x509 && !probe_is_missing(b->report, MONGO_KEY_PASSWORD))
         fail(b, MONGO_KEY_USER, "a user name without a password");
-    if (c->uri.auth_mechanism && !c->user && !x509)
+    if (c->uri.auth_mechanism && !c->user && !x509 && !user_missing)
         fail(b, MONGO_KEY_URI, "authMechanism without a user name");
 }
 
@@ -167,8 +168,9 @@ static bool needs_driver(const struct mongo_conf *c)
     const char *mechanism = u->auth_mechanism;
     bool scram = !mechanism || strcmp(mechanism, "SCRAM-SHA-1") == 0 ||
                  strcmp(mechanism, "SCRAM-SHA-256") == 0;
+    /* Half a login is an error of its own. */
     bool plain =
-        !c->user || (scram_is_plain(c->user) && c->password && scram_is_plain(c->password));
+        !c->user || !c->password || (scram_is_plain(c->user) && scram_is_plain(c->password));
     return !mongo_uri_is_direct(u) || u->load_balanced == 1 || u->any_hostname || u->key_password ||
            !scram || !plain;
 }

@@ -84,11 +84,16 @@ struct probe_scheme {
 };
 
 /* Says what is wrong with, or unwise about, the setting `key` (an index into the type's keys).
- * All of them are reported in one go, each with its file and line. Never repeat a secret. */
+ * All of them are reported in one go, each with its file and line. Never repeat a secret. What is
+ * wrong only because another setting is not there is told only where that is not missing, below. */
 void probe_error(struct probe_report *report, size_t key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Is the value of `key` not the user's, because that one is in error, or may be meant by a key that
+ * is unknown? Both are reported; its default stands in, or NULL, also where it is required. */
+bool probe_is_missing(const struct probe_report *report, size_t key);
 
 /* ---- The type ---- */
 
@@ -101,9 +106,9 @@ struct probe_type {
     const struct probe_scheme *schemes; /* ends with a NULL prefix */
 
     /* Checks and compiles the settings into the type's own immutable form, which every run sees as
-     * run->conf. Reports each problem; NULL exactly when one was an error. `values` are the
-     * configuration's and are freed afterwards: copy what is kept. `*target` is set to a malloc'd
-     * line that names what is probed, without secrets: "127.0.0.1:80". */
+     * run->conf. Reports each problem; NULL when one was an error, or a required key is missing.
+     * `values` are the configuration's and are freed afterwards: copy what is kept. `*target` is
+     * set to a malloc'd line that names what is probed, without secrets: "127.0.0.1:80". */
     void *(*prepare)(const struct probe_value *values, struct probe_report *report, char **target);
     void (*dispose)(void *conf);
 

@@ -64,11 +64,16 @@ static bool prepare_by(struct process_conf *c, const struct probe_value *v,
 {
     static const size_t ways[] = {PID, PIDFILE, NAME, CMDLINE};
     size_t n = 0, way = PID;
-    for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+    bool missing = false;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        missing = missing || probe_is_missing(report, ways[i]);
         if (v[ways[i]].text) {
             way = ways[i];
             n++;
         }
+    }
+    if (n == 0 && missing)
+        return false;
     if (n != 1) {
         probe_error(report, way, "%s, expected exactly one of pid, pidfile, name, cmdline",
                     n ? "more than one is given" : "none is given");
@@ -98,7 +103,8 @@ static bool prepare_counts(struct process_conf *c, const struct probe_value *v,
             }
     c->min_count = v[MIN_COUNT].num;
     c->max_count = v[MAX_COUNT].text ? v[MAX_COUNT].num : -1;
-    if (ok && c->max_count >= 0 && c->max_count < c->min_count) {
+    if (ok && c->max_count >= 0 && c->max_count < c->min_count &&
+        !probe_is_missing(report, MIN_COUNT)) {
         probe_error(report, MAX_COUNT, "is %lld, less than min_count, which is %lld",
                     (long long)c->max_count, (long long)c->min_count);
         ok = false;

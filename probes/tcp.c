@@ -131,11 +131,11 @@ static void *tcp_prepare(const struct probe_value *v, struct probe_report *repor
     struct tcp_conf *c = calloc(1, sizeof *c);
     struct err e;
     bool bad = false;
-    if (!c || !v[K_ADDRESS].text) {
-        free(c);
+    if (!c)
         return NULL;
-    }
-    if (endpoint_parse(&c->ep, v[K_ADDRESS].text, 0, &e) < 0) {
+    if (!v[K_ADDRESS].text) {
+        bad = true; /* KEY_REQUIRED: reported by the configuration */
+    } else if (endpoint_parse(&c->ep, v[K_ADDRESS].text, 0, &e) < 0) {
         probe_error(report, K_ADDRESS, "%s", e.text);
         bad = true;
     }
@@ -152,9 +152,12 @@ static void *tcp_prepare(const struct probe_value *v, struct probe_report *repor
         bad = true;
     }
     c->use_tls = v[K_TLS].num != 0;
-    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, c->use_tls, report) < 0)
+    bool may_use_tls = c->use_tls || probe_is_missing(report, K_TLS);
+    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0)
         bad = true;
-    if (c->use_tls && c->ep.path && c->tls.verify && !c->tls.server_name) {
+    else if (c->use_tls && c->ep.path && c->tls.verify && !c->tls.server_name &&
+             !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_VERIFY) &&
+             !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME)) {
         probe_error(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME,
                     "must be set: a unix socket has no name to verify the certificate for");
         bad = true;

@@ -101,7 +101,7 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
     }
     if (check_name(c->server_name, report, first + TLS_KEY_SERVER_NAME) < 0)
         rc = -1;
-    if (c->key && !c->cert) {
+    if (c->key && !c->cert && !probe_is_missing(report, first + TLS_KEY_CERT)) {
         probe_error(report, first + TLS_KEY_KEY,
                     "a key without a certificate: tls_cert is not set");
         rc = -1;
@@ -109,7 +109,8 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
     if (!c->verify && v[TLS_KEY_VERIFY].given)
         probe_warn(report, first + TLS_KEY_VERIFY,
                    "any certificate is taken: whoever answers at that address counts as healthy");
-    if (rc == 0)
+    bool whole = !c->cert || c->key || !probe_is_missing(report, first + TLS_KEY_KEY);
+    if (rc == 0 && whole)
         rc = check_content(c, first, report);
     if (rc < 0)
         tls_conf_fini(c);

@@ -17,12 +17,16 @@
 struct probe_report {
     struct source *source;
     const struct table *table;
+    bool unknown; /* the section has keys that are none: any that is not given may be meant */
+    bool partial; /* some are missing, so what is unwise cannot be said */
 };
 
 static void report_add(struct probe_report *r, bool is_error, size_t key, const char *fmt,
                        va_list ap)
 {
     char text[768];
+    if (!is_error && r->partial)
+        return;
     vsnprintf(text, sizeof text, fmt, ap);
     bool known = key < r->table->n;
     source_problem(r->source, is_error, known ? r->table->values[key].line : 0,
@@ -45,9 +49,14 @@ void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
     va_end(ap);
 }
 
+bool probe_is_missing(const struct probe_report *r, size_t key)
+{
+    return r->table->slots[key].failed || (r->unknown && !r->table->values[key].given);
+}
+
 /* ---- The keys ---- */
 
-/* True for a key of every probe. */
+/* False for a key that is none of this probe's. */
 static bool set_entry(struct builder *b, const struct kind *k, const struct ini_entry *entry,
                       struct source *s)
 {
@@ -61,41 +70,38 @@ static bool set_entry(struct builder *b, const struct kind *k, const struct ini_
     else if (k->type != LOOKUP_NONE)
         table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], entry->key, w->twin,
                   entry->value, entry->line, s);
-    return w && w->common != LOOKUP_NONE;
+    return w && (w->common != LOOKUP_NONE || w->types & mine);
 }
 
-static void set_target(struct builder *b, const struct kind *k, const struct ini_entry *entry,
+/* False where it does not say what is probed. */
+static bool set_target(struct builder *b, const struct kind *k, const struct ini_entry *entry,
                        struct source *s)
 {
     if (entry->line != k->line) {
         source_problem(s, true, entry->line, "target", "given twice, first on line %d", k->line);
-        return;
+        return true;
     }
     const struct key_word *w = k->key ? lookup_word(&b->lookup, k->key) : NULL;
     if (!w || k->failed)
-        return;
+        return false;
     s->literal = k->expanded;
-    table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], "target", false, k->value,
-              entry->line, s);
+    int rc = table_set(&b->types[k->type].scratch, (size_t)w->type[k->type], "target", false,
+                       k->value, entry->line, s);
     s->literal = false;
+    return rc == 0;
 }
 
-/* Sets all keys of the section; the number of errors that a type's own keys had. */
-static size_t set_all(struct builder *b, const struct kind *k, const struct ini_entry *entries,
-                      size_t n, struct source *s)
+/* Sets all keys of the section; false if it is not known of all what they are. */
+static bool set_all(struct builder *b, const struct kind *k, const struct ini_entry *entries,
+                    size_t n, struct source *s)
 {
-    size_t own_errors = 0;
+    bool all_known = true;
     for (size_t i = 0; i < n; i++) {
-        size_t before = s->errors;
-        bool is_common = false;
-        if (strcmp(entries[i].key, "target") == 0)
-            set_target(b, k, &entries[i], s);
-        else
-            is_common = set_entry(b, k, &entries[i], s);
-        if (!is_common)
-            own_errors += s->errors - before;
+        bool known = strcmp(entries[i].key, "target") == 0 ? set_target(b, k, &entries[i], s)
+                                                           : set_entry(b, k, &entries[i], s);
+        all_known = all_known && known;
     }
-    return own_errors;
+    return all_known;
 }
 
 static void set_overrides(struct builder *b, struct source *s)
@@ -109,20 +115,18 @@ static void set_overrides(struct builder *b, struct source *s)
     }
 }
 
-static bool check_required(const struct table *t, struct source *s)
+static void check_required(const struct probe_report *r)
 {
-    bool complete = true;
+    const struct table *t = r->table;
     for (size_t k = 0; k < t->n; k++) {
         const struct probe_value *v = &t->values[k];
         bool twin = t->keys[k].flags & (KEY_SECRET | KEY_MAY_HIDE);
-        if (!(t->keys[k].flags & KEY_REQUIRED) || (v->text && *v->text))
+        if (!(t->keys[k].flags & KEY_REQUIRED) || (v->text && *v->text) || probe_is_missing(r, k))
             continue;
-        complete = false;
-        source_problem(s, true, v->line, t->keys[k].name, "%s, expected it%s%s%s here",
+        source_problem(r->source, true, v->line, t->keys[k].name, "%s, expected it%s%s%s here",
                        v->given ? "has no value" : "not given", twin ? " or " : "",
                        twin ? t->keys[k].name : "", twin ? "_file" : "");
     }
-    return complete;
 }
 
 /* ---- What is legal but unwise, and the policy ---- */
@@ -229,12 +233,15 @@ static int keep(struct probe_value **out, const struct table *t)
     return 0;
 }
 
-static void prepare(struct check_conf *c, const struct table *own, struct source *s)
+static void prepare(struct check_conf *c, const struct table *own, bool all_known, struct source *s)
 {
-    struct probe_report report = {s, own};
-    size_t before = s->errors;
+    struct probe_report report = {.source = s, .table = own, .unknown = !all_known};
+    report.partial = report.unknown;
+    for (size_t k = 0; k < own->n; k++)
+        report.partial = report.partial || own->slots[k].failed;
+    check_required(&report);
     c->conf = c->type->prepare(own->values, &report, &c->target);
-    if (!c->conf && s->errors == before)
+    if (!c->conf && !s->errors && !report.partial)
         source_problem(s, true, 0, NULL, "cannot be used: out of memory");
     if (c->target)
         str_printable(c->target, strlen(c->target)); /* a path may hold any byte */
@@ -242,7 +249,7 @@ static void prepare(struct check_conf *c, const struct table *own, struct source
 
 /* 0, or -1 out of memory; what is wrong with the settings is counted in the source. */
 static int fill(struct builder *b, struct check_conf *c, const struct builder_tables *own,
-                bool own_keys_are_good, struct source *s)
+                const struct kind *k, bool all_known, struct source *s)
 {
     const struct table *common = &b->common.scratch;
     fill_policy(c, common->values);
@@ -253,8 +260,8 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
         return -1;
     if (!own)
         return 0; /* its type is not known, which is reported */
-    if (own_keys_are_good && check_required(&own->scratch, s))
-        prepare(c, &own->scratch, s);
+    if (!k->failed)
+        prepare(c, &own->scratch, all_known, s);
     if (s->errors)
         return 0;
     if (!c->target && !(c->target = strdup(c->name)))
@@ -295,10 +302,10 @@ struct check_conf *build_check(struct builder *b, const char *name, const struct
         }
         table_reset(&own->scratch, &own->base);
     }
-    size_t own_errors = set_all(b, &k, entries, n, s);
+    bool all_known = set_all(b, &k, entries, n, s);
     set_overrides(b, s);
     struct check_conf *c = new_check(name, own ? probe_types[k.type] : NULL);
-    if (!c || fill(b, c, own, !own_errors && !k.failed, s) < 0)
+    if (!c || fill(b, c, own, &k, all_known, s) < 0)
         source_problem(s, true, 0, NULL, "out of memory");
     free(k.target);
     return c;

@@ -62,12 +62,14 @@ static void set_for_types(struct builder *b, const struct key_word *w,
                           const struct ini_entry *entry, struct source *s)
 {
     struct source once = *s;
-    for (size_t t = 0; t < b->lookup.n_types && once.errors == s->errors; t++) {
+    for (size_t t = 0; t < b->lookup.n_types; t++) {
         if (w->type[t] == LOOKUP_NONE)
             continue;
         struct builder_tables *own = builder_type(b, t);
         if (!own)
             source_problem(&once, true, entry->line, entry->key, "out of memory");
+        else if (once.errors > s->errors)
+            own->base.slots[w->type[t]].failed = true;
         else
             table_set(&own->base, (size_t)w->type[t], entry->key, w->twin, entry->value,
                       entry->line, &once);

@@ -64,7 +64,7 @@ void table_reset(struct table *t, const struct table *base)
     for (size_t k = 0; k < t->n; k++) {
         if (t->slots[k].owned)
             value_fini(&t->values[k]);
-        t->slots[k] = (struct table_slot){0};
+        t->slots[k] = (struct table_slot){.failed = base->slots[k].failed};
         t->values[k] = base->values[k];
     }
 }
@@ -155,7 +155,8 @@ int table_set(struct table *t, size_t key, const char *word, bool twin, const ch
     slot->word = word;
     slot->line = line;
     struct probe_value v;
-    if (make_value(&v, &t->keys[key], word, twin, text, line, s) < 0)
+    slot->failed = make_value(&v, &t->keys[key], word, twin, text, line, s) < 0;
+    if (slot->failed)
         return -1;
     if (slot->owned)
         value_fini(&t->values[key]);

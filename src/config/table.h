@@ -36,6 +36,7 @@ struct table {
         bool owned;       /* the value is this table's, not borrowed from the base */
         const char *word; /* what set it in this section: KEY or KEY_file; NULL: nothing yet */
         int line;         /* of that */
+        bool failed;      /* what was given is in error, and the value stands in for it */
     } * slots;
 };
 

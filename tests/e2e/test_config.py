@@ -70,6 +70,61 @@ def test_each_error_is_named_with_its_line(probe, name):
         assert any(f"probe.ini:{line}:" in s and word in s for s in said), f"{line} {word}: {r}"
 
 
+# Text of a configuration, and the lines of its errors: a value in error, or a key that is none, hides
+# no other error of its section, and nothing is told that is only wrong for want of it.
+TOGETHER = {
+    "tcp": ("[probe a]\naddress = h:1\nfamily = 7\nexpect = (\n", [3, 4]),
+    "tcp: no address": ("[probe a]\ntype = tcp\naddress = ${NOT_SET}\nexpect = (\n", [3, 4]),
+    "tcp: unknown key": ("[probe a]\naddress = h:1\ncolour = red\nexpect = (\n", [3, 4]),
+    "tcp: address misspelt": ("[probe a]\ntype = tcp\nadress = h:1\nexpect = (\n", [3, 4]),
+    "tcp: twice": ("[probe a]\naddress = h:1\nsend = a\nsend = b\nexpect = (\n", [4, 5]),
+    "tcp: tls": (
+        "[probe a]\naddress = h:1\ntls = perhaps\ntls_server_name = x\nexpect = (\n", [3, 5]
+    ),
+    "tcp: tls misspelt": ("[probe a]\naddress = h:1\ntsl = yes\ntls_server_name = x\n", [3]),
+    "tcp: tls in defaults": (
+        "[defaults]\ntls = perhaps\n[probe a]\naddress = h:1\ntls_server_name = x\n", [2]
+    ),
+    "tcp: address in defaults": (
+        "[defaults]\naddress = ${NOT_SET}\n[probe a]\ntype = tcp\nexpect = (\n[probe b]\ntype = tcp\n",
+        [2, 5],
+    ),
+    "tcp: certificate": (
+        "[probe a]\naddress = h:1\ntls = yes\ntls_cert = ${NOT_SET}\ntls_key = probe.ini\n", [4]
+    ),
+    "tcp: server name": (
+        "[probe a]\naddress = unix:///x\ntls = yes\ntls_server_name = ${NOT_SET}\n", [4]
+    ),
+    "http": ("[probe a]\nurl = http://h/\nmax_body = big\nmethod = get\nheader = x\n", [3, 4, 5]),
+    "http: url": ("[probe a]\nurl = http://h:x/\ntls_server_name = x\nheader = x\n", [2, 4]),
+    "http: user": ("[probe a]\nurl = http://h/\nuser = ${NOT_SET}\npassword = p\n", [3]),
+    "http: user misspelt": ("[probe a]\nurl = http://h/\nusr = u\npassword = p\n", [3]),
+    "http: redirects": (
+        "[probe a]\nurl = http://h/\nfollow_redirects = perhaps\ntls_server_name = x\nheader = x\n",
+        [3, 5],
+    ),
+    "mongo": (
+        "[probe a]\nuri = mongodb://h/?replicaSet=r\nmax_lag = 5\nset_name = s\n", [3, 4]
+    ),
+    "mongo: password": (
+        "[probe a]\nuri = mongodb://h/\nuser = u\npassword_file = /nowhere/x\nfamily = 4\n", [4]
+    ),
+    "mongo: user": ("[probe a]\nuri = mongodb://h/\nuser = ${NOT_SET}\npassword = p\n", [3]),
+    "mongo: half a login": ("[probe a]\nuri = mongodb://h/\nuser = u\nfamily = 4\n", [3]),
+    "process": ("[probe a]\npid = many\nproc_root = x\n", [2, 3]),
+    "process: misspelt": ("[probe a]\ntype = process\npidfil = x\nproc_root = x\n", [3, 4]),
+    "process: counts": ("[probe a]\nname = x\nmin_count = many\nmax_count = 0\n", [3]),
+}
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_errors_of_a_section_come_together_and_alone(probe, name):
+    text, lines = TOGETHER[name]
+    r = validate(probe, text, env={"NOT_SET": None})
+    said = probe.run("validate", "--json", "-c", probe.path("probe.ini")).json["problems"]
+    assert r.code == 78 and [p["line"] for p in said if p["severity"] == "error"] == lines, str(r)
+
+
 def test_cycle_of_after_is_an_error(probe):
     r = validate(
         probe,
