@@ -31,7 +31,7 @@
 #define EVENT_LISTENERS   128
 #define POOL_BYTES        (32 * 1024) /* a connection's memory: the bound of a request's head */
 #define BODY_MAX          (4 * 1024)  /* of a request; nothing here reads one */
-#define STREAM_SLICE      (31 * 1024) /* made at once; fills the pool */
+#define STREAM_SLICE      (12 * 1024) /* made at once */
 #define IDLE_TIMEOUT_S    30
 #define REQUEST_TIMEOUT   (60 * NS_PER_S)  /* from idle to a whole request */
 #define ANSWER_TIMEOUT    (120 * NS_PER_S) /* to take the answer */

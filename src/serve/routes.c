@@ -97,7 +97,7 @@ static enum stream_state status_more(struct stream *st, int64_t now)
     }
     void (*add)(struct jsonw *, const char *, const struct check *, int64_t) =
         st->request->brief ? document_probe_brief : document_probe;
-    for (int i = 0; i < 8 && st->index < e->n_checks; i++)
+    for (int i = 0; i < 2 && st->index < e->n_checks; i++)
         add(&st->json, NULL, e->checks[st->index++], now);
     if (st->index < e->n_checks)
         return STREAM_MORE;

@@ -51,27 +51,37 @@ static void fill(struct stream *st)
     st->failed |= st->buf.failed;
 }
 
-/* To be called on again and again by libmicrohttpd until the end. */
+static bool may_fill(const struct stream *st)
+{
+    const struct serve *s = request_serve(st->request);
+    return !st->failed && st->state != STREAM_DONE && !s->closing &&
+           (st->state == STREAM_WAIT || serve_budget_left(s));
+}
+
+/* To be called on again and again by libmicrohttpd until the end. What it takes at once is one
+ * system call: filled to the last byte, not sent slice by slice. */
 static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
 {
     struct stream *st = cls;
     struct request *req = st->request;
-    struct serve *s = request_serve(req);
+    size_t n = 0;
     (void)pos;
-    if (!st->failed && left(st) == 0 && st->state != STREAM_DONE && !s->closing &&
-        (st->state == STREAM_WAIT || serve_budget_left(s)))
-        fill(st);
+    do {
+        if (left(st) == 0 && may_fill(st))
+            fill(st);
+        size_t now = left(st) < max - n ? left(st) : max - n;
+        if (now)
+            memcpy(out + n, st->buf.data + st->off, now);
+        st->off += now;
+        n += now;
+    } while (n < max && st->state == STREAM_MORE && may_fill(st));
     if (req->gone || st->failed)
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    size_t n = left(st) < max ? left(st) : max;
-    if (n) {
-        memcpy(out, st->buf.data + st->off, n);
-        st->off += n;
+    if (n)
         return (ssize_t)n;
-    }
     if (st->state == STREAM_DONE)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    if (s->closing)
+    if (request_serve(req)->closing)
         return req->endless ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
     request_suspend(req);
     if (st->state == STREAM_MORE)
@@ -103,7 +113,7 @@ static void answer(struct stream *st)
         request_answer(req, req->status, st->content_type, &st->buf);
     } else {
         req->response =
-            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_SLICE, on_read, st, NULL);
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, POOL_BYTES, on_read, st, NULL);
         if (req->response)
             request_headers(req->response, st->content_type);
     }
