@@ -210,7 +210,8 @@ void route_review_waits(struct serve *s, int64_t now);
 void route_drop_wait(struct request *req); /* the request ends */
 
 /* ---- stream.c ---- */
-/* Begins the answer `status` with a body that `more` makes; `part`, `index` start at 0. */
+/* Begins the answer `status` with a body that `more` makes; `part`, `index` start at 0. Status 0:
+ * `more` sets the request's with the first piece. */
 void stream_begin(struct request *req, unsigned status, const char *content_type,
                   enum stream_state (*more)(struct stream *st, int64_t now));
 /* More can be made of one that waits. */

@@ -92,7 +92,13 @@ static enum stream_state status_more(struct stream *st, int64_t now)
     if (stream_outdated(st))
         return STREAM_DONE;
     if (st->part == 0) {
-        document_head(&st->json, e, serve_verdict(s, now), now);
+        /* The status with the document: a verdict may have turned since the request was looked at.
+         */
+        const struct readiness *r = serve_verdict(s, now);
+        if (!st->request->status)
+            st->request->status =
+                r->ready && !r->stale ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+        document_head(&st->json, e, r, now);
         st->part = 1;
     }
     void (*add)(struct jsonw *, const char *, const struct check *, int64_t) =
@@ -164,7 +170,7 @@ static void answer_status(struct request *req, int64_t now)
     const struct check *c;
     bool ok = is_healthy(req, &c, now);
     if (!req->name)
-        stream_begin(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json_type, status_more);
+        stream_begin(req, 0, json_type, status_more);
     else if (c)
         answer_probe(req, c, ok, now);
     else
