@@ -43,7 +43,11 @@ char *jsonw_write_ms(char *at, int64_t ns);
  */
 void jsonw_repeat(struct jsonw *j, size_t at, size_t len);
 
-/* Appends `s` as a quoted JSON string. */
+/* Appends `s` as a quoted JSON string. Controls, those of C1 too, are escaped: a terminal that
+ * shows the document acts on none. */
 void jsonw_quote(struct buf *out, const char *s);
+
+/* Appends valid JSON that was made elsewhere, with the controls escaped that may stand in it. */
+void jsonw_add(struct buf *out, const char *json);
 
 #endif

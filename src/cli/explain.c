@@ -38,9 +38,8 @@ static void answer_open(struct answer *a, const struct cli *cli, const struct ag
         (struct answer){.address = !cli->agent_given && agent->socket ? agent->socket : cli->agent};
     int status =
         agent_request(a->address, "GET", "/status", time_add(clock_now(), budget), &body, &a->why);
-    if (status == 200 || status == 503)
-        a->document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
-    if (!status_is_agents(a->document)) {
+    a->document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
+    if (!status_is_agents(a->document, status)) {
         json_decref(a->document);
         a->document = NULL;
     }
@@ -161,8 +160,10 @@ static void print_json(const struct config *c, const struct answer *a, struct bu
         explain_json_probe(&j, c->checks[i]);
         const json_t *probe = answer_of(a, c->checks[i]->name);
         char *text = probe ? json_dumps(probe, JSON_COMPACT) : NULL;
-        if (text)
-            buf_printf(out, ",\"agent_view\":%s", text);
+        if (text) {
+            buf_puts(out, ",\"agent_view\":");
+            jsonw_add(out, text);
+        }
         free(text);
         jsonw_end(&j);
     }

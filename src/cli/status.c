@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/jsonw.h"
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/agent_client.h"
@@ -57,10 +58,12 @@ static size_t count(const struct cli *cli, const json_t *document)
     return cli->n_targets ? cli->n_targets : json_array_size(json_object_get(document, "probes"));
 }
 
-bool status_is_agents(const json_t *document)
+bool status_is_agents(const json_t *document, int status)
 {
     const json_t *agent = json_object_get(document, "agent");
-    return json_is_string(json_object_get(agent, "version")) &&
+    bool ready = json_is_true(json_object_get(document, "ready"));
+    return (status == 200 || (status == 503 && !ready)) &&
+           json_is_string(json_object_get(agent, "version")) &&
            json_is_boolean(json_object_get(agent, "stale")) &&
            json_is_boolean(json_object_get(document, "ready")) &&
            json_is_array(json_object_get(document, "probes"));
@@ -140,11 +143,16 @@ static int print_json(const struct cli *cli, json_t *document)
         json_object_set_new(document, "probes", named);
     }
     char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(12));
-    if (!text)
-        return EXIT_INTERNAL;
-    puts(text);
+    struct buf out;
+    buf_init(&out, OUTPUT_MAX);
+    if (text)
+        jsonw_add(&out, text);
     free(text);
-    return EXIT_HEALTHY;
+    int rc = out.len && !out.failed ? EXIT_HEALTHY : EXIT_INTERNAL;
+    if (rc == EXIT_HEALTHY)
+        puts(out.data);
+    buf_fini(&out);
+    return rc;
 }
 
 static int print_table(const struct cli *cli, const json_t *document)
@@ -231,7 +239,7 @@ int cmd_status(const struct cli *cli)
     }
     json_t *document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
     int rc;
-    if ((status != 200 && status != 503) || !status_is_agents(document)) {
+    if (!status_is_agents(document, status)) {
         fprintf(stderr, "probe: %s does not answer as a probe agent (HTTP %d)\n", cli->agent,
                 status);
         rc = EXIT_NO_AGENT;

@@ -8,8 +8,9 @@
 #include "cli/grid.h"
 #include "cli/term.h"
 
-/* Is it what an agent says? Another program may have the port, and words of the same name. */
-bool status_is_agents(const json_t *document);
+/* Is it what an agent says, with that HTTP status? Another program may have the port, and words of
+ * the same name; and what is between may have its own mind: 503 is never ready. */
+bool status_is_agents(const json_t *document, int status);
 
 /* The probe of that name in the document; NULL: none. */
 json_t *status_find(const json_t *document, const char *name);

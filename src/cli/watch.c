@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/jsonw.h"
 #include "base/text.h"
 #include "cli/agent_client.h"
 #include "cli/frame.h"
@@ -25,6 +26,8 @@
 #define SILENCE         (40 * NS_PER_S)   /* the agent says something every 15 s */
 #define FRAME_MAX       (4 << 20)
 #define EVENTS_MAX      (1 << 20)
+#define KNOWN_MAX       (1 << 16) /* names: more than an agent has, unless it is hostile */
+#define KNOWN_TEXT_MAX  512       /* bytes of a name and its status; a name has at most 64 */
 
 struct watch {
     const struct cli *cli;
@@ -153,11 +156,9 @@ static int fetch(struct watch *w)
     struct buf body;
     int status =
         agent_request(w->cli->agent, "GET", "/status?history=no", deadline(w), &body, &w->why);
-    json_t *document = status == 200 || status == 503
-                           ? json_loadb(body.data ? body.data : "", body.len, 0, NULL)
-                           : NULL;
+    json_t *document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
     buf_fini(&body);
-    if (!status_is_agents(document)) {
+    if (!status_is_agents(document, status)) {
         json_decref(document);
         if (status >= 0)
             err_set(&w->why, "%s does not answer as a probe agent (HTTP %d)", w->cli->agent,
@@ -202,6 +203,16 @@ static void add_escaped(struct buf *out, const char *text, const char *after)
     buf_puts(out, after);
 }
 
+/* A name that is not remembered is told of each time. */
+static void remember(json_t *known, const char *name, const char *to)
+{
+    bool room = json_object_get(known, name) || json_object_size(known) < KNOWN_MAX;
+    if (room && strlen(name) + strlen(to) <= KNOWN_TEXT_MAX)
+        json_object_set_new(known, name, json_string(to));
+    else
+        json_object_del(known, name);
+}
+
 static void print_change(struct watch *w, const json_t *event)
 {
     const char *name = text_of(event, "name"), *to = text_of(event, "to");
@@ -213,7 +224,7 @@ static void print_change(struct watch *w, const json_t *event)
     buf_init(&line, FRAME_MAX);
     if (w->cli->json) {
         char *text = json_dumps(event, JSON_COMPACT);
-        buf_puts(&line, text ? text : "{}");
+        jsonw_add(&line, text ? text : "{}");
         free(text);
     } else {
         add_escaped(&line, text_of(event, "at"), "  ");
@@ -227,7 +238,7 @@ static void print_change(struct watch *w, const json_t *event)
         while (line.len && line.data[line.len - 1] == ' ') /* a blocked probe has no reason */
             line.data[--line.len] = '\0';
     }
-    json_object_set_new(w->known, name, json_string(to));
+    remember(w->known, name, to);
     if (!line.failed)
         puts(line.data);
     fflush(stdout);

@@ -223,6 +223,21 @@ static void test_a_line_is_bounded(void **state)
     buf_fini(&b);
 }
 
+static void test_controls_are_escaped(void **state)
+{
+    static const char c1[] = "\xc2\x9b"
+                             "31m \x7f \xc2\xa0 \xe2\x80\xa8 \xc2";
+    struct buf b;
+    (void)state;
+    buf_init(&b, 256);
+    jsonw_quote(&b, c1);
+    assert_string_equal(b.data, "\"\\u009b31m \\u007f \xc2\xa0 \xe2\x80\xa8 \xef\xbf\xbd\"");
+    buf_reset(&b);
+    jsonw_add(&b, "{\"\xc2\x80\":\"\xc2\x9f\x7f\xc2\xa0\"}");
+    assert_string_equal(b.data, "{\"\\u0080\":\"\\u009f\\u007f\xc2\xa0\"}");
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_stale_is_not_healthy),
         cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_a_line_is_bounded),
+        cmocka_unit_test(test_controls_are_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
