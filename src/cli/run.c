@@ -13,6 +13,7 @@
 #include "base/notify.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/reload.h"
 #include "cli/session.h"
 #include "engine/reaper.h"
 #include "engine/repeat.h"
@@ -24,11 +25,12 @@
 #define STOP_LIMIT_MS 800
 
 struct agent {
-    const struct cli *cli;
     struct config_override overrides[2];
+    struct config_source source;
     struct session session;
     struct serve *serve; /* NULL: not open */
     struct reports reports;
+    struct reload reload;
     struct reaper reaper;
     struct notify notify;
     struct sched_entry watchdog;
@@ -83,7 +85,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
         serve_on_result(a->serve, c);
 }
 
-/* ---- Reload: all or nothing. ---- */
+/* ---- Reload. ---- */
 
 static void log_report(const struct config_report *report)
 {
@@ -92,56 +94,33 @@ static void log_report(const struct config_report *report)
                   report->problems[i].text);
 }
 
-static int load(struct agent *a, struct config **config, struct config_report *report)
+static void on_reload_begin(struct reload *r)
 {
-    struct config_source source = {
-        .path = a->cli->config,
-        .targets = a->cli->targets,
-        .n_targets = a->cli->n_targets,
-        .overrides = a->overrides,
-        .check_ready_file = ready_file_try,
-    };
-    return config_load(&source, config, report);
+    notify_reloading(&container_of(r, struct agent, reload)->notify);
 }
 
-/* Nothing is changed where something cannot be. */
-static int apply(struct agent *a, struct config *config, struct config_report *report)
+static void on_reload_end(struct reload *r, const struct config *config,
+                          const struct config_report *report)
 {
-    struct reports_draft draft;
-    struct err e;
-    if (reports_prepare(&a->reports, &config->agent, &draft, &e) < 0) {
-        config_report_add(report, true, NULL, 0, "agent", "%s", e.text);
-        return -1;
-    }
-    if (engine_load(&a->session.engine, config, &e) < 0) {
-        reports_discard(&draft);
-        config_report_add(report, true, NULL, 0, "agent", "%s", e.text);
-        return -1;
-    }
-    reports_commit(&a->reports, &config->agent, &draft);
-    return 0;
-}
-
-static int reload(void *ctx, struct config_report *report)
-{
-    struct agent *a = ctx;
-    struct config *config = NULL;
-    notify_reloading(&a->notify);
-    int rc = load(a, &config, report) == CONFIG_OK ? 0 : -1;
-    if (rc == 0)
-        rc = apply(a, config, report);
+    struct agent *a = container_of(r, struct agent, reload);
     log_report(report);
-    if (rc == 0) {
+    if (config) {
         log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
+        log_info("reloaded, %zu probes", config->n_checks);
         if (a->serve)
             serve_on_reload(a->serve);
-        log_info("reloaded, %zu probes", config->n_checks);
     } else {
         log_error("reload refused, the configuration in use stays");
     }
-    config_free(config);
     reports_started(&a->reports);
-    return rc;
+    if (a->serve)
+        serve_answer_reload(a->serve, r->number, config != NULL, report);
+}
+
+static uint64_t ask_reload(void *ctx)
+{
+    struct agent *a = ctx;
+    return reload_ask(&a->reload);
 }
 
 static struct told_counts told(void *ctx)
@@ -182,6 +161,7 @@ static void stop(struct agent *a)
     limit_stop();
     if (a->serve)
         serve_close(a->serve, on_serve_closed, a);
+    reload_close(&a->reload);
     reports_close(&a->reports);
     reaper_close(&a->reaper);
     session_stop(&a->session);
@@ -191,10 +171,7 @@ static void on_signal(struct session *s, int signum)
 {
     struct agent *a = container_of(s, struct agent, session);
     if (signum == SIGHUP) {
-        struct config_report report;
-        config_report_init(&report);
-        reload(a, &report);
-        config_report_fini(&report);
+        reload_ask(&a->reload);
         return;
     }
     log_info("stopping on signal %d", signum);
@@ -232,6 +209,7 @@ static int give_up(struct agent *a)
 {
     if (a->serve)
         serve_close(a->serve, on_serve_closed, a);
+    reload_close(&a->reload);
     reports_close(&a->reports);
     session_stop(&a->session);
     session_run(&a->session);
@@ -240,12 +218,18 @@ static int give_up(struct agent *a)
 
 static int open_all(struct agent *a, struct config *config, struct err *e)
 {
-    const struct serve_hooks serve_hooks = {.reload = reload, .ctx = a, .told = told};
+    const struct serve_hooks serve_hooks = {.reload = ask_reload, .ctx = a, .told = told};
     const struct engine_hooks hooks = {
         .on_result = on_result, .on_transition = on_transition, .ctx = a};
     if (session_open(&a->session, config, true, &hooks, on_signal, e) < 0)
         return -1;
     struct engine *engine = &a->session.engine;
+    a->reload = (struct reload){.engine = engine,
+                                .reports = &a->reports,
+                                .source = &a->source,
+                                .on_begin = on_reload_begin,
+                                .on_end = on_reload_end};
+    reload_init(&a->reload);
     prepare_default_socket(&config->agent);
     if (serve_open(&a->serve, engine, &config->agent, &serve_hooks, e) < 0)
         return give_up(a);
@@ -276,13 +260,17 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
 int cmd_run(const struct cli *cli)
 {
     struct agent a = {
-        .cli = cli,
         .overrides = {{cli->timeout ? "timeout" : NULL, cli->timeout}, {NULL, NULL}},
     };
     struct config_report report;
     struct config *config = NULL;
+    a.source = (struct config_source){.path = cli->config,
+                                      .targets = cli->targets,
+                                      .n_targets = cli->n_targets,
+                                      .overrides = a.overrides,
+                                      .check_ready_file = ready_file_try};
     config_report_init(&report);
-    int rc = load(&a, &config, &report);
+    int rc = config_load(&a.source, &config, &report);
     if (rc == CONFIG_OK) {
         log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
         log_report(&report);

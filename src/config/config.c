@@ -18,16 +18,22 @@
 
 #define DEFAULT_PATH "/etc/probe/probe.ini"
 
-struct load {
+struct config_load {
+    struct config_source src;
     const char *path; /* NULL: no file */
     struct config_report *report;
+    struct config *config;
+    enum config_rc rc;
+    size_t stage, at; /* which of `stages`; of what it goes through, which is next */
     struct ini_file ini;
+    struct ini_reader reader;
     const struct ini_section *agent, *defaults; /* NULL: not in the file */
     struct builder builder;
     struct loaded *probes;
     size_t n_probes;
     struct names names;
     bool has_secret;
+    size_t bad_options; /* errors of the command line: no reason not to look at the targets */
 };
 
 const char *config_default_path(void)
@@ -38,7 +44,7 @@ const char *config_default_path(void)
     return access(DEFAULT_PATH, F_OK) == 0 ? DEFAULT_PATH : NULL;
 }
 
-static struct source source_of(struct load *l, const struct ini_section *section)
+static struct source source_of(struct config_load *l, const struct ini_section *section)
 {
     return (struct source){.report = l->report,
                            .file = l->path,
@@ -48,7 +54,7 @@ static struct source source_of(struct load *l, const struct ini_section *section
 
 /* ---- Sections ---- */
 
-static void section_problem(struct load *l, const struct ini_section *s, const char *text)
+static void section_problem(struct config_load *l, const struct ini_section *s, const char *text)
 {
     char where[100];
     size_t n = strlen(s->name) < 80 ? strlen(s->name) : 80;
@@ -58,7 +64,7 @@ static void section_problem(struct load *l, const struct ini_section *s, const c
     config_report_add(l->report, true, l->path, s->line, where, "%s", text);
 }
 
-static void unknown_section(struct load *l, const struct ini_section *s)
+static void unknown_section(struct config_load *l, const struct ini_section *s)
 {
     static const char *const words[] = {"agent", "defaults", "probe"};
     char first[32], text[128];
@@ -79,7 +85,8 @@ static void unknown_section(struct load *l, const struct ini_section *s)
     section_problem(l, s, text);
 }
 
-static void once(struct load *l, const struct ini_section **slot, const struct ini_section *s)
+static void once(struct config_load *l, const struct ini_section **slot,
+                 const struct ini_section *s)
 {
     char *text =
         *slot ? str_format("a section given twice, first on line %d", (*slot)->line) : NULL;
@@ -90,7 +97,7 @@ static void once(struct load *l, const struct ini_section **slot, const struct i
         *slot = s;
 }
 
-static int add_probe(struct load *l, const struct ini_section *s, const char *name)
+static int add_probe(struct config_load *l, const struct ini_section *s, const char *name)
 {
     if (!target_is_name(name)) {
         section_problem(l, s,
@@ -115,33 +122,29 @@ static int add_probe(struct load *l, const struct ini_section *s, const char *na
     return 0;
 }
 
-static int sort_sections(struct load *l)
+static int sort_section(struct config_load *l, const struct ini_section *s)
 {
-    l->probes = calloc(l->ini.n_sections + 1, sizeof *l->probes);
-    int rc = l->probes ? 0 : -1;
-    for (size_t i = 0; rc == 0 && i < l->ini.n_sections; i++) {
-        const struct ini_section *s = &l->ini.sections[i];
-        if (strcmp(s->name, "agent") == 0)
-            once(l, &l->agent, s);
-        else if (strcmp(s->name, "defaults") == 0)
-            once(l, &l->defaults, s);
-        else if (strcmp(s->name, "probe") == 0 || str_starts(s->name, "probe "))
-            rc = add_probe(l, s, s->name + (s->name[5] ? 6 : 5));
-        else
-            unknown_section(l, s);
-    }
-    return rc;
+    if (strcmp(s->name, "agent") == 0)
+        once(l, &l->agent, s);
+    else if (strcmp(s->name, "defaults") == 0)
+        once(l, &l->defaults, s);
+    else if (strcmp(s->name, "probe") == 0 || str_starts(s->name, "probe "))
+        return add_probe(l, s, s->name + (s->name[5] ? 6 : 5));
+    else
+        unknown_section(l, s);
+    return 0;
 }
 
 /* ---- Their content ---- */
 
 /* NULL for a section that is empty or not there. */
-static const struct ini_entry *entries_of(const struct load *l, const struct ini_section *section)
+static const struct ini_entry *entries_of(const struct config_load *l,
+                                          const struct ini_section *section)
 {
     return section && section->n ? l->ini.entries + section->first : NULL;
 }
 
-static void read_probe(struct load *l, struct loaded *p)
+static void read_probe(struct config_load *l, struct loaded *p)
 {
     const struct ini_section *section = &l->ini.sections[p->line];
     const struct ini_entry *entries = entries_of(l, section);
@@ -154,11 +157,49 @@ static void read_probe(struct load *l, struct loaded *p)
     l->has_secret = l->has_secret || s.has_secret;
 }
 
-static int read_sections(struct load *l, struct config *c)
+/* ---- The stages: each is called until it is done; the work of one call is small ---- */
+
+enum { STAGE_DONE, STAGE_MORE }; /* or -1: out of memory, or reported; nothing more to be seen */
+
+static int stage_open(struct config_load *l)
+{
+    l->config = calloc(1, sizeof *l->config);
+    if (!l->config || builder_init(&l->builder, l->report) < 0)
+        return -1;
+    l->builder.keep_values = l->src.keep_values;
+    l->builder.check_ready_file = l->src.check_ready_file;
+    if (l->path && !(l->config->path = strdup(l->path)))
+        return -1;
+    return l->path ? ini_begin(&l->reader, &l->ini, l->path, l->report) : STAGE_DONE;
+}
+
+static int stage_read(struct config_load *l)
+{
+    return l->path ? ini_more(&l->reader) : STAGE_DONE;
+}
+
+static int stage_options(struct config_load *l)
+{
+    size_t before = l->report->errors;
+    builder_overrides(&l->builder, l->src.overrides, l->report);
+    l->bad_options = l->report->errors - before;
+    return STAGE_DONE;
+}
+
+static int stage_sort(struct config_load *l)
+{
+    if (!l->probes && !(l->probes = calloc(l->ini.n_sections + 1, sizeof *l->probes)))
+        return -1;
+    if (l->at == l->ini.n_sections)
+        return STAGE_DONE;
+    return sort_section(l, &l->ini.sections[l->at++]) < 0 ? -1 : STAGE_MORE;
+}
+
+static int stage_common(struct config_load *l)
 {
     struct source s = source_of(l, l->agent);
     const struct ini_section *a = l->agent;
-    if (agent_conf_read(&c->agent, &l->builder, entries_of(l, a), a ? a->n : 0, &s) < 0)
+    if (agent_conf_read(&l->config->agent, &l->builder, entries_of(l, a), a ? a->n : 0, &s) < 0)
         return -1;
     l->has_secret = s.has_secret;
     if (l->defaults) {
@@ -166,62 +207,118 @@ static int read_sections(struct load *l, struct config *c)
         builder_defaults(&l->builder, entries_of(l, l->defaults), l->defaults->n, &s);
         l->has_secret = l->has_secret || s.has_secret;
     }
-    for (size_t i = 0; i < l->n_probes; i++)
-        read_probe(l, &l->probes[i]);
+    return STAGE_DONE;
+}
+
+static int stage_probes(struct config_load *l)
+{
+    if (l->at == l->n_probes)
+        return STAGE_DONE;
+    read_probe(l, &l->probes[l->at++]);
+    return STAGE_MORE;
+}
+
+static int stage_whole(struct config_load *l)
+{
     if (l->n_probes)
         after_check(l->probes, l->n_probes, &l->names, l->path, l->report);
     if (l->has_secret && (l->ini.mode & S_IROTH))
         config_report_add(l->report, false, l->path, 0, NULL,
                           "holds secrets and can be read by everybody, expected mode 0640 or less");
-    return 0;
+    return l->report->errors > l->bad_options ? -1 : STAGE_DONE;
 }
 
-static enum config_rc fill(struct load *l, const struct config_source *src, struct config *c)
+static int stage_select(struct config_load *l)
 {
-    if (builder_init(&l->builder, l->report) < 0)
-        return CONFIG_BAD;
-    l->builder.keep_values = src->keep_values;
-    l->builder.check_ready_file = src->check_ready_file;
-    if (l->path && !(c->path = strdup(l->path)))
-        return CONFIG_BAD;
-    if (l->path && ini_read(&l->ini, l->path, l->report) < 0)
-        return CONFIG_BAD;
-    size_t before = l->report->errors;
-    builder_overrides(&l->builder, src->overrides, l->report);
-    size_t bad_options = l->report->errors - before;
-    if (sort_sections(l) < 0 || read_sections(l, c) < 0)
-        return CONFIG_BAD;
-    if (l->report->errors > bad_options)
-        return CONFIG_BAD;
-    if (select_checks(c, &l->builder, src, l->probes, l->n_probes, &l->names, l->report) < 0)
-        return CONFIG_BAD;
-    return l->report->errors ? CONFIG_BAD_TARGET : CONFIG_OK;
+    if (select_checks(l->config, &l->builder, &l->src, l->probes, l->n_probes, &l->names,
+                      l->report) < 0)
+        return -1;
+    l->rc = l->report->errors ? CONFIG_BAD_TARGET : CONFIG_OK;
+    return STAGE_DONE;
+}
+
+/* The last, whatever came before. */
+static int stage_clear(struct config_load *l)
+{
+    if (l->at == l->n_probes)
+        return STAGE_DONE;
+    check_conf_unref(l->probes[l->at].conf);
+    free(l->probes[l->at++].name);
+    return STAGE_MORE;
+}
+
+static int (*const stages[])(struct config_load *l) = {
+    stage_open,   stage_read,  stage_options, stage_sort,  stage_common,
+    stage_probes, stage_whole, stage_select,  stage_clear,
+};
+#define LAST_STAGE (ARRAY_LEN(stages) - 1)
+
+bool config_load_step(struct config_load *l)
+{
+    int rc = stages[l->stage](l);
+    if (rc == STAGE_MORE)
+        return true;
+    if (l->stage == LAST_STAGE)
+        return false;
+    l->stage = rc < 0 ? LAST_STAGE : l->stage + 1;
+    l->at = 0;
+    return true;
+}
+
+static void begin(struct config_load *l, const struct config_source *src,
+                  struct config_report *report)
+{
+    *l = (struct config_load){
+        .src = *src, .path = src->path ? src->path : config_default_path(), .report = report};
+    l->rc = CONFIG_BAD;
+    names_init(&l->names);
+}
+
+static enum config_rc end(struct config_load *l, struct config **out)
+{
+    if (l->rc == CONFIG_BAD && !l->report->errors)
+        config_report_add(l->report, true, l->path, 0, NULL, "out of memory");
+    free(l->probes);
+    names_fini(&l->names);
+    builder_fini(&l->builder);
+    ini_file_fini(&l->ini);
+    config_report_finish(l->report);
+    *out = l->rc == CONFIG_OK ? l->config : NULL;
+    if (!*out)
+        config_free(l->config);
+    return l->rc;
+}
+
+struct config_load *config_load_begin(const struct config_source *src, struct config_report *report)
+{
+    struct config_load *l = malloc(sizeof *l);
+    if (l)
+        begin(l, src, report);
+    return l;
+}
+
+enum config_rc config_load_end(struct config_load *l, struct config **out)
+{
+    if (l->stage < LAST_STAGE) {
+        l->stage = LAST_STAGE;
+        l->at = 0;
+        l->rc = CONFIG_BAD;
+    }
+    while (config_load_step(l))
+        continue;
+    enum config_rc rc = end(l, out);
+    free(l);
+    return rc;
 }
 
 enum config_rc config_load(const struct config_source *src, struct config **out,
                            struct config_report *report)
 {
-    struct load l = {.path = src->path ? src->path : config_default_path(), .report = report};
-    names_init(&l.names);
-    struct config *c = calloc(1, sizeof *c);
-    enum config_rc rc = c ? fill(&l, src, c) : CONFIG_BAD;
-    if (rc == CONFIG_BAD && !report->errors)
-        config_report_add(report, true, l.path, 0, NULL, "out of memory");
-    for (size_t i = 0; i < l.n_probes; i++) {
-        check_conf_unref(l.probes[i].conf);
-        free(l.probes[i].name);
-    }
-    free(l.probes);
-    names_fini(&l.names);
-    builder_fini(&l.builder);
-    ini_file_fini(&l.ini);
-    config_report_finish(report);
-    if (rc != CONFIG_OK) {
-        config_free(c);
-        c = NULL;
-    }
-    *out = c;
-    return rc;
+    struct config_load l;
+    begin(&l, src, report);
+    while (config_load_step(&l))
+        continue;
+    return end(&l, out);
 }
 
 void config_free(struct config *c)

@@ -94,6 +94,16 @@ enum config_rc {
  * the report all the same. */
 enum config_rc config_load(const struct config_source *src, struct config **out,
                            struct config_report *report);
+
+/* The same in pieces, for an agent that checks meanwhile: each step is the work of microseconds, or
+ * of the one probe that it builds. `report` and all that `src` points to must last until the end.
+ * NULL: out of memory. */
+struct config_load *config_load_begin(const struct config_source *src,
+                                      struct config_report *report);
+bool config_load_step(struct config_load *l); /* false: that was the last */
+/* Frees the load. Before the last step it gives up: CONFIG_BAD. */
+enum config_rc config_load_end(struct config_load *l, struct config **out);
+
 void config_free(struct config *c); /* NULL is fine */
 
 /* $PROBE_CONFIG, else /etc/probe/probe.ini; the second only if it exists (else NULL). */

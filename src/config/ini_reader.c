@@ -17,20 +17,10 @@
 
 #include "base/str.h"
 
-struct reader {
-    struct ini_file *file;
-    const char *name;
-    struct config_report *report;
-    char *at, *end;       /* what is not read yet */
-    int line;             /* of the physical line read last */
-    char *value_end;      /* where a continued line would go on; NULL: there is no value above */
-    size_t blank_lines;   /* since the value above */
-    bool section_refused; /* its entries are not kept */
-    bool line_refused;    /* nor are the lines that continue it */
-    bool failed;
-};
+/* Lines of one piece; the library keeps nothing between two, so each may be its own file to it. */
+#define PIECE_LINES 500
 
-static void problem(struct reader *r, bool is_error, const char *text)
+static void problem(struct ini_reader *r, bool is_error, const char *text)
 {
     if (is_error) {
         r->value_end = NULL;
@@ -69,7 +59,7 @@ static bool room(void **array, size_t n, size_t *size, size_t item)
 }
 
 /* "[ probe  web ]": the name with its blanks squeezed, in place. */
-static void read_section(struct reader *r, char *s)
+static void read_section(struct ini_reader *r, char *s)
 {
     r->value_end = NULL;
     r->line_refused = false;
@@ -103,7 +93,7 @@ static bool is_key(const char *s)
 }
 
 /* "key = value": true when it became an entry. */
-static bool read_entry(struct reader *r, char *s, char *end)
+static bool read_entry(struct ini_reader *r, char *s, char *end)
 {
     r->value_end = NULL;
     r->line_refused = false;
@@ -142,7 +132,7 @@ static bool read_entry(struct reader *r, char *s, char *end)
 
 /* Adds an indented line to the value above. There is room: it moves towards the front, and the
  * newlines between are at least as many as those that are written. */
-static void read_continuation(struct reader *r, char *s, char *end)
+static void read_continuation(struct ini_reader *r, char *s, char *end)
 {
     s = trim(s, end);
     if (r->line_refused)
@@ -167,7 +157,7 @@ static void read_continuation(struct reader *r, char *s, char *end)
 }
 
 /* Takes the next physical line, NUL-terminated, without its end; NULL at the file's end. */
-static char *next_line(struct reader *r, char **end)
+static char *next_line(struct ini_reader *r, char **end)
 {
     if (r->at >= r->end)
         return NULL;
@@ -185,11 +175,14 @@ static char *next_line(struct reader *r, char **end)
 /* For inih: one canonical line, or NULL at the end. */
 static char *on_read(char *line, int size, void *arg)
 {
-    struct reader *r = arg;
+    struct ini_reader *r = arg;
     struct ini_file *f = r->file;
     char *s, *end;
     int n = 0;
-    while (!r->failed && n == 0 && (s = next_line(r, &end))) {
+    if (r->resumed)
+        n = snprintf(line, (size_t)size, "[%zu]\n", f->n_sections - 1);
+    r->resumed = false;
+    while (!r->failed && n == 0 && r->line < r->pause && (s = next_line(r, &end))) {
         if (end - s > INI_LINE_MAX) {
             problem(r, true, "the line is longer than 65536 bytes");
         } else if (memchr(s, '\0', (size_t)(end - s))) {
@@ -217,7 +210,7 @@ static char *on_read(char *line, int size, void *arg)
 /* From inih: the entry that was handed over last must come back. 0 is an error to inih. */
 static int on_entry(void *arg, const char *section, const char *key, const char *value)
 {
-    struct reader *r = arg;
+    struct ini_reader *r = arg;
     struct ini_file *f = r->file;
     size_t i = strtoul(value, NULL, 10);
     if (i + 1 != f->n_entries || strcmp(key, f->entries[i].key) != 0 ||
@@ -227,29 +220,39 @@ static int on_entry(void *arg, const char *section, const char *key, const char 
     return 1;
 }
 
-/* f->text holds `len` bytes and room for a NUL. */
-static int parse(struct ini_file *f, const char *name, size_t len, struct config_report *report)
+int ini_more(struct ini_reader *r)
 {
-    struct reader r = {.file = f, .name = name, .report = report, .at = f->text};
-    r.end = f->text + len;
-    *r.end = '\0';
-    if (len >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0)
-        r.at += 3;
-    int rc = ini_parse_stream(on_read, &r, on_entry, &r);
-    bool whole = rc == 0 && !r.failed;
+    struct ini_file *f = r->file;
+    r->resumed = f->n_sections > 0;
+    r->pause = r->line + PIECE_LINES;
+    bool whole = ini_parse_stream(on_read, r, on_entry, r) == 0 && !r->failed;
+    if (whole && r->at < r->end)
+        return 1;
     for (size_t i = 0; i < f->n_entries; i++)
         whole = whole && f->entries[i].confirmed;
     if (whole)
         return 0;
-    config_report_add(report, true, name, 0, NULL,
-                      r.failed ? "cannot be read: out of memory"
-                               : "cannot be read: the INI library did not give back every entry");
+    config_report_add(r->report, true, r->name, 0, NULL,
+                      r->failed ? "cannot be read: out of memory"
+                                : "cannot be read: the INI library did not give back every entry");
     return -1;
+}
+
+/* f->text holds `len` bytes and room for a NUL. */
+static void begin(struct ini_reader *r, struct ini_file *f, const char *name, size_t len,
+                  struct config_report *report)
+{
+    *r = (struct ini_reader){.file = f, .name = name, .report = report, .at = f->text};
+    r->end = f->text + len;
+    *r->end = '\0';
+    if (len >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0)
+        r->at += 3;
 }
 
 int ini_read_text(struct ini_file *f, const char *name, const char *text, size_t len,
                   struct config_report *report)
 {
+    struct ini_reader r;
     *f = (struct ini_file){.text = malloc(len + 1)};
     if (!f->text) {
         config_report_add(report, true, name, 0, NULL, "cannot be read: out of memory");
@@ -257,7 +260,11 @@ int ini_read_text(struct ini_file *f, const char *name, const char *text, size_t
     }
     if (len)
         memcpy(f->text, text, len);
-    return parse(f, name, len, report);
+    begin(&r, f, name, len, report);
+    int rc;
+    while ((rc = ini_more(&r)) == 1)
+        continue;
+    return rc;
 }
 
 /* Reads to the end, which may be a pipe's; -1 with the words. */
@@ -286,7 +293,8 @@ static int read_all(int fd, char **text, size_t *len, struct err *e)
     }
 }
 
-int ini_read(struct ini_file *f, const char *path, struct config_report *report)
+int ini_begin(struct ini_reader *r, struct ini_file *f, const char *path,
+              struct config_report *report)
 {
     *f = (struct ini_file){0};
     struct err e = {.text = ""};
@@ -310,7 +318,8 @@ int ini_read(struct ini_file *f, const char *path, struct config_report *report)
         config_report_add(report, true, path, 0, NULL, "cannot be read: %s", e.text);
         return -1;
     }
-    return parse(f, path, len, report);
+    begin(r, f, path, len, report);
+    return 0;
 }
 
 void ini_file_fini(struct ini_file *f)

@@ -83,8 +83,6 @@ struct check *check_new(struct engine *e, struct check_conf *conf)
     c->conf = check_conf_ref(conf);
     c->engine = e;
     c->next.fire = on_next;
-    health_init(&c->health, clock_now());
-    c->since_wall = clock_wall();
     return c;
 }
 
@@ -110,8 +108,11 @@ static void open_kept(struct check *c)
 
 void check_arm(struct check *c)
 {
+    int64_t now = clock_now();
+    health_init(&c->health, now);
+    c->since_wall = clock_wall();
     open_kept(c);
-    plan(c, health_first_start(&c->conf->policy, clock_now(), engine_random(c->engine)));
+    plan(c, health_first_start(&c->conf->policy, now, engine_random(c->engine)));
 }
 
 static void on_next(struct sched_entry *entry, int64_t now)

@@ -4,10 +4,13 @@
 
 #include "engine/engine.h"
 
+/* Entries of the engine's and the agent's own in the schedule, beside the checks'. */
+#define ENGINE_OWN_ENTRIES 12
+
 /* A check of `conf` (its reference is taken), not yet scheduled. NULL: out of memory. */
 struct check *check_new(struct engine *e, struct check_conf *conf);
 
-/* Opens what its type keeps, and schedules the first start. */
+/* Its life begins: opens what its type keeps, and schedules the first start. */
 void check_arm(struct check *c);
 
 /* No longer wanted: ends its run, closes what it keeps, then frees it and tells the engine. */

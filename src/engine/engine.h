@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/reason.h"
 #include "config/config.h"
+#include "config/names.h"
 #include "engine/sched.h"
 #include "health/health.h"
 #include "probe.h"
@@ -105,8 +106,8 @@ struct engine {
     struct probe_env env;
     struct sched sched;
     struct engine_hooks hooks;
-    struct check **checks;  /* in the order of the configuration */
-    struct check **by_name; /* the same, sorted */
+    struct check **checks; /* in the order of the configuration */
+    struct names by_name;  /* each one's place in them */
     size_t n_checks;
     uint64_t generation;               /* one more at each load */
     struct check_durations *durations; /* of each type that has been checked */
@@ -127,6 +128,15 @@ int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_worke
  * Checks with an equal name and fingerprint go on as they are, with state and history; others are
  * removed, or started afresh. 0, or -1 when out of memory and nothing was changed. */
 int engine_load(struct engine *e, struct config *config, struct err *err);
+
+/* The same in pieces, for an agent that checks meanwhile: nothing is changed before the commit,
+ * which is one piece, longer the more checks change. A step is the work of a microsecond: 1 there
+ * is more, 0 that was the last and the draft can be committed, -1 out of memory. Commit and discard
+ * free the draft. One at a time; `config` must last until then, and the engine not be stopped. */
+struct engine_draft *engine_draft_begin(struct engine *e, struct config *config); /* NULL: memory */
+int engine_draft_step(struct engine_draft *d);
+void engine_draft_commit(struct engine_draft *d);
+void engine_draft_discard(struct engine_draft *d); /* NULL is fine */
 
 struct check *engine_find(const struct engine *e, const char *name); /* NULL: no such check */
 

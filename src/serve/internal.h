@@ -92,6 +92,7 @@ struct request {
     enum request_wait wait;
     char *name; /* of the probe waited for; NULL: the verdict over all */
     int64_t wait_until;
+    uint64_t reload; /* the number of the one waited for */
     struct check_waiter *check;
     struct request *next_waiting, *prev_waiting;
 };

@@ -285,33 +285,26 @@ static void post_check(struct request *req, const char *name)
     request_suspend(req);
 }
 
-/* Not from inside libmicrohttpd: a reload may do anything. It waits for the turn. */
 static void post_reload(struct request *req, const char *name)
 {
     struct serve *s = request_serve(req);
     (void)name;
+    req->reload = s->hooks.reload(s->hooks.ctx);
     begin_wait(req, WAIT_RELOAD, TIME_NEVER);
-    s->look_at_waits = true;
-    serve_want_turn(s);
 }
 
-static void reload(struct request *req)
+static void answer_reload(struct request *req, bool done, const struct config_report *report)
 {
-    struct serve *s = request_serve(req);
-    struct config_report report;
     struct buf b;
     buf_init(&b, 1024 * 1024);
-    config_report_init(&report);
-    int rc = s->hooks.reload(s->hooks.ctx, &report);
-    for (size_t i = 0; i < report.n; i++)
+    for (size_t i = 0; i < report->n; i++)
         buf_printf(&b, "%s%s\n",
-                   report.problems[i].is_error ? "" : "warning: ", report.problems[i].text);
-    if (rc == 0)
-        buf_printf(&b, "reloaded: %zu probes\n", s->engine->n_checks);
+                   report->problems[i].is_error ? "" : "warning: ", report->problems[i].text);
+    if (done)
+        buf_printf(&b, "reloaded: %zu probes\n", request_serve(req)->engine->n_checks);
     else if (b.len == 0)
         buf_puts(&b, "the reload failed\n");
-    config_report_fini(&report);
-    request_answer(req, rc == 0 ? MHD_HTTP_OK : 422, "text/plain; charset=utf-8", &b);
+    request_answer(req, done ? MHD_HTTP_OK : 422, "text/plain; charset=utf-8", &b);
     request_resume(req);
 }
 
@@ -343,12 +336,9 @@ void route_review_waits(struct serve *s, int64_t now)
             s->look_at_waits = true; /* the rest in the next turn */
             return;
         }
-        if (req->gone)
+        if (req->gone || req->wait == WAIT_RELOAD)
             continue;
-        if (req->wait == WAIT_RELOAD) {
-            route_drop_wait(req);
-            reload(req);
-        } else if (is_healthy(req, &c, now) || (req->name && !c) || req->wait_until <= now) {
+        if (is_healthy(req, &c, now) || (req->name && !c) || req->wait_until <= now) {
             route_drop_wait(req);
             answer_status(req, now);
             if (req->response)
@@ -358,6 +348,19 @@ void route_review_waits(struct serve *s, int64_t now)
         }
     }
     serve_want_tick(s, s->wait_due);
+}
+
+void serve_answer_reload(struct serve *s, uint64_t number, bool done,
+                         const struct config_report *report)
+{
+    struct request *next;
+    for (struct request *req = s->waiting; req && !s->closing; req = next) {
+        next = req->next_waiting;
+        if (req->gone || req->wait != WAIT_RELOAD || req->reload > number)
+            continue;
+        route_drop_wait(req);
+        answer_reload(req, done, report);
+    }
 }
 
 /* ---- The table ---- */

@@ -3,6 +3,7 @@
 #ifndef PROBE_SERVE_SERVE_H
 #define PROBE_SERVE_SERVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -17,8 +18,9 @@ struct told_counts {
 };
 
 struct serve_hooks {
-    /* POST /reload: 0, or -1 with the errors in the report. */
-    int (*reload)(void *ctx, struct config_report *report);
+    /* POST /reload: asks for a reload that reads everything from now on; its number, one more than
+     * that of the one before. serve_answer_reload says how it ended. */
+    uint64_t (*reload)(void *ctx);
     void *ctx;
     /* Beside the agent's own in GET /metrics: what became of the transitions that people were to
      * be told of. May be NULL. */
@@ -35,6 +37,9 @@ void serve_on_transition(struct serve *s, struct check *c, enum health_status fr
 void serve_on_result(struct serve *s, struct check *c);
 /* After a reload: checks may have come and gone; pointers to checks from before are invalid. */
 void serve_on_reload(struct serve *s);
+/* Answers those who asked for the reload of that number, or for an earlier one. */
+void serve_answer_reload(struct serve *s, uint64_t number, bool done,
+                         const struct config_report *report);
 
 /* Ends everything at once, removes the socket; `on_closed` when every handle is closed. */
 void serve_close(struct serve *s, void (*on_closed)(void *ctx), void *ctx);

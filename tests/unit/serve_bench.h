@@ -63,8 +63,7 @@ struct bench {
     struct agent_conf conf;
     char dir[64], socket[96], listen[32];
     int port;
-    int reload_rc;
-    int reloads;
+    uint64_t reload; /* the number that who asks for one is given */
     bool closed, stopped;
     int64_t interval;
 };
@@ -128,15 +127,9 @@ static void bench_load(struct bench *b, const char *const *names, size_t n)
     free(config.checks);
 }
 
-static int bench_reload(void *ctx, struct config_report *report)
+static uint64_t bench_reload(void *ctx)
 {
-    struct bench *b = ctx;
-    b->reloads++;
-    if (b->reload_rc < 0)
-        config_report_add(report, true, "probe.ini", 3, "agent.listen", "it is wrong");
-    else
-        serve_on_reload(b->serve);
-    return b->reload_rc;
+    return ((struct bench *)ctx)->reload;
 }
 
 static int free_port(void)
@@ -344,6 +337,13 @@ static struct answer client_answer(struct client *c)
     return a;
 }
 
+#define assert_answer(a, want_status, want_text)                                                   \
+    do {                                                                                           \
+        if ((a).status != (want_status) || !strstr((a).text, (want_text)))                         \
+            fail_msg("expected %d with %s, got: %s", (want_status), (want_text), (a).text);        \
+        answer_fini(&(a));                                                                         \
+    } while (0)
+
 static struct answer ask_raw(struct bench *b, bool on_unix, const char *data, size_t len)
 {
     struct client c = client_open(b, on_unix);
@@ -362,7 +362,7 @@ static struct answer ask(struct bench *b, bool on_unix, const char *method, cons
     return ask_raw(b, on_unix, request, (size_t)n);
 }
 
-static struct answer get(struct bench *b, const char *path)
+__attribute__((unused)) static struct answer get(struct bench *b, const char *path)
 {
     return ask(b, false, "GET", path);
 }

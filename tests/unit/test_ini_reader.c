@@ -166,12 +166,59 @@ static void test_too_long(void **state)
     free(want);
 }
 
+static int read_file(struct ini_file *f, const char *path, struct config_report *report)
+{
+    struct ini_reader r;
+    int rc = ini_begin(&r, f, path, report);
+    for (bool more = rc == 0; more; more = rc == 1)
+        rc = ini_more(&r);
+    return rc;
+}
+
+/* A file is read in pieces, whose ends fall everywhere: within a value, a section, a refused one.
+ */
+static void test_pieces(void **state)
+{
+    (void)state;
+    struct ini_file f;
+    struct config_report r;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&b, "%sk%d = a%d\n  b\n\n  c\n",
+                   i == 600 ? "[t]\n"
+                   : i == 0 ? "[s]\n"
+                            : "",
+                   i, i);
+    buf_puts(&b, "[refused\n");
+    for (int i = 0; i < 1000; i++)
+        buf_puts(&b, "k = v\n");
+    config_report_init(&r);
+    assert_int_equal(ini_read_text(&f, "f", b.data, b.len, &r), 0);
+    assert_int_equal(r.errors, 1);
+    assert_int_equal(f.n_sections, 2);
+    assert_int_equal(f.sections[0].n, 600);
+    assert_int_equal(f.sections[1].n, 400);
+    assert_int_equal(f.n_entries, 1000);
+    for (int i = 0; i < 1000; i++) {
+        char key[16], value[32];
+        snprintf(key, sizeof key, "k%d", i);
+        snprintf(value, sizeof value, "a%d\nb\n\nc", i);
+        assert_string_equal(f.entries[i].key, key);
+        assert_string_equal(f.entries[i].value, value);
+        assert_int_equal(f.entries[i].line, 4 * i + (i >= 600 ? 3 : 2));
+    }
+    ini_file_fini(&f);
+    config_report_fini(&r);
+    buf_fini(&b);
+}
+
 static void expect_unreadable(const char *path, const char *words)
 {
     struct ini_file f;
     struct config_report r;
     config_report_init(&r);
-    assert_int_equal(ini_read(&f, path, &r), -1);
+    assert_int_equal(read_file(&f, path, &r), -1);
     assert_int_equal(r.errors, 1);
     char *want = str_format("%s: cannot be read: %s", path, words);
     assert_string_equal(r.problems[0].text, want);
@@ -193,7 +240,7 @@ static void test_files(void **state)
     struct ini_file f;
     struct config_report r;
     config_report_init(&r);
-    assert_int_equal(ini_read(&f, path, &r), 0);
+    assert_int_equal(read_file(&f, path, &r), 0);
     assert_int_equal(f.n_sections, 0);
     ini_file_fini(&f);
     unlink(path);
@@ -202,7 +249,7 @@ static void test_files(void **state)
     for (int i = 0; i < 10000; i++)
         fprintf(out, "[s %d]\nk = %d\n", i, i);
     fclose(out);
-    assert_int_equal(ini_read(&f, path, &r), 0);
+    assert_int_equal(read_file(&f, path, &r), 0);
     assert_int_equal(f.n_entries, 10000);
     assert_string_equal(f.entries[9999].value, "9999");
     assert_string_equal(f.sections[9999].name, "s 9999");
@@ -221,7 +268,8 @@ int main(void)
         cmocka_unit_test(test_plain),     cmocka_unit_test(test_values_are_whole),
         cmocka_unit_test(test_continued), cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_errors),    cmocka_unit_test(test_long),
-        cmocka_unit_test(test_too_long),  cmocka_unit_test(test_files),
+        cmocka_unit_test(test_too_long),  cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

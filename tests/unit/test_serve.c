@@ -1,17 +1,11 @@
-/* The API: every route, who may what, waiting, events, reload, and the stop while requests hang. */
+/* The API: every route, who may what, waiting, events, checks that go, and the stop while requests
+ * hang. */
 #include "serve_bench.h"
 
 #include <jansson.h>
 #include <sys/stat.h>
 
 static const char *const two[] = {"web", "db"};
-
-#define assert_answer(a, want_status, want_text)                                                   \
-    do {                                                                                           \
-        if ((a).status != (want_status) || !strstr((a).text, (want_text)))                         \
-            fail_msg("expected %d with %s, got: %s", (want_status), (want_text), (a).text);        \
-        answer_fini(&(a));                                                                         \
-    } while (0)
 
 #define assert_get(b, path, want_status, want_text)                                                \
     do {                                                                                           \
@@ -255,22 +249,6 @@ static void test_check_now(void **state)
     bench_close(&b);
 }
 
-static void test_reload(void **state)
-{
-    struct bench b;
-    (void)state;
-    bench_open(&b, two, 2);
-    struct answer a = ask(&b, true, "POST", "/reload");
-    assert_answer(a, 200, "reloaded: 2 probes");
-    b.reload_rc = -1;
-    const char with_body[] =
-        "POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
-    a = ask_raw(&b, true, with_body, sizeof with_body - 1);
-    assert_answer(a, 422, "it is wrong");
-    assert_int_equal(b.reloads, 2);
-    bench_close(&b);
-}
-
 static void test_wait(void **state)
 {
     struct bench b;
@@ -468,7 +446,6 @@ int main(void)
         cmocka_unit_test(test_reload_under_a_document),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_check_now),
-        cmocka_unit_test(test_reload),
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_wait_for_a_fresh_verdict),
         cmocka_unit_test(test_wait_ends),

@@ -1,0 +1,185 @@
+/* load: a configuration becomes the running set of checks: first a draft of the new set, in small
+ * steps beside the running one, then the change from one to the other, in which nothing can fail.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "engine/check.h"
+#include "engine/engine.h"
+
+/* What a check of the draft gets at the commit. */
+struct links {
+    struct check **after, **dependents;
+    size_t n_after, n_dependents;
+};
+
+struct engine_draft {
+    struct engine *engine;
+    struct config *config;
+    size_t n;
+    struct check **checks; /* those that go on as they are, and new ones that are not armed */
+    struct names by_name;
+    struct links *links;
+    size_t stage, at; /* which of `stages`; the check that is next in it */
+};
+
+struct engine_draft *engine_draft_begin(struct engine *e, struct config *config)
+{
+    size_t n = config->n_checks;
+    /* Each check: its next start and its deadline; a removed one may still hold a deadline. */
+    size_t entries = 2 * (n + e->n_checks + e->n_closing) + ENGINE_OWN_ENTRIES;
+    struct engine_draft *d = malloc(sizeof *d);
+    if (!d)
+        return NULL;
+    *d = (struct engine_draft){.engine = e, .config = config, .n = n};
+    names_init(&d->by_name);
+    d->checks = calloc(n + 1, sizeof *d->checks);
+    d->links = calloc(n + 1, sizeof *d->links);
+    if (d->checks && d->links && sched_reserve(&e->sched, entries) == 0)
+        return d;
+    engine_draft_discard(d);
+    return NULL;
+}
+
+void engine_draft_discard(struct engine_draft *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; d->links && i < d->n; i++) {
+        free(d->links[i].after);
+        free(d->links[i].dependents);
+    }
+    for (size_t i = 0; d->checks && i < d->n; i++)
+        if (d->checks[i] && !d->checks[i]->planned) { /* made for this draft, never armed */
+            d->engine->n_closing++;
+            check_remove(d->checks[i]);
+        }
+    free(d->checks);
+    free(d->links);
+    names_fini(&d->by_name);
+    free(d);
+}
+
+/* ---- The stages: each is gone through check by check; 0, or -1 out of memory ---- */
+
+static int stage_check(struct engine_draft *d, size_t i)
+{
+    struct check_conf *conf = d->config->checks[i];
+    struct check *old = engine_find(d->engine, conf->name);
+    if (old && strcmp(old->conf->fingerprint, conf->fingerprint) == 0) {
+        check_conf_unref(conf); /* here, a piece of work, and not of all together at the end */
+        d->config->checks[i] = NULL;
+        d->checks[i] = old;
+    } else if (!(d->checks[i] = check_new(d->engine, conf))) {
+        return -1;
+    }
+    return names_put(&d->by_name, d->checks[i]->conf->name, (uint32_t)i);
+}
+
+/* Names that were not selected (`run TARGET`) are no reason to wait. */
+static int stage_after(struct engine_draft *d, size_t i)
+{
+    const struct check_conf *conf = d->checks[i]->conf;
+    struct links *links = &d->links[i];
+    if (!conf->n_after)
+        return 0;
+    if (!(links->after = calloc(conf->n_after, sizeof *links->after)))
+        return -1;
+    for (size_t k = 0; k < conf->n_after; k++) {
+        uint32_t other = names_get(&d->by_name, conf->after[k]);
+        if (other == NAMES_NONE)
+            continue;
+        links->after[links->n_after++] = d->checks[other];
+        d->links[other].n_dependents++;
+    }
+    return 0;
+}
+
+static int stage_room(struct engine_draft *d, size_t i)
+{
+    struct links *links = &d->links[i];
+    if (links->n_dependents &&
+        !(links->dependents = calloc(links->n_dependents, sizeof *links->dependents)))
+        return -1;
+    links->n_dependents = 0;
+    return 0;
+}
+
+/* The inverse of `after`. */
+static int stage_dependents(struct engine_draft *d, size_t i)
+{
+    for (size_t k = 0; k < d->links[i].n_after; k++) {
+        uint32_t other = names_get(&d->by_name, d->links[i].after[k]->conf->name);
+        d->links[other].dependents[d->links[other].n_dependents++] = d->checks[i];
+    }
+    return 0;
+}
+
+static int (*const stages[])(struct engine_draft *d, size_t i) = {stage_check, stage_after,
+                                                                  stage_room, stage_dependents};
+
+int engine_draft_step(struct engine_draft *d)
+{
+    if (d->at == d->n) {
+        d->at = 0;
+        return ++d->stage < ARRAY_LEN(stages);
+    }
+    return stages[d->stage](d, d->at++) < 0 ? -1 : 1;
+}
+
+/* ---- The change ---- */
+
+static void link_check(struct engine_draft *d, size_t i)
+{
+    struct check *c = d->checks[i];
+    free(c->after);
+    free(c->dependents);
+    c->after = d->links[i].after;
+    c->n_after = d->links[i].n_after;
+    c->dependents = d->links[i].dependents;
+    c->n_dependents = d->links[i].n_dependents;
+    c->slot = i;
+    c->generation = d->engine->generation;
+}
+
+void engine_draft_commit(struct engine_draft *d)
+{
+    struct engine *e = d->engine;
+    struct check **old = e->checks;
+    size_t n_old = e->n_checks;
+    names_fini(&e->by_name);
+    e->by_name = d->by_name;
+    e->checks = d->checks;
+    e->n_checks = d->n;
+    e->generation++;
+    for (size_t i = 0; i < d->n; i++)
+        link_check(d, i);
+    free(d->links);
+    free(d);
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i]->generation != e->generation) {
+            e->n_closing++;
+            check_remove(old[i]);
+        }
+    free(old);
+    for (size_t i = 0; i < e->n_checks; i++)
+        if (!e->checks[i]->planned)
+            check_arm(e->checks[i]);
+    for (size_t i = 0; i < e->n_checks; i++)
+        check_review_block(e->checks[i]);
+}
+
+int engine_load(struct engine *e, struct config *config, struct err *err)
+{
+    struct engine_draft *d = engine_draft_begin(e, config);
+    int rc = d ? 1 : -1;
+    while (rc > 0)
+        rc = engine_draft_step(d);
+    if (rc == 0) {
+        engine_draft_commit(d);
+        return 0;
+    }
+    engine_draft_discard(d);
+    return err_set(err, "out of memory while loading %zu probes", config->n_checks);
+}

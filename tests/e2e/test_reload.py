@@ -1,0 +1,126 @@
+"""A reload of many probes beside checks that go on: nothing lost, each asker answered, and the stop
+comes in between."""
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+
+from lib import hostile
+from lib.net import SLACK, wait_until
+
+MANY = 20000
+
+
+def idle(n, more=""):
+    """n probes that are not due in this hour; the last one with `more`."""
+    sections = (f"[probe idle{i}]\naddress = 127.0.0.1:1\ninitial_delay = 1h\n" for i in range(n))
+    return "".join(sections) + more + "\n"
+
+
+class Manager:
+    """What the agent tells its service manager, in order."""
+
+    def __init__(self, probe):
+        self.path = probe.path("notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.socket.settimeout(20 * SLACK)
+
+    @property
+    def env(self):
+        return {"NOTIFY_SOCKET": self.path}
+
+    def hear(self, *words):
+        """Takes messages until all of the words have come, in that order."""
+        for word in words:
+            end = time.monotonic() + 20 * SLACK
+            while not (said := self.socket.recv(4096).decode()).startswith(word):
+                assert said.startswith("STATUS=") and time.monotonic() < end, f"{said}, not {word}"
+
+    def left(self):
+        self.socket.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while said := self.socket.recv(4096).decode():
+                if not said.startswith("STATUS="):
+                    yield said
+
+
+class Asker(threading.Thread):
+    """POST /reload, in the background."""
+
+    def __init__(self, agent):
+        super().__init__()
+        self.agent, self.answer = agent, None
+        self.start()
+
+    def run(self):
+        self.answer = self.agent.post("/reload", timeout=30)
+
+    def wait(self):
+        self.join()
+        return self.answer
+
+
+def test_checks_run_and_end_meanwhile(probe, serve):
+    watched = [serve(hostile.silent) for _ in range(3)]
+    fast = "".join(
+        f"[probe fast{i}]\naddress = 127.0.0.1:{s.port}\ninterval = 20ms\n" for i, s in enumerate(watched)
+    )
+    agent = probe.agent(fast + idle(MANY))
+    before = [agent.wait_status(f"fast{i}", "healthy") for i in range(3)]
+    for turn in range(4):
+        agent.configure(fast + idle(MANY, f"retries = {turn + 4}"))
+        answer = agent.post("/reload", timeout=30)
+        assert answer.code == 200 and answer.text.endswith(f"reloaded: {MANY + 3} probes\n"), answer
+    for i, server in enumerate(watched):
+        least = agent.probe(f"fast{i}")["checks_total"]
+        wait_until(lambda n=least, s=server: s.connections >= n, 10, "the server saw each check")
+        seen = server.connections
+        after = agent.probe(f"fast{i}")
+        assert seen <= after["checks_total"] + 1, "a check was made twice"
+        assert after["checks_total"] > before[i]["checks_total"], "it was reset"
+        assert after["since"] == before[i]["since"] and after["failures_total"] == 0
+    agent.stop()
+
+
+def test_each_is_answered_by_a_reload_that_began_after_it_asked(probe, serve):
+    server = serve(hostile.silent)
+    manager = Manager(probe)
+    one = f"[probe one]\naddress = 127.0.0.1:{server.port}\n"
+    agent = probe.agent(one, env=manager.env)
+    manager.hear("READY=1")
+    agent.configure(one + idle(MANY))
+    first = Asker(agent)
+    manager.hear("RELOADING=1\nMONOTONIC_USEC=")
+    agent.configure(one + "colour = 1\n")
+    second = agent.post("/reload", timeout=30)
+    assert second.code == 422 and "colour: unknown key" in second.text, second
+    manager.hear("READY=1", "RELOADING=1", "READY=1")
+    # The first one may have come to the file after the second was written.
+    assert first.wait().code in (200, 422)
+    agent.configure(one + idle(2))
+    agent.kill(signal.SIGHUP)
+    manager.hear("RELOADING=1", "READY=1")
+    assert agent.get("/status/idle1").code != 404
+    agent.stop()
+    assert [said for said in manager.left() if not said.startswith("STOPPING=1")] == []
+
+
+def test_the_stop_does_not_wait_for_it(probe, serve):
+    server = serve(hostile.silent)
+    manager = Manager(probe)
+    hangs = f"[probe hangs]\nurl = http://127.0.0.1:{server.port}/\n"
+    agent = probe.agent(hangs, env=manager.env)
+    manager.hear("READY=1")
+    wait_until(lambda: server.connections, 10, "it hangs")
+    agent.configure(hangs + idle(MANY))
+    asker = Asker(agent)
+    manager.hear("RELOADING=1")
+    agent.kill(signal.SIGHUP)  # and one more behind it
+    agent.stop()
+    # Answered, whichever came first.
+    assert asker.wait().code in (200, 503)
+    said = list(manager.left())
+    assert said and said[-1] == "STOPPING=1", "it spoke of a reload after it said that it stops"
