@@ -62,7 +62,7 @@ static void test_redirect_keeps_secrets(void **state)
                              "someone", "password", "hush-hush", "header",
                              "Cookie: c=1\nX-Api-Key: key\nAccept: text/plain", NULL},
             NULL);
-    server_stop(&a);
+    server_end(&a);
     server_stop(&b);
     expect_result(&r, REASON_OK, "after 1 redirect");
     assert_non_null(strstr(a.requests[0], "Authorization: Basic "));
