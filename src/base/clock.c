@@ -28,32 +28,48 @@ int64_t time_add(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? TIME_NEVER : sum;
 }
 
-static char *put_digits(char *out, int value, int digits)
+static char *put_two(char *out, unsigned value)
 {
-    for (int i = digits - 1; i >= 0; i--, value /= 10)
-        out[i] = (char)('0' + value % 10);
-    return out + digits;
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
+    return out + 2;
 }
 
-/* By hand: a large document has tens of thousands of times, and strftime costs a microsecond. */
+/* The date of a day since 1970-01-01, by the cycle of 400 years that are counted from March on, so
+ * that the leap day is their last (Hinnant, "chrono-Compatible Low-Level Date Algorithms"). */
+static char *put_date(char *out, unsigned days)
+{
+    unsigned shifted = days + 719468; /* since 0000-03-01 */
+    unsigned day = shifted % 146097;  /* of the cycle */
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100; /* of the year */
+    unsigned month = (5 * day + 2) / 153;      /* from March */
+    day -= (153 * month + 2) / 5;
+    year += shifted / 146097 * 400 + (month >= 10);
+    out = put_two(put_two(out, year / 100 % 100), year % 100);
+    *out++ = '-';
+    out = put_two(out, month < 10 ? month + 3 : month - 9);
+    *out++ = '-';
+    return put_two(out, day + 1);
+}
+
+/* By hand: a large document has tens of thousands of times, strftime costs a microsecond and
+ * gmtime_r half of what this does. */
 char *clock_rfc3339(int64_t wall_ns, char out[CLOCK_RFC3339_SIZE])
 {
-    time_t s = (time_t)(wall_ns / NS_PER_S);
-    struct tm tm;
-    gmtime_r(&s, &tm);
-    char *at = put_digits(out, tm.tm_year + 1900, 4);
-    *at++ = '-';
-    at = put_digits(at, tm.tm_mon + 1, 2);
-    *at++ = '-';
-    at = put_digits(at, tm.tm_mday, 2);
+    int64_t s = wall_ns < 0 ? 0 : wall_ns / NS_PER_S;
+    unsigned ms = wall_ns < 0 ? 0 : (unsigned)(wall_ns % NS_PER_S / NS_PER_MS);
+    unsigned rest = (unsigned)(s % 86400);
+    char *at = put_date(out, (unsigned)(s / 86400));
     *at++ = 'T';
-    at = put_digits(at, tm.tm_hour, 2);
+    at = put_two(at, rest / 3600);
     *at++ = ':';
-    at = put_digits(at, tm.tm_min, 2);
+    at = put_two(at, rest / 60 % 60);
     *at++ = ':';
-    at = put_digits(at, tm.tm_sec, 2);
+    at = put_two(at, rest % 60);
     *at++ = '.';
-    at = put_digits(at, (int)(wall_ns % NS_PER_S / NS_PER_MS), 3);
+    *at++ = (char)('0' + ms / 100);
+    at = put_two(at, ms % 100);
     *at++ = 'Z';
     *at = '\0';
     return at;

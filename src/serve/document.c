@@ -117,6 +117,8 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
                       bool with_history)
 {
     const struct check_conf *conf = c->conf;
+    for (size_t i = 0; with_history && i < CHECK_HISTORY; i++)
+        __builtin_prefetch(c->history[i].detail); /* each lies somewhere else */
     jsonw_object(j, key);
     jsonw_string(j, "name", conf->name);
     jsonw_string(j, "type", conf->type->name);

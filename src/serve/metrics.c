@@ -15,7 +15,7 @@
 #include "serve/internal.h"
 
 #define PROBES_AT_ONCE 64
-#define AHEAD          8  /* probes: how early what is read of one is asked for */
+#define AHEAD          16 /* probes: how early what is read of one is asked for */
 #define REST_OF_LINE   96 /* behind the name: a label of ours, the value, what is between them */
 
 /* One line of a family: of the probe `c`, whose label `{name="web"` is made already. */
@@ -29,8 +29,11 @@ struct line {
     int64_t now;
 };
 
+enum reads { READS_CHECK, READS_POLICY, READS_RESULT };
+
 struct family {
     const char *name, *type, *help;
+    enum reads reads; /* what of a check beside itself */
     /* Appends the family's lines of one probe. */
     void (*add)(const struct line *l);
 };
@@ -214,19 +217,23 @@ static void add_certificate(const struct line *l)
 
 static const struct family families[] = {
     {"probe_healthy", "gauge", "1 if the probe is healthy, 0 if it is not or not known yet.",
-     add_healthy},
-    {"probe_status", "gauge", "Always 1, for the status that the probe has.", add_status},
-    {"probe_info", "gauge", "What is probed, and which verdicts it counts in.", add_info},
+     READS_POLICY, add_healthy},
+    {"probe_status", "gauge", "Always 1, for the status that the probe has.", READS_POLICY,
+     add_status},
+    {"probe_info", "gauge", "What is probed, and which verdicts it counts in.", READS_POLICY,
+     add_info},
     {"probe_last_check_duration_seconds", "gauge", "How long the last check that ended took.",
-     add_last_duration},
-    {"probe_checks_total", "counter", "Checks that ended.", add_checks},
-    {"probe_check_failures_total", "counter", "Checks that failed, by reason.", add_failures},
-    {"probe_failing_streak", "gauge", "Failures in a row that count.", add_streak},
-    {"probe_stale", "gauge", "1 if the verdict is older than its schedule allows.", add_stale},
-    {"probe_last_success_timestamp_seconds", "gauge", "When a check succeeded last.",
+     READS_RESULT, add_last_duration},
+    {"probe_checks_total", "counter", "Checks that ended.", READS_CHECK, add_checks},
+    {"probe_check_failures_total", "counter", "Checks that failed, by reason.", READS_CHECK,
+     add_failures},
+    {"probe_failing_streak", "gauge", "Failures in a row that count.", READS_CHECK, add_streak},
+    {"probe_stale", "gauge", "1 if the verdict is older than its schedule allows.", READS_POLICY,
+     add_stale},
+    {"probe_last_success_timestamp_seconds", "gauge", "When a check succeeded last.", READS_CHECK,
      add_last_success},
     {"probe_tls_certificate_not_after_timestamp_seconds", "gauge",
-     "When the server's certificate ends.", add_certificate},
+     "When the server's certificate ends.", READS_CHECK, add_certificate},
 };
 
 /* ---- The agent itself ---- */
@@ -391,16 +398,23 @@ static int make_labels(struct serve *s)
 
 /* The checks lie all over the memory: what a line needs of one is on its way while the lines before
  * it are written. */
-static void ask_for(const struct engine *e, size_t i)
+static void ask_for(const struct engine *e, size_t i, enum reads reads)
 {
     if (i + AHEAD < e->n_checks) {
         const char *check = (const char *)e->checks[i + AHEAD];
         __builtin_prefetch(check);
         __builtin_prefetch(check + 64);
         __builtin_prefetch(check + 128);
+        if (reads == READS_RESULT)
+            __builtin_prefetch(&e->checks[i + AHEAD]->n_results);
     }
-    if (i + AHEAD / 2 < e->n_checks)
-        __builtin_prefetch(&e->checks[i + AHEAD / 2]->conf->policy);
+    if (reads == READS_CHECK || i + AHEAD / 2 >= e->n_checks)
+        return;
+    const struct check *soon = e->checks[i + AHEAD / 2];
+    if (reads == READS_RESULT)
+        __builtin_prefetch(check_last(soon));
+    else
+        __builtin_prefetch(&soon->conf->policy);
 }
 
 static void add_lines(struct stream *st, const struct family *f, int64_t now)
@@ -412,7 +426,7 @@ static void add_lines(struct stream *st, const struct family *f, int64_t now)
     size_t begins = st->index ? labels->ends[st->index - 1] : 0;
     for (int i = 0; i < PROBES_AT_ONCE && st->index < e->n_checks; i++) {
         size_t ends = labels->ends[st->index];
-        ask_for(e, st->index);
+        ask_for(e, st->index, f->reads);
         l.label = labels->text.data + begins;
         l.label_len = ends - begins;
         l.c = e->checks[st->index++];

@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "serve/document.h"
@@ -223,6 +225,23 @@ static void test_a_line_is_bounded(void **state)
     buf_fini(&b);
 }
 
+/* Every day of 280 years, beside the C library's. */
+static void test_times(void **state)
+{
+    (void)state;
+    for (int64_t day = 0; day < 280 * 365; day++) {
+        time_t s = (time_t)(day * 86400 + day * 7919 % 86400);
+        struct tm tm;
+        char want[64], text[CLOCK_RFC3339_SIZE];
+        gmtime_r(&s, &tm);
+        size_t n = strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(want + n, sizeof want - n, ".%03dZ", (int)(day % 1000));
+        char *end = clock_rfc3339(s * NS_PER_S + day % 1000 * NS_PER_MS, text);
+        assert_string_equal(text, want);
+        assert_ptr_equal(end, text + 24);
+    }
+}
+
 static void test_controls_are_escaped(void **state)
 {
     static const char c1[] = "\xc2\x9b"
@@ -248,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_stale_is_not_healthy),
         cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_a_line_is_bounded),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_controls_are_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
