@@ -71,34 +71,39 @@ static void walk_from(struct walk *w, size_t start)
     }
 }
 
-static void check_names(const struct walk *w, size_t n, const char *const *known)
+static const char *nearest(const struct walk *w, size_t n, const char *name)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct check_conf *c = w->probes[i].conf;
-        for (size_t j = 0; c && j < c->n_after; j++) {
-            if (names_get(w->names, c->after[j]) != NAMES_NONE)
-                continue;
-            const char *near =
-                config_report_suggests(w->report) ? str_nearest(c->after[j], known, n) : NULL;
-            char text[256];
-            snprintf(text, sizeof text, "no probe is named \"%.64s\"%s%.64s%s", c->after[j],
-                     near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
-            problem(w, &w->probes[i], text);
-        }
+    const char **known = config_report_suggests(w->report) ? calloc(n, sizeof *known) : NULL;
+    for (size_t i = 0; known && i < n; i++)
+        known[i] = w->probes[i].name;
+    const char *near = known ? str_nearest(name, known, n) : NULL;
+    free(known);
+    return near;
+}
+
+void after_check_names(const struct loaded *probes, size_t n, size_t which,
+                       const struct names *names, const char *file, struct config_report *report)
+{
+    struct walk w = {.probes = probes, .names = names, .file = file, .report = report};
+    const struct check_conf *c = probes[which].conf;
+    for (size_t i = 0; c && i < c->n_after; i++) {
+        if (names_get(names, c->after[i]) != NAMES_NONE)
+            continue;
+        const char *near = nearest(&w, n, c->after[i]);
+        char text[256];
+        snprintf(text, sizeof text, "no probe is named \"%.64s\"%s%.64s%s", c->after[i],
+                 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+        problem(&w, &probes[which], text);
     }
 }
 
-void after_check(const struct loaded *probes, size_t n, const struct names *names, const char *file,
-                 struct config_report *report)
+void after_check_circles(const struct loaded *probes, size_t n, const struct names *names,
+                         const char *file, struct config_report *report)
 {
     struct walk w = {.probes = probes, .names = names, .file = file, .report = report};
     w.colour = calloc(n + 1, sizeof *w.colour);
     w.path = calloc(n + 1, sizeof *w.path);
-    const char **known = calloc(n + 1, sizeof *known);
-    if (w.colour && w.path && known) {
-        for (size_t i = 0; i < n; i++)
-            known[i] = probes[i].name;
-        check_names(&w, n, known);
+    if (w.colour && w.path) {
         for (size_t i = 0; i < n; i++)
             if (w.colour[i] == UNSEEN)
                 walk_from(&w, i);
@@ -107,5 +112,4 @@ void after_check(const struct loaded *probes, size_t n, const struct names *name
     }
     free(w.colour);
     free(w.path);
-    free(known);
 }

@@ -16,8 +16,13 @@ struct loaded {
     int after_line;          /* of its `after`; 0: none in its section */
 };
 
-/* Reports every unknown name, and each circle once. `names` maps to indexes of `probes`. */
-void after_check(const struct loaded *probes, size_t n, const struct names *names, const char *file,
-                 struct config_report *report);
+/* Reports every unknown name that the probe `which` waits for. `names` maps to indexes of `probes`.
+ */
+void after_check_names(const struct loaded *probes, size_t n, size_t which,
+                       const struct names *names, const char *file, struct config_report *report);
+
+/* Reports each circle once. */
+void after_check_circles(const struct loaded *probes, size_t n, const struct names *names,
+                         const char *file, struct config_report *report);
 
 #endif

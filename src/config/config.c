@@ -218,10 +218,18 @@ static int stage_probes(struct config_load *l)
     return STAGE_MORE;
 }
 
+static int stage_after(struct config_load *l)
+{
+    if (l->at == l->n_probes)
+        return STAGE_DONE;
+    after_check_names(l->probes, l->n_probes, l->at++, &l->names, l->path, l->report);
+    return STAGE_MORE;
+}
+
 static int stage_whole(struct config_load *l)
 {
     if (l->n_probes)
-        after_check(l->probes, l->n_probes, &l->names, l->path, l->report);
+        after_check_circles(l->probes, l->n_probes, &l->names, l->path, l->report);
     if (l->has_secret && (l->ini.mode & S_IROTH))
         config_report_add(l->report, false, l->path, 0, NULL,
                           "holds secrets and can be read by everybody, expected mode 0640 or less");
@@ -248,8 +256,8 @@ static int stage_clear(struct config_load *l)
 }
 
 static int (*const stages[])(struct config_load *l) = {
-    stage_open,   stage_read,  stage_options, stage_sort,  stage_common,
-    stage_probes, stage_whole, stage_select,  stage_clear,
+    stage_open,   stage_read,  stage_options, stage_sort,   stage_common,
+    stage_probes, stage_after, stage_whole,   stage_select, stage_clear,
 };
 #define LAST_STAGE (ARRAY_LEN(stages) - 1)
 
