@@ -114,6 +114,8 @@ struct engine {
     size_t n_closing;                  /* removed ones whose run or kept state is still closing */
     bool keep;                         /* types keep state between runs (the agent) */
     bool stopping;
+    struct run *spare_runs; /* released, their memory for the next ones */
+    int n_spare_runs;
     struct sched_entry stop;
     void (*on_stopped)(struct engine *e);
     uint64_t random;
