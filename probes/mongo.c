@@ -12,6 +12,7 @@
 #include "mongo_exchange.h"
 #include "mongo_greet.h"
 #include "mongo_wire.h"
+#include "mongo_work.h"
 #include "stream.h"
 
 /* A kept connection sees neither a changed address nor a listener that is gone, and something on
@@ -24,10 +25,11 @@
 
 struct mongo_run {
     struct probe_run base;
-    struct conn *conn;         /* in use by this run */
-    struct worker *worker;     /* the driver's child */
-    struct mongo_greet *greet; /* what may come before it */
-    unsigned holds;            /* connections being closed, calls under way: no release before */
+    struct conn *conn;              /* in use by this run */
+    struct mongo_exchange exchange; /* on it, from its opening */
+    struct worker *worker;          /* the driver's child */
+    struct mongo_greet *greet;      /* what may come before it */
+    unsigned holds; /* connections being closed, calls under way: no release before */
     bool retried;
     bool finished;
     bool closing_worker, closing_greet;
@@ -48,23 +50,13 @@ struct conn {
     struct stream stream;
     struct mongo_run *run;   /* NULL while idle */
     struct mongo_kept *kept; /* who waits for its end, when no run does */
-    struct mongo_exchange exchange;
-    struct work *work; /* under way on another thread */
-    struct buf in;     /* the start of a reply whose rest is to come */
+    int32_t last_id;         /* of the requests that it has seen, while idle */
+    struct buf in;           /* the start of a reply whose rest is to come */
     int64_t opened;
     bool reused;
     bool giving_up;
-    bool closed; /* the stream is; the work may be not */
-};
-
-/* A login's costly step, on libuv's threads: at SCRAM_ITERATIONS_MAX it takes tens of
- * milliseconds, so not being able to cancel it does no harm. It touches nothing but itself. */
-struct work {
-    uv_work_t req;
-    struct conn *conn;
-    struct scram_keys keys;
-    const char *user, *password; /* the configuration's, which outlives the connection */
-    int rc;
+    bool working; /* on another thread, for the exchange */
+    bool closed;  /* the stream is; the work may be not */
 };
 
 static void give_up(struct conn *c);
@@ -95,9 +87,8 @@ static void free_if_over(struct conn *c)
 {
     struct mongo_run *run = c->run;
     struct mongo_kept *kept = c->kept;
-    if (!c->closed || c->work)
+    if (!c->closed || c->working)
         return;
-    mongo_exchange_fini(&c->exchange);
     buf_fini(&c->in);
     free(c);
     if (run)
@@ -113,10 +104,18 @@ static void on_closed(struct stream *s)
     free_if_over(c);
 }
 
+/* What it was said on may go after it. */
+static void end_exchange(struct mongo_run *r)
+{
+    mongo_exchange_fini(&r->exchange);
+    r->exchange.conf = NULL;
+}
+
 /* Closes it; its run or, when it is idle, the kept state waits for that. */
 static void give_up(struct conn *c)
 {
     if (c->run) {
+        end_exchange(c->run);
         c->run->conn = NULL;
         c->run->holds++;
     } else {
@@ -138,9 +137,10 @@ static void put_away(struct conn *c)
     }
     stream_adopt(&c->stream, NULL);
     buf_fini(&c->in);
-    buf_fini(&c->exchange.out);
-    if (c->exchange.scram.keys.valid)
-        k->keys = c->exchange.scram.keys;
+    if (r->exchange.scram.keys.valid)
+        k->keys = r->exchange.scram.keys;
+    c->last_id = r->exchange.last_id;
+    end_exchange(r);
     c->run = NULL;
     c->kept = k;
     c->reused = true;
@@ -184,57 +184,40 @@ static void fail_conn(struct conn *c, enum reason reason, const char *detail)
 
 static void go_on(struct conn *c, enum mongo_next next);
 
-static void do_work(uv_work_t *req)
+static void on_worked(void *owner, const struct scram_keys *keys, int rc)
 {
-    struct work *w = (struct work *)req;
-    w->rc = scram_salt(&w->keys, w->user, w->password);
-}
-
-static void on_worked(uv_work_t *req, int status)
-{
-    struct work *w = (struct work *)req;
-    struct conn *c = w->conn;
-    int rc = status ? -1 : w->rc;
-    c->exchange.scram.keys = w->keys;
-    scram_keys_wipe(&w->keys);
-    free(w);
-    c->work = NULL;
-    if (c->giving_up)
+    struct conn *c = owner;
+    c->working = false;
+    if (c->giving_up) {
         free_if_over(c);
-    else
-        go_on(c, mongo_exchange_worked(&c->exchange, rc));
+        return;
+    }
+    c->run->exchange.scram.keys = *keys;
+    go_on(c, mongo_exchange_worked(&c->run->exchange, rc));
 }
 
 static int start_work(struct conn *c)
 {
-    struct work *w = calloc(1, sizeof *w);
-    if (!w)
-        return -1;
-    *w = (struct work){.conn = c,
-                       .keys = c->exchange.scram.keys,
-                       .user = conf_of(c->run)->user,
-                       .password = conf_of(c->run)->password};
-    if (uv_queue_work(c->run->base.env->loop, &w->req, do_work, on_worked)) {
-        free(w);
-        return -1;
-    }
-    c->work = w;
-    return 0;
+    const struct mongo_conf *conf = conf_of(c->run);
+    int rc = mongo_work_start(c->run->base.env->loop, &c->run->exchange.scram.keys, conf->user,
+                              conf->password, on_worked, c);
+    c->working = rc == 0;
+    return rc;
 }
 
 /* Between two connections of a run there is only the address to tell. */
 static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
 {
     const struct mongo_run *r = (struct mongo_run *)run;
-    if (r->conn && r->conn->exchange.conf)
-        mongo_exchange_note(&r->conn->exchange, out);
+    if (r->conn && r->exchange.conf)
+        mongo_exchange_note(&r->exchange, out);
     else
         snprintf(out, PROBE_DETAIL_MAX, "%s", conf_of(r)->target);
 }
 
 static void go_on(struct conn *c, enum mongo_next next)
 {
-    struct mongo_exchange *x = &c->exchange;
+    struct mongo_exchange *x = &c->run->exchange;
     switch (next) {
     case MONGO_NEXT_DONE:
         finish(c->run, x->reason, x->detail, x->whole);
@@ -255,8 +238,14 @@ static void go_on(struct conn *c, enum mongo_next next)
 
 static void begin_exchange(struct conn *c)
 {
-    probe_phase(&c->run->base, PHASE_REQUEST);
-    go_on(c, mongo_exchange_begin(&c->exchange, !c->reused));
+    struct mongo_run *r = c->run;
+    const struct mongo_kept *k = (struct mongo_kept *)r->base.kept;
+    probe_phase(&r->base, PHASE_REQUEST);
+    mongo_exchange_init(&r->exchange, conf_of(r), c->stream.peer);
+    r->exchange.last_id = c->last_id;
+    if (k)
+        r->exchange.scram.keys = k->keys;
+    go_on(c, mongo_exchange_begin(&r->exchange, !c->reused));
 }
 
 /* ---- Events of the stream ---- */
@@ -264,11 +253,7 @@ static void begin_exchange(struct conn *c)
 static void on_open(struct stream *s)
 {
     struct conn *c = s->owner;
-    struct mongo_kept *k = (struct mongo_kept *)c->run->base.kept;
     c->opened = clock_now();
-    mongo_exchange_init(&c->exchange, conf_of(c->run), c->stream.peer);
-    if (k)
-        c->exchange.scram.keys = k->keys;
     begin_exchange(c);
 }
 
@@ -290,7 +275,7 @@ static void on_data(struct stream *s, const char *data, size_t len)
         give_up(c); /* nobody has asked */
         return;
     }
-    if (c->work) {
+    if (c->working) {
         fail_conn(c, REASON_PROTOCOL, "more bytes than the reply");
         return;
     }
@@ -300,7 +285,7 @@ static void on_data(struct stream *s, const char *data, size_t len)
     }
     const char *bytes = buffered ? c->in.data : data;
     size_t all = buffered ? c->in.len : len, used;
-    enum mongo_next next = mongo_exchange_take(&c->exchange, bytes, all, &used);
+    enum mongo_next next = mongo_exchange_take(&c->run->exchange, bytes, all, &used);
     if (keep_rest(c, bytes + used, all - used, buffered))
         finish(c->run, REASON_INTERNAL, "out of memory", false);
     else
@@ -314,8 +299,9 @@ static void on_eof(struct stream *s)
         give_up(c);
         return;
     }
-    mongo_exchange_cut(&c->exchange, "the server closed the connection before its reply");
-    fail_conn(c, c->exchange.reason, c->exchange.detail);
+    struct mongo_exchange *x = &c->run->exchange;
+    mongo_exchange_cut(x, "the server closed the connection before its reply");
+    fail_conn(c, x->reason, x->detail);
 }
 
 static void on_fail(struct stream *s, enum reason reason, const char *detail)

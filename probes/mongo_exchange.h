@@ -29,17 +29,18 @@ struct mongo_exchange {
     char detail[PROBE_DETAIL_MAX];
     bool whole;
     struct scram scram; /* `keys` are kept from one login to the next */
+    int32_t last_id;    /* of a request; goes on from one exchange to the next */
     /* Private. */
     int step; /* enum step */
     bool fresh, old_server;
-    int32_t last_id, awaited;
+    int32_t awaited;
     int32_t conversation;
     struct mongo_hello hello;
 };
 
 void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf,
                          const char *address);
-void mongo_exchange_fini(struct mongo_exchange *x);
+void mongo_exchange_fini(struct mongo_exchange *x); /* safe on a zeroed one */
 
 /* `fresh`: the first on this connection. SEND, or DONE when memory is out. */
 enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh);

@@ -113,7 +113,20 @@ static void tell_open(struct stream *s)
 
 static void on_judged(uv_timer_t *timer)
 {
-    tell_open(container_of(timer, struct stream, judging));
+    tell_open(timer->data);
+}
+
+static void wait_for_judgement(struct stream *s)
+{
+    s->judging = calloc(1, sizeof *s->judging);
+    if (!s->judging) {
+        fail(s, REASON_INTERNAL, "out of memory");
+        return;
+    }
+    uv_timer_init(s->run->env->loop, s->judging);
+    s->judging->data = s;
+    uv_timer_start(s->judging, on_judged, JUDGING_MS, 0);
+    s->n_open++;
 }
 
 /* The handshake is over: is the certificate good for long enough, and ours for the server? */
@@ -124,10 +137,7 @@ static void after_handshake(struct stream *s)
     if (tls_days_left(tls_not_after(s->tls), s->tls_conf->min_days, &e) < 0) {
         fail(s, REASON_TLS, e.text);
     } else if (!tls_is_judged(s->tls)) {
-        uv_timer_init(s->run->env->loop, &s->judging);
-        uv_timer_start(&s->judging, on_judged, JUDGING_MS, 0);
-        s->has_timer = true;
-        s->n_open++;
+        wait_for_judgement(s);
     }
 }
 
@@ -313,7 +323,9 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    one_closed(container_of((uv_timer_t *)handle, struct stream, judging));
+    struct stream *s = handle->data;
+    free(handle);
+    one_closed(s);
 }
 
 static void close_handle(struct stream *s)
@@ -335,8 +347,8 @@ void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
     s->on_closed = on_closed;
     s->closing = true;
     s->n_open++; /* this call */
-    if (s->has_timer)
-        uv_close((uv_handle_t *)&s->judging, on_timer_closed);
+    if (s->judging)
+        uv_close((uv_handle_t *)s->judging, on_timer_closed);
     if (s->has_handle)
         close_handle(s);
     tls_free(s->tls);

@@ -42,8 +42,8 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     void (*on_closed)(struct stream *s);
-    uv_timer_t judging; /* see tls_is_judged */
-    bool has_timer, has_handle, opened, told_open, failed, closing;
+    uv_timer_t *judging; /* see tls_is_judged; NULL: it was not waited for */
+    bool has_handle, opened, told_open, failed, closing;
     unsigned n_open; /* the dial, the handle and the timer, until closed */
 };
 
