@@ -29,7 +29,7 @@
 #define TCP_SHARDS        8   /* 1,024 connections */
 #define UNIX_SHARDS       2   /* 256: no flood on TCP can shut the socket's clients out */
 #define EVENT_LISTENERS   128
-#define POOL_BYTES        (32 * 1024) /* a connection's memory: the bound of a request's head */
+#define POOL_BYTES        (16 * 1024) /* a connection's memory: the bound of a request's head */
 #define BODY_MAX          (4 * 1024)  /* of a request; nothing here reads one */
 #define STREAM_SLICE      (12 * 1024) /* made at once */
 #define IDLE_TIMEOUT_S    30
