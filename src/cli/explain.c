@@ -14,6 +14,7 @@
 #include "cli/agent_client.h"
 #include "cli/cli.h"
 #include "cli/story.h"
+#include "cli/view.h"
 #include "config/keys.h"
 #include "config/names.h"
 #include "config/target.h"
@@ -38,7 +39,7 @@ static void answer_open(struct answer *a, const struct cli *cli, const struct ag
         (struct answer){.address = !cli->agent_given && agent->socket ? agent->socket : cli->agent};
     int status =
         agent_request(a->address, "GET", "/status", time_add(clock_now(), budget), &body, &a->why);
-    a->document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
+    a->document = view_document(&body);
     if (!status_is_agents(a->document, status)) {
         json_decref(a->document);
         a->document = NULL;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "cli/grid.h"
 
 /* One result; texts are the document's, never NULL. */
@@ -30,6 +31,9 @@ struct view {
     const json_t *history; /* an array or NULL */
     const json_t *blocked_by;
 };
+
+/* The text as a document, the caller's to json_decref; NULL: it is none. */
+json_t *view_document(const struct buf *text);
 
 void view_read(struct view *v, const json_t *probe);
 void view_read_result(struct view_result *r, const json_t *result);

@@ -156,7 +156,7 @@ static int fetch(struct watch *w)
     struct buf body;
     int status =
         agent_request(w->cli->agent, "GET", "/status?history=no", deadline(w), &body, &w->why);
-    json_t *document = json_loadb(body.data ? body.data : "", body.len, 0, NULL);
+    json_t *document = view_document(&body);
     buf_fini(&body);
     if (!status_is_agents(document, status)) {
         json_decref(document);
