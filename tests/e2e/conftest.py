@@ -16,9 +16,10 @@ from lib.net import free_port  # noqa: E402
 from lib.program import ROOT, SANITIZER, Program  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
-# A shell's background has SIGINT ignored, nohup's SIGHUP, and the program leaves most of what it
+# A shell's background has SIGINT and SIGQUIT ignored, nohup's SIGHUP, and the program leaves most of what it
 # finds ignored: tests of these signals begin with their defaults, wherever they are started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
