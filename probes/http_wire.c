@@ -25,7 +25,7 @@ void http_wire_fini(struct http_wire *w)
 
 static enum http_wire_step broken(struct http_wire *w, const char *words)
 {
-    w->in_body = w->state > WIRE_HEADER && w->state != WIRE_TRAILER;
+    w->in_body = w->state > HTTP_AT_HEADER && w->state != HTTP_AT_TRAILER;
     w->broken = words;
     return HTTP_WIRE_BROKEN;
 }
@@ -82,7 +82,8 @@ static void take_coding(struct http_wire *w, const char *value, const char *end)
         if (len == strlen("identity") && strncasecmp(name, "identity", len) == 0)
             continue;
         bool chunked = len == strlen("chunked") && strncasecmp(name, "chunked", len) == 0;
-        w->coding = chunked && w->coding == CODING_NONE ? CODING_CHUNKED : CODING_OTHER;
+        w->coding =
+            chunked && w->coding == HTTP_CODING_NONE ? HTTP_CODING_CHUNKED : HTTP_CODING_OTHER;
     }
 }
 
@@ -97,20 +98,21 @@ static void take_length(struct http_wire *w, const char *value, const char *end)
         uint64_t n = 0;
         for (size_t i = 0; i < len; i++) {
             if (!is_digit(text[i])) {
-                w->length_kind = LENGTH_BROKEN;
+                w->length_kind = HTTP_LENGTH_BROKEN;
                 return;
             }
             n = n > UINT64_MAX / 10 - 1 ? UINT64_MAX : n * 10 + (uint64_t)(text[i] - '0');
         }
-        if (w->length_kind == LENGTH_BROKEN || (w->length_kind == LENGTH_GIVEN && n != w->length))
-            w->length_kind = LENGTH_BROKEN;
+        if (w->length_kind == HTTP_LENGTH_BROKEN ||
+            (w->length_kind == HTTP_LENGTH_GIVEN && n != w->length))
+            w->length_kind = HTTP_LENGTH_BROKEN;
         else
-            w->length_kind = LENGTH_GIVEN;
+            w->length_kind = HTTP_LENGTH_GIVEN;
         w->length = n;
         any = true;
     }
     if (!any)
-        w->length_kind = LENGTH_BROKEN;
+        w->length_kind = HTTP_LENGTH_BROKEN;
 }
 
 static bool name_is(const char *line, size_t len, const char *name)
@@ -134,7 +136,7 @@ static const char *take_header(struct http_wire *w, const char *line, size_t len
     if (!colon || colon == line)
         return "a line has no name or no colon";
     w->has_line = true;
-    if (w->state == WIRE_TRAILER) /* too late to say how the body is framed */
+    if (w->state == HTTP_AT_TRAILER) /* too late to say how the body is framed */
         return NULL;
     size_t name_len = (size_t)(colon - line);
     if (name_is(line, name_len, "Content-Length"))
@@ -148,27 +150,27 @@ static const char *take_header(struct http_wire *w, const char *line, size_t len
 static enum http_wire_step begin_body(struct http_wire *w)
 {
     if (w->status < 200) { /* the reply is yet to come */
-        w->state = WIRE_STATUS_LINE;
+        w->state = HTTP_AT_STATUS_LINE;
         w->has_line = false;
-        w->coding = CODING_NONE;
-        w->length_kind = LENGTH_NONE;
+        w->coding = HTTP_CODING_NONE;
+        w->length_kind = HTTP_LENGTH_NONE;
         return HTTP_WIRE_MORE;
     }
     if (w->is_head || w->status == 204 || w->status == 304)
         return HTTP_WIRE_WHOLE;
-    if (w->coding == CODING_OTHER)
+    if (w->coding == HTTP_CODING_OTHER)
         return broken(w, "a Transfer-Encoding that was not asked for");
-    if (w->coding == CODING_CHUNKED) {
-        w->state = WIRE_CHUNK_SIZE;
+    if (w->coding == HTTP_CODING_CHUNKED) {
+        w->state = HTTP_AT_CHUNK_SIZE;
         return HTTP_WIRE_MORE;
     }
-    if (w->length_kind == LENGTH_BROKEN)
+    if (w->length_kind == HTTP_LENGTH_BROKEN)
         return broken(w, "Content-Length is not one number");
-    if (w->length_kind == LENGTH_NONE) {
-        w->state = WIRE_UNTIL_CLOSE;
+    if (w->length_kind == HTTP_LENGTH_NONE) {
+        w->state = HTTP_AT_UNTIL_CLOSE;
         return HTTP_WIRE_MORE;
     }
-    w->state = WIRE_LENGTH;
+    w->state = HTTP_AT_LENGTH;
     w->left = w->length;
     return w->left ? HTTP_WIRE_MORE : HTTP_WIRE_WHOLE;
 }
@@ -191,7 +193,7 @@ static enum http_wire_step take_chunk_size(struct http_wire *w, const char *line
     if (!digits || (i < len && line[i] != ';'))
         return broken(w, NO_SIZE);
     w->left = n;
-    w->state = n ? WIRE_CHUNK : WIRE_TRAILER;
+    w->state = n ? HTTP_AT_CHUNK : HTTP_AT_TRAILER;
     w->has_line = false;
     return HTTP_WIRE_MORE;
 }
@@ -207,36 +209,36 @@ static enum http_wire_step take_line(struct http_wire *w, const char *line, size
     if (memchr(line, '\0', text) || memchr(line, '\r', text)) /* RFC 9112 section 2.2 */
         return broken(w, "there is a NUL or a CR in a line");
     switch (w->state) {
-    case WIRE_STATUS_LINE:
+    case HTTP_AT_STATUS_LINE:
         w->status = http_wire_status(line, len, &phrase);
         if (w->status < 0) {
             w->events->on_junk(w->owner, line, len);
             return HTTP_WIRE_STOPPED;
         }
-        w->state = WIRE_HEADER;
+        w->state = HTTP_AT_HEADER;
         return w->events->on_line(w->owner, line, len) ? HTTP_WIRE_MORE : HTTP_WIRE_STOPPED;
-    case WIRE_HEADER:
+    case HTTP_AT_HEADER:
         words = empty ? NULL : take_header(w, line, len);
         if (words)
             return broken(w, words);
         if (!w->events->on_line(w->owner, line, len))
             return HTTP_WIRE_STOPPED;
         return empty ? begin_body(w) : HTTP_WIRE_MORE;
-    case WIRE_CHUNK_SIZE:
+    case HTTP_AT_CHUNK_SIZE:
         return take_chunk_size(w, line, len);
-    case WIRE_CHUNK_END:
-        w->state = WIRE_CHUNK_SIZE; /* it is empty: look_ahead */
+    case HTTP_AT_CHUNK_END:
+        w->state = HTTP_AT_CHUNK_SIZE; /* it is empty: look_ahead */
         return HTTP_WIRE_MORE;
-    case WIRE_TRAILER:
+    case HTTP_AT_TRAILER:
         if (empty)
             return HTTP_WIRE_WHOLE;
         words = take_header(w, line, len);
         if (words)
             return broken(w, words);
         return w->events->on_line(w->owner, line, len) ? HTTP_WIRE_MORE : HTTP_WIRE_STOPPED;
-    case WIRE_LENGTH:
-    case WIRE_UNTIL_CLOSE:
-    case WIRE_CHUNK:
+    case HTTP_AT_LENGTH:
+    case HTTP_AT_UNTIL_CLOSE:
+    case HTTP_AT_CHUNK:
         break;
     }
     return broken(w, "no line was due");
@@ -246,7 +248,7 @@ static enum http_wire_step take_line(struct http_wire *w, const char *line, size
 static enum http_wire_step take_bytes(struct http_wire *w, const char *data, size_t len,
                                       size_t *used)
 {
-    bool counted = w->state != WIRE_UNTIL_CLOSE;
+    bool counted = w->state != HTTP_AT_UNTIL_CLOSE;
     *used = counted && w->left < len ? (size_t)w->left : len;
     if (!w->events->on_body(w->owner, data, *used))
         return HTTP_WIRE_STOPPED;
@@ -255,9 +257,9 @@ static enum http_wire_step take_bytes(struct http_wire *w, const char *data, siz
     w->left -= *used;
     if (w->left)
         return HTTP_WIRE_MORE;
-    if (w->state == WIRE_LENGTH)
+    if (w->state == HTTP_AT_LENGTH)
         return HTTP_WIRE_WHOLE;
-    w->state = WIRE_CHUNK_END;
+    w->state = HTTP_AT_CHUNK_END;
     return HTTP_WIRE_MORE;
 }
 
@@ -265,22 +267,22 @@ static enum http_wire_step take_bytes(struct http_wire *w, const char *data, siz
 static enum http_wire_step look_ahead(struct http_wire *w, const char *line, size_t len)
 {
     switch (w->state) {
-    case WIRE_STATUS_LINE:
+    case HTTP_AT_STATUS_LINE:
         if (strncasecmp(line, PREFIX, len < strlen(PREFIX) ? len : strlen(PREFIX)) == 0)
             return HTTP_WIRE_MORE;
         w->events->on_junk(w->owner, line, len);
         return HTTP_WIRE_STOPPED;
-    case WIRE_CHUNK_SIZE:
+    case HTTP_AT_CHUNK_SIZE:
         return isxdigit((unsigned char)line[0]) ? HTTP_WIRE_MORE : broken(w, NO_SIZE);
-    case WIRE_CHUNK_END:
+    case HTTP_AT_CHUNK_END:
         if (memcmp(line, "\r\n", len < 2 ? len : 2) == 0 || line[0] == '\n')
             return HTTP_WIRE_MORE;
         return broken(w, "a chunk is longer than its size");
-    case WIRE_HEADER:
-    case WIRE_TRAILER:
-    case WIRE_LENGTH:
-    case WIRE_UNTIL_CLOSE:
-    case WIRE_CHUNK:
+    case HTTP_AT_HEADER:
+    case HTTP_AT_TRAILER:
+    case HTTP_AT_LENGTH:
+    case HTTP_AT_UNTIL_CLOSE:
+    case HTTP_AT_CHUNK:
         break;
     }
     return HTTP_WIRE_MORE;
@@ -312,8 +314,8 @@ enum http_wire_step http_wire_feed(struct http_wire *w, const char *data, size_t
     enum http_wire_step step = HTTP_WIRE_MORE;
     while (len && step == HTTP_WIRE_MORE) {
         size_t used;
-        bool bytes =
-            w->state == WIRE_LENGTH || w->state == WIRE_UNTIL_CLOSE || w->state == WIRE_CHUNK;
+        bool bytes = w->state == HTTP_AT_LENGTH || w->state == HTTP_AT_UNTIL_CLOSE ||
+                     w->state == HTTP_AT_CHUNK;
         step = bytes ? take_bytes(w, data, len, &used) : gather_line(w, data, len, &used);
         data += used;
         len -= used;
@@ -323,5 +325,5 @@ enum http_wire_step http_wire_feed(struct http_wire *w, const char *data, size_t
 
 enum http_wire_step http_wire_end(const struct http_wire *w)
 {
-    return w->state == WIRE_UNTIL_CLOSE ? HTTP_WIRE_WHOLE : HTTP_WIRE_BROKEN;
+    return w->state == HTTP_AT_UNTIL_CLOSE ? HTTP_WIRE_WHOLE : HTTP_WIRE_BROKEN;
 }

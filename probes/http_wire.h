@@ -37,20 +37,20 @@ struct http_wire {
     const struct http_wire_events *events;
     void *owner;
     enum http_wire_state {
-        WIRE_STATUS_LINE,
-        WIRE_HEADER,
-        WIRE_LENGTH,      /* `left` bytes of body */
-        WIRE_UNTIL_CLOSE, /* a body that ends with the connection */
-        WIRE_CHUNK_SIZE,
-        WIRE_CHUNK, /* `left` bytes of it */
-        WIRE_CHUNK_END,
-        WIRE_TRAILER,
+        HTTP_AT_STATUS_LINE,
+        HTTP_AT_HEADER,
+        HTTP_AT_LENGTH,      /* `left` bytes of body */
+        HTTP_AT_UNTIL_CLOSE, /* a body that ends with the connection */
+        HTTP_AT_CHUNK_SIZE,
+        HTTP_AT_CHUNK, /* `left` bytes of it */
+        HTTP_AT_CHUNK_END,
+        HTTP_AT_TRAILER,
     } state;
     bool is_head; /* the reply to HEAD: no body, whatever its headers say */
     bool has_line;
     int status;
-    enum http_wire_coding { CODING_NONE, CODING_CHUNKED, CODING_OTHER } coding;
-    enum http_wire_length { LENGTH_NONE, LENGTH_GIVEN, LENGTH_BROKEN } length_kind;
+    enum http_wire_coding { HTTP_CODING_NONE, HTTP_CODING_CHUNKED, HTTP_CODING_OTHER } coding;
+    enum http_wire_length { HTTP_LENGTH_NONE, HTTP_LENGTH_GIVEN, HTTP_LENGTH_BROKEN } length_kind;
     uint64_t length, left;
     struct buf line; /* the beginning of one whose end is yet to come */
 };
