@@ -108,14 +108,24 @@ def test_log_rotation(run, images, tmp_path):
                                             *config(tmp_path, "[agent]\nlog_level = debug\n[defaults]\ninterval = 10ms\n" + targets)])
     path = Path(agent.inspect()["LogPath"])
 
-    def logs():
-        return [p.stat().st_size for p in path.parent.glob(path.name + "*")]
+    def settled(look):
+        """What `look` finds; None while the engine is renaming the files."""
+        try:
+            return look()
+        except FileNotFoundError:
+            return None
 
-    until(lambda: len(logs()) == count, 30, "all files in use")
-    ino = path.stat().st_ino
-    until(lambda: path.stat().st_ino != ino, 30, "one more rotation")
+    def logs():
+        return settled(lambda: [p.stat().st_size for p in path.parent.glob(path.name + "*")])
+
+    def inode():
+        return settled(lambda: path.stat().st_ino)
+
+    until(lambda: len(logs() or ()) == count, 30, "all files in use")
+    ino = until(inode, 5, "a file in use")
+    until(lambda: (inode() or ino) != ino, 30, "one more rotation")
     # A file ends with the line that goes over its size.
-    assert sum(logs()) <= count * (size + 4096)
+    assert sum(until(logs, 5, "their sizes")) <= count * (size + 4096)
 
 
 def test_hanging_target_ends_by_its_own_deadline(run, images, network):
