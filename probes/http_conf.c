@@ -150,13 +150,6 @@ static void hide(struct build *b, size_t key, const char *secret)
         fail(b, key, "out of memory");
 }
 
-static void wipe_free(char *s)
-{
-    if (s)
-        explicit_bzero(s, strlen(s));
-    free(s);
-}
-
 static void add_header(struct build *b, struct curl_slist **list, const char *line)
 {
     struct curl_slist *grown = curl_slist_append(*list, line);
@@ -318,9 +311,9 @@ static void prepare_basic(struct build *b, const char *user, const char *passwor
         fail(b, K_PASSWORD, "out of memory");
     hide(b, K_PASSWORD, password);
     hide(b, K_PASSWORD, coded);
-    wipe_free(plain);
-    wipe_free(coded);
-    wipe_free(line);
+    str_wipe(plain);
+    str_wipe(coded);
+    str_wipe(line);
 }
 
 /* The names of the keys that may also stand in the URL; the key wins nothing, both is an error. */
@@ -353,7 +346,7 @@ static void prepare_credentials(struct build *b)
             add_header(b, &c->headers, line);
         else
             fail(b, K_BEARER_TOKEN, "out of memory");
-        wipe_free(line);
+        str_wipe(line);
         hide(b, K_BEARER_TOKEN, token);
     }
     if (!c->url.tls && !c->url.socket_path && (user || token) && !b->values[K_CONNECT_TO].given &&

@@ -8,13 +8,6 @@
 
 #define SECRET_MIN 4
 
-static void wipe_free(char *s)
-{
-    if (s)
-        explicit_bzero(s, strlen(s));
-    free(s);
-}
-
 int http_mask_add(struct http_mask *m, const char *secret)
 {
     if (!secret || strlen(secret) < SECRET_MIN)
@@ -42,7 +35,7 @@ void http_mask_apply(const struct http_mask *m, char *text)
 void http_mask_fini(struct http_mask *m)
 {
     for (size_t i = 0; i < m->n; i++)
-        wipe_free(m->words[i]);
+        str_wipe(m->words[i]);
     free(m->words);
     *m = (struct http_mask){0};
 }

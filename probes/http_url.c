@@ -253,10 +253,8 @@ void http_url_fini(struct http_url *u)
     free(u->host);
     free(u->authority);
     free(u->path);
-    if (u->password)
-        explicit_bzero(u->password, strlen(u->password));
     free(u->user);
-    free(u->password);
+    str_wipe(u->password);
     free(u->text);
     *u = (struct http_url){0};
 }

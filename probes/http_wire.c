@@ -72,6 +72,11 @@ static bool next_element(const char **at, const char *end, const char **element,
     return true;
 }
 
+static bool name_is(const char *text, size_t len, const char *name)
+{
+    return len == strlen(name) && strncasecmp(text, name, len) == 0;
+}
+
 /* Chunked must be the last coding, and there once (RFC 9112 section 6.1); of the others none was
  * asked for. */
 static void take_coding(struct http_wire *w, const char *value, const char *end)
@@ -79,9 +84,9 @@ static void take_coding(struct http_wire *w, const char *value, const char *end)
     const char *name;
     size_t len;
     while (next_element(&value, end, &name, &len)) {
-        if (len == strlen("identity") && strncasecmp(name, "identity", len) == 0)
+        if (name_is(name, len, "identity"))
             continue;
-        bool chunked = len == strlen("chunked") && strncasecmp(name, "chunked", len) == 0;
+        bool chunked = name_is(name, len, "chunked");
         w->coding =
             chunked && w->coding == HTTP_CODING_NONE ? HTTP_CODING_CHUNKED : HTTP_CODING_OTHER;
     }
@@ -113,11 +118,6 @@ static void take_length(struct http_wire *w, const char *value, const char *end)
     }
     if (!any)
         w->length_kind = HTTP_LENGTH_BROKEN;
-}
-
-static bool name_is(const char *line, size_t len, const char *name)
-{
-    return len == strlen(name) && strncasecmp(line, name, len) == 0;
 }
 
 /* Without LF and CR. */

@@ -257,10 +257,10 @@ void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *
 void mongo_conf_dispose(void *conf)
 {
     struct mongo_conf *c = conf;
-    mongo_wipe(c->text);
+    str_wipe(c->text);
     mongo_uri_fini(&c->uri);
     free(c->user);
-    mongo_wipe(c->password);
+    str_wipe(c->password);
     tls_conf_fini(&c->tls);
     endpoint_fini(&c->ep);
     free(c->set_name);

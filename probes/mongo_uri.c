@@ -204,7 +204,7 @@ static int store_option(struct mongo_uri *u, const struct option *o, char *value
             free(value);
             return err_set(e, "option %s is empty", o->name);
         }
-        mongo_wipe(*(char **)(void *)field);
+        str_wipe(*(char **)(void *)field);
         *(char **)(void *)field = value;
         return 0;
     }
@@ -300,13 +300,6 @@ int mongo_uri_parse(struct mongo_uri *u, const char *text, struct err *e)
     return check_together(u, e);
 }
 
-void mongo_wipe(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void mongo_uri_fini(struct mongo_uri *u)
 {
     for (size_t i = 0; i < u->n_hosts; i++)
@@ -314,13 +307,13 @@ void mongo_uri_fini(struct mongo_uri *u)
     for (size_t i = 0; i < u->n_unknown; i++)
         free(u->unknown[i]);
     free(u->user);
-    mongo_wipe(u->password);
+    str_wipe(u->password);
     free(u->auth_db);
     free(u->auth_mechanism);
     free(u->replica_set);
     free(u->ca_file);
     free(u->cert_key_file);
-    mongo_wipe(u->key_password);
+    str_wipe(u->key_password);
     *u = (struct mongo_uri){0};
 }
 

@@ -32,9 +32,6 @@ struct mongo_uri {
 int mongo_uri_parse(struct mongo_uri *u, const char *text, struct err *e);
 void mongo_uri_fini(struct mongo_uri *u); /* wipes the password */
 
-/* Frees a string that holds a secret, wiped. NULL is fine. */
-void mongo_wipe(char *secret);
-
 /* "mongodb://a:27017,b:27017/?replicaSet=rs0": no credentials. malloc'd; NULL: out of memory. */
 char *mongo_uri_redacted(const struct mongo_uri *u);
 

@@ -68,7 +68,7 @@ void str_printable(char *s, size_t max)
 {
     size_t at = 0;
     while (s[at]) {
-        bool plain = s[at] >= 0x20 && s[at] < 0x7f;
+        bool plain = str_is_plain(s[at]);
         size_t n = plain ? 1 : str_utf8_len(s + at);
         if (at + (n ? n : 1) > max)
             break;
@@ -187,6 +187,13 @@ char *str_base64(const char *s)
     }
     coded[at] = '\0';
     return coded;
+}
+
+void str_wipe(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
 }
 
 char *str_format(const char *fmt, ...)

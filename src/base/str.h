@@ -18,6 +18,12 @@ size_t str_utf8_len(const char *s);
  * is cut. For what every check says: a tenth of snprintf's way. Returns out. */
 char *str_join(char *out, size_t size, const char *const *parts);
 
+/* One byte of ASCII that can be shown as it is. */
+static inline bool str_is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f;
+}
+
 /* Makes `s` fit for one line of output, in place: controls and invalid UTF-8 become '?', and
  * what is cut at `max` bytes is never half a character. */
 void str_printable(char *s, size_t max);
@@ -40,6 +46,9 @@ char *str_dup_n(const char *s, size_t len);
 
 /* The text in base64 (RFC 4648 section 4), malloc'd; NULL when out of memory. */
 char *str_base64(const char *s);
+
+/* Overwrites and frees a text that holds a secret; NULL is fine. */
+void str_wipe(char *secret);
 
 /* malloc'd, formatted; NULL when out of memory. */
 char *str_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -31,17 +31,11 @@ static void escape_char(struct buf *out, uint32_t c)
         buf_printf(out, c > 0xffff ? "\\U%08x" : "\\u%04x", (unsigned)c);
 }
 
-/* Most of all text; it is one column wide and one byte long. */
-static bool is_plain(char c)
-{
-    return c >= 0x20 && c < 0x7f;
-}
-
 void text_escape(struct buf *out, const char *s)
 {
     while (*s) {
         size_t plain = 0;
-        while (is_plain(s[plain]))
+        while (str_is_plain(s[plain]))
             plain++;
         buf_add(out, s, plain);
         s += plain;
@@ -62,8 +56,8 @@ void text_escape(struct buf *out, const char *s)
 /* The next character's bytes and columns; text that is not escaped is taken byte by byte. */
 static size_t next(const char *s, size_t *columns)
 {
-    *columns = 1;
-    if (is_plain(*s))
+    *columns = 1; /* most of all text */
+    if (str_is_plain(*s))
         return 1;
     size_t n = str_utf8_len(s);
     int wide = n ? text_char_columns(decode(s, n)) : 1;

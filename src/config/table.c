@@ -110,8 +110,7 @@ static int parse_final(struct probe_value *v, const struct probe_key *key, bool 
     if (secret_read(text, &content, e) < 0)
         return -1;
     int rc = value_parse(v, key, content, e);
-    explicit_bzero(content, strlen(content));
-    free(content);
+    str_wipe(content);
     if (rc == 0 && !(v->file = strdup(text))) {
         value_fini(v);
         rc = err_set(e, "out of memory");
