@@ -25,12 +25,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/reason.h"
-
 struct probe_run;
 struct probe_kept;
 struct probe_report;
-struct uv_loop_s;
 
 /* ---- Keys: what a type can be configured with. The configuration parses, defaults, prints,
  * redacts and documents from this table; a type reads the result by index. ---- */
@@ -117,6 +114,11 @@ struct probe_type {
     void (*start)(struct probe_run *run);
     void (*cancel)(struct probe_run *run);
 
+    /* A type whose runs use a child process (child/worker.h): the hidden word that it is started
+     * with, and what it then does; its exit status is returned. NULL: no child. */
+    const char *child_entry;
+    int (*child_main)(void);
+
     /* What is kept between the runs of one check in an agent (a connection, a watched process):
      * `kept_size` bytes, zeroed, that begin with a struct probe_kept; 0 where there is nothing.
      * Made before the first run; run->kept is NULL in a one-shot command. kept_close is called
@@ -125,79 +127,5 @@ struct probe_type {
     void (*kept_open)(struct probe_kept *kept);
     void (*kept_close)(struct probe_kept *kept);
 };
-
-/* ---- What all runs of one loop share; made by the engine, filled by the helpers on first use. */
-
-struct curl_glue;
-struct worker_pool;
-
-struct probe_env {
-    struct uv_loop_s *loop;
-    unsigned max_workers;        /* children at once, [agent] max_workers */
-    struct curl_glue *curl;      /* NULL until an http run needs it */
-    struct worker_pool *workers; /* NULL until a run needs a child */
-};
-
-/* Closes what the helpers opened; call when no run is left and before the loop's last turn. */
-void probe_env_close(struct probe_env *env);
-
-/* ---- The run ---- */
-
-enum probe_phase { PHASE_DNS, PHASE_CONNECT, PHASE_TLS, PHASE_REQUEST, PHASE_COUNT };
-
-#define PROBE_DETAIL_MAX 400 /* bytes of a detail or note; longer ones are cut */
-
-struct probe_run {
-    const void *conf;        /* from prepare */
-    struct probe_env *env;   /* the loop and what is shared on it */
-    struct probe_kept *kept; /* NULL in a one-shot command or when the type keeps nothing */
-    int64_t started;         /* clock_now() at the start; the type may move it to the true start */
-    int64_t deadline;        /* clock_now() at which the engine ends the run; for children */
-};
-
-/* The run enters a phase (time is counted to it until the next), may be called again for the same
- * one. `phase` names what is being waited for when the deadline comes. */
-void probe_phase(struct probe_run *run, enum probe_phase phase);
-
-/* What is known so far, in words that complete "timeout: ": "connected to 127.0.0.1:80, no reply
- * to GET /". Shown if the deadline comes. Formats at once: keep it off hot paths or short. */
-void probe_note(struct probe_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* The same, written only when the deadline comes: `describe` tells then what the state of the run
- * is. It stands until the next note. */
-void probe_note_later(struct probe_run *run,
-                      void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]));
-
-/* The server's certificate ends at this time (seconds since the epoch). */
-void probe_cert_expiry(struct probe_run *run, int64_t not_after);
-
-/* The target is truly gone: refused on every address, no such name, no such process. Said before
- * probe_finish; `--invert` succeeds on nothing else. */
-void probe_gone(struct probe_run *run);
-
-/* The verdict of this run, exactly once. The detail says the rest in a person's words, with the
- * address: "connect to 127.0.0.1:80: connection refused". It never holds a secret; control bytes
- * in it are replaced. For REASON_OK: what was seen ("HTTP 200 from 127.0.0.1:80"). */
-void probe_finish(struct probe_run *run, enum reason reason, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* Every handle is closed: the run's memory may go. If the run was not finished (it was cancelled)
- * no result is recorded. */
-void probe_release(struct probe_run *run);
-
-/* ---- Kept state ---- */
-
-struct probe_kept {
-    const void *conf;
-    struct probe_env *env;
-    void *owner; /* the engine's */
-};
-
-/* Something watched between runs has changed (a process ended): check now, not at the next
- * interval. Ignored while a run is under way. */
-void probe_wake(struct probe_kept *kept);
-
-/* Every handle of it is closed: its memory may go. */
-void probe_kept_closed(struct probe_kept *kept);
 
 #endif

@@ -6,10 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "child/worker.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "loop/signals.h"
 #include "reports/webhook.h"
-#include "worker.h"
 
 /* A standard stream that is closed would become the first socket. What fills its place refuses to
  * be written to, and goes at exec, so that the command of `wait` finds it closed as it was. */
@@ -31,7 +32,7 @@ int main(int argc, char **argv)
         child = webhook_main();
     if (child >= 0)
         return child;
-    cli_process_save();
+    signals_save();
     /* A reader that goes away is an error of that write, never a death by signal. */
     signal(SIGPIPE, SIG_IGN);
 
@@ -41,9 +42,5 @@ int main(int argc, char **argv)
         rc = options_command(&cli)->main(&cli);
     options_fini(&cli);
     rc = cli_finish(rc);
-#ifndef PROBE_TEARDOWN
-    /* What libraries tidy up at exit is memory that goes with the process. */
-    _exit(rc);
-#endif
     return rc;
 }

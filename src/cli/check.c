@@ -8,11 +8,11 @@
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/digest.h"
-#include "cli/session.h"
-#include "cli/term.h"
 #include "cli/view.h"
-#include "serve/document.h"
+#include "engine/session.h"
+#include "term/digest.h"
+#include "term/term.h"
+#include "view/document.h"
 
 #define MAX_OUTPUT (16 << 20)
 #define REST_MAX   64 /* of a line, without name and detail */
@@ -170,7 +170,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
     } else if (shows && cmd->term.tty && cmd->session.engine.n_checks > 1) {
         show_total(cmd);
     }
-    session_leave(&cmd->session);
+    session_stop(&cmd->session);
 }
 
 static int64_t never_again(void *ctx, struct check *c)

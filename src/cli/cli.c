@@ -3,44 +3,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "base/str.h"
-
-/* The signals whose disposition this program, or libuv for it, ever changes. */
-static const int changed[] = {SIGINT,  SIGTERM, SIGHUP,   SIGQUIT,
-                              SIGPIPE, SIGCHLD, SIGWINCH, SIGTSTP};
-static struct sigaction found[ARRAY_LEN(changed)];
-static sigset_t mask;
-
-void cli_process_save(void)
-{
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
-        sigaction(changed[i], NULL, &found[i]);
-    /* Left blocked by a careless parent, no signal would stop us, and no child's end be heard of.
-     */
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, &mask);
-}
-
-void cli_process_restore(void)
-{
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
-        sigaction(changed[i], &found[i], NULL);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
-}
-
-bool cli_found_ignored(int signum)
-{
-    for (size_t i = 0; i < ARRAY_LEN(changed); i++)
-        if (changed[i] == signum)
-            return found[i].sa_handler == SIG_IGN;
-    return false;
-}
 
 void cli_print_report(const struct cli *cli, const struct config_report *r)
 {

@@ -25,8 +25,6 @@ enum {
     EXIT_SIGNAL = 128, /* + the signal's number */
 };
 
-#define CLI_DEFAULT_SOCKET "/run/probe/probe.sock"
-
 struct cli {
     const char *command; /* name of the command */
     const char *config;  /* -c */
@@ -61,12 +59,6 @@ void cli_print_report(const struct cli *cli, const struct config_report *r);
  * EXIT_INTERNAL when writing failed and code was 0. A reader that has gone away (`| head -1`) wants
  * no more, which is no failure: the code may be a verdict that somebody acts on. */
 int cli_finish(int code);
-
-/* Remembers signal mask and dispositions as they were found, and unblocks all signals;
- * cli_process_restore puts them back before an exec. */
-void cli_process_save(void);
-void cli_process_restore(void);
-bool cli_found_ignored(int signum); /* of a signal that the program ever handles */
 
 int cmd_run(const struct cli *cli);
 int cmd_check(const struct cli *cli);

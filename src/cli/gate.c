@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/text.h"
-#include "cli/frame.h"
 #include "cli/view.h"
+#include "term/frame.h"
 
 #define TEXT_MAX (1 << 20)
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli/screen.h"
+#include "term/screen.h"
 
 struct gate_target {
     const char *name;

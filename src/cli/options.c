@@ -18,7 +18,8 @@ const struct option_spec options_table[] = {
     {"config", 'c', ARG_TEXT, "FILE", NULL,
      "configuration file (else $PROBE_CONFIG, else /etc/probe/probe.ini if it is there)"},
     {"agent", 0, ARG_TEXT, "ADDR", NULL,
-     "the agent: a socket path or an http:// URL (else $PROBE_AGENT, else " CLI_DEFAULT_SOCKET ")"},
+     "the agent: a socket path or an http:// URL (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
+     ")"},
     {"timeout", 0, ARG_DURATION, "D", NULL,
      "the whole budget: of each check, of the wait (default 5m), of the agent's answer"},
     {"interval", 0, ARG_DURATION, "D", "wait", "the longest pause between two tries (default 1s)"},
@@ -295,7 +296,7 @@ int options_parse(struct cli *cli, int argc, char **argv)
     }
     const char *agent = getenv("PROBE_AGENT");
     cli->agent_given = agent && *agent;
-    cli->agent = cli->agent_given ? agent : CLI_DEFAULT_SOCKET;
+    cli->agent = cli->agent_given ? agent : CONFIG_DEFAULT_SOCKET;
     int rc = take_words(cli, argc, argv);
     if (rc != OPTIONS_RUN)
         return rc;

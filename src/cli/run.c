@@ -1,279 +1,27 @@
-/* run: the agent. It puts engine, API, signals, service notification and log together; what each
- * does stands in its own room. */
-#include <errno.h>
-#include <signal.h>
+/* run: loads the configuration and becomes the agent. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <unistd.h>
 
+#include "agent/agent.h"
 #include "base/log.h"
-#include "base/notify.h"
-#include "base/str.h"
 #include "cli/cli.h"
-#include "cli/reload.h"
-#include "cli/session.h"
-#include "engine/reaper.h"
-#include "engine/repeat.h"
-#include "reports/ready_fd.h"
 #include "reports/reports.h"
-#include "serve/serve.h"
-
-/* The stop is to take under a second; what still hangs after this is left to the kernel. */
-#define STOP_LIMIT_MS 800
-
-struct agent {
-    struct config_override overrides[2];
-    struct config_source source;
-    struct session session;
-    struct serve *serve; /* NULL: not open */
-    struct reports reports;
-    struct reload reload;
-    struct reaper reaper;
-    struct notify notify;
-    struct sched_entry watchdog;
-    bool stopping;
-};
-
-/* ---- The log: transitions, and persisting failures now and then. ---- */
-
-static void log_check(const struct check *c, const char *from, enum log_level level,
-                      const char *message)
-{
-    bool checked = c->n_results && c->health.status != HEALTH_BLOCKED;
-    const struct check_result *last = checked ? check_last(c) : NULL;
-    char streak[16], took[CLOCK_SHORT_SIZE];
-    snprintf(streak, sizeof streak, "%u", c->health.failing_streak);
-    const struct log_field fields[] = {
-        {"probe", c->conf->name},
-        {"from", from},
-        {"to", from ? health_status_name(c->health.status) : NULL},
-        {"reason", last ? reason_name(last->reason) : NULL},
-        {"detail", last ? last->detail : NULL},
-        {"failing_streak", c->health.failing_streak ? streak : NULL},
-        {"took", last ? clock_short(last->duration, took) : NULL},
-        {NULL, NULL},
-    };
-    log_event(level, fields, "%s", message);
-}
-
-static void on_transition(void *ctx, struct check *c, enum health_status from)
-{
-    struct agent *a = ctx;
-    enum health_status to = c->health.status;
-    log_check(c, health_status_name(from), to == HEALTH_UNHEALTHY ? LOG_WARN : LOG_INFO,
-              health_status_name(to));
-    reports_on_transition(&a->reports, c, from);
-    if (a->serve)
-        serve_on_transition(a->serve, c, from);
-}
-
-static void on_result(void *ctx, struct check *c, const struct check_result *r)
-{
-    struct agent *a = ctx;
-    int64_t end = r->started + r->duration;
-    if (c->n_results > 1 && c->health.status == HEALTH_UNHEALTHY) {
-        const struct check_result *before = &c->history[(c->n_results - 2) % CHECK_HISTORY];
-        if (repeat_is_due(c->health.since, before->started + before->duration, end))
-            log_check(c, NULL, LOG_WARN, "still unhealthy");
-    }
-    if (log_enabled(LOG_DEBUG))
-        log_check(c, NULL, LOG_DEBUG, "checked");
-    if (a->serve)
-        serve_on_result(a->serve, c);
-}
-
-/* ---- Reload. ---- */
-
-static void log_report(const struct config_report *report)
-{
-    for (size_t i = 0; i < report->n; i++)
-        log_event(report->problems[i].is_error ? LOG_ERROR : LOG_WARN, NULL, "%s",
-                  report->problems[i].text);
-}
-
-static void on_reload_begin(struct reload *r)
-{
-    notify_reloading(&container_of(r, struct agent, reload)->notify);
-}
-
-static void on_reload_end(struct reload *r, const struct config *config,
-                          const struct config_report *report)
-{
-    struct agent *a = container_of(r, struct agent, reload);
-    log_report(report);
-    if (config) {
-        log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
-        log_info("reloaded, %zu probes", config->n_checks);
-        if (a->serve)
-            serve_on_reload(a->serve);
-    } else {
-        log_error("reload refused, the configuration in use stays");
-    }
-    reports_started(&a->reports);
-    if (a->serve)
-        serve_answer_reload(a->serve, r->number, config != NULL, report);
-}
-
-static uint64_t ask_reload(void *ctx)
-{
-    struct agent *a = ctx;
-    return reload_ask(&a->reload);
-}
-
-static struct told_counts told(void *ctx)
-{
-    struct agent *a = ctx;
-    return reports_told(&a->reports);
-}
-
-/* ---- Start and stop. ---- */
-
-static void on_stop_limit(int signum)
-{
-    (void)signum;
-    _exit(EXIT_HEALTHY);
-}
-
-/* By the kernel's timer, not the loop's: it holds even if the loop itself hangs. */
-static void limit_stop(void)
-{
-    struct sigaction action = {.sa_handler = on_stop_limit};
-    struct itimerval limit = {.it_value = {.tv_usec = STOP_LIMIT_MS * 1000}};
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &limit, NULL);
-}
-
-static void on_serve_closed(void *ctx)
-{
-    struct agent *a = ctx;
-    a->serve = NULL;
-}
-
-static void stop(struct agent *a)
-{
-    if (a->stopping)
-        return;
-    a->stopping = true;
-    notify_stopping(&a->notify);
-    limit_stop();
-    if (a->serve)
-        serve_close(a->serve, on_serve_closed, a);
-    reload_close(&a->reload);
-    reports_close(&a->reports);
-    reaper_close(&a->reaper);
-    session_stop(&a->session);
-}
-
-static void on_signal(struct session *s, int signum)
-{
-    struct agent *a = container_of(s, struct agent, session);
-    if (signum == SIGHUP) {
-        reload_ask(&a->reload);
-        return;
-    }
-    log_info("stopping on signal %d", signum);
-    stop(a);
-}
-
-static void on_watchdog(struct sched_entry *entry, int64_t now)
-{
-    struct agent *a = container_of(entry, struct agent, watchdog);
-    notify_alive(&a->notify);
-    sched_set(&a->session.engine.sched, entry, time_add(now, a->notify.watchdog_ns));
-}
-
-/* The default socket's folder may be missing (a scratch image, a plain user): it is made if it can
- * be, else the agent goes without the socket and says so. One that the user named must work. */
-static void prepare_default_socket(struct agent_conf *conf)
-{
-    if (!conf->socket || strcmp(conf->socket, CLI_DEFAULT_SOCKET) != 0)
-        return;
-    char dir[] = CLI_DEFAULT_SOCKET;
-    *strrchr(dir, '/') = '\0';
-    if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-        log_warn("no socket: cannot make %s: %s", dir, strerror(errno));
-    } else if (access(dir, W_OK) < 0) {
-        log_warn("no socket: cannot write in %s: %s", dir, strerror(errno));
-    } else {
-        return;
-    }
-    free(conf->socket);
-    conf->socket = NULL;
-}
-
-/* Ends in order what is open already: a defect in that must show here too. */
-static int give_up(struct agent *a)
-{
-    if (a->serve)
-        serve_close(a->serve, on_serve_closed, a);
-    reload_close(&a->reload);
-    reports_close(&a->reports);
-    session_stop(&a->session);
-    session_run(&a->session);
-    return -1;
-}
-
-static int open_all(struct agent *a, struct config *config, struct err *e)
-{
-    const struct serve_hooks serve_hooks = {.reload = ask_reload, .ctx = a, .told = told};
-    const struct engine_hooks hooks = {
-        .on_result = on_result, .on_transition = on_transition, .ctx = a};
-    if (session_open(&a->session, config, true, &hooks, on_signal, e) < 0)
-        return -1;
-    struct engine *engine = &a->session.engine;
-    a->reload = (struct reload){.engine = engine,
-                                .reports = &a->reports,
-                                .source = &a->source,
-                                .on_begin = on_reload_begin,
-                                .on_end = on_reload_end};
-    reload_init(&a->reload);
-    prepare_default_socket(&config->agent);
-    if (serve_open(&a->serve, engine, &config->agent, &serve_hooks, e) < 0)
-        return give_up(a);
-    notify_open(&a->notify);
-    if (reports_open(&a->reports, engine, &config->agent, &a->notify, e) < 0)
-        return give_up(a);
-    int rc = reaper_open(&a->reaper, engine->loop);
-    if (rc < 0) {
-        err_set(e, "cannot watch for orphans: %s", uv_strerror(rc));
-        return give_up(a);
-    }
-    a->watchdog.fire = on_watchdog;
-    if (a->notify.watchdog_ns)
-        sched_set(&engine->sched, &a->watchdog, clock_now());
-    return 0;
-}
-
-static int serve_until_stopped(struct agent *a, size_t n_checks, const struct agent_conf *conf)
-{
-    log_info("probe %s watches %zu probes, socket %s, API on %s", PROBE_VERSION, n_checks,
-             conf->socket ? conf->socket : "off", conf->listen ? conf->listen : "off");
-    reports_started(&a->reports);
-    session_run(&a->session);
-    notify_close(&a->notify);
-    return EXIT_HEALTHY;
-}
 
 int cmd_run(const struct cli *cli)
 {
-    struct agent a = {
-        .overrides = {{cli->timeout ? "timeout" : NULL, cli->timeout}, {NULL, NULL}},
-    };
+    const struct config_override overrides[2] = {{cli->timeout ? "timeout" : NULL, cli->timeout},
+                                                 {NULL, NULL}};
+    const struct config_source source = {.path = cli->config,
+                                         .targets = cli->targets,
+                                         .n_targets = cli->n_targets,
+                                         .overrides = overrides,
+                                         .check_ready_file = ready_file_try};
     struct config_report report;
     struct config *config = NULL;
-    a.source = (struct config_source){.path = cli->config,
-                                      .targets = cli->targets,
-                                      .n_targets = cli->n_targets,
-                                      .overrides = a.overrides,
-                                      .check_ready_file = ready_file_try};
     config_report_init(&report);
-    int rc = config_load(&a.source, &config, &report);
+    int rc = config_load(&source, &config, &report);
     if (rc == CONFIG_OK) {
         log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
-        log_report(&report);
+        agent_log_report(&report);
     } else {
         cli_print_report(cli, &report);
     }
@@ -281,17 +29,10 @@ int cmd_run(const struct cli *cli)
     if (rc != CONFIG_OK)
         return rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
     struct err e;
-    if (config->agent.ready_fd >= 0 && ready_fd_take(config->agent.ready_fd, &e) < 0) {
-        fprintf(stderr, "probe: %s\n", e.text);
-        config_free(config);
-        return EXIT_CONFIG;
-    }
-    if (open_all(&a, config, &e) < 0) {
-        fprintf(stderr, "probe: %s\n", e.text);
-        rc = EXIT_INTERNAL;
-    } else {
-        rc = serve_until_stopped(&a, config->n_checks, &config->agent);
-    }
+    rc = agent_run(&source, config, &e);
     config_free(config);
-    return rc;
+    if (rc == 0)
+        return EXIT_HEALTHY;
+    fprintf(stderr, "probe: %s\n", e.text);
+    return rc == AGENT_BAD_CONFIG ? EXIT_CONFIG : EXIT_INTERNAL;
 }

@@ -10,8 +10,8 @@
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/agent_client.h"
-#include "cli/digest.h"
 #include "cli/view.h"
+#include "term/digest.h"
 
 #define DEFAULT_TIMEOUT (5 * NS_PER_S)
 #define OUTPUT_MAX      (256 << 20)

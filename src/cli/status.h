@@ -5,8 +5,8 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
-#include "cli/grid.h"
-#include "cli/term.h"
+#include "term/grid.h"
+#include "term/term.h"
 
 /* Is it what an agent says, with that HTTP status? Another program may have the port, and words of
  * the same name; and what is between may have its own mind: 503 is never ready. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "cli/grid.h"
+#include "term/grid.h"
 
 /* One result; texts are the document's, never NULL. */
 struct view_result {

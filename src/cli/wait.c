@@ -12,8 +12,9 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/gate.h"
-#include "cli/session.h"
-#include "serve/document.h"
+#include "engine/session.h"
+#include "loop/signals.h"
+#include "view/document.h"
 
 #define MAX_OUTPUT     (16 << 20)
 #define DEFAULT_BUDGET (300 * NS_PER_S)
@@ -192,7 +193,7 @@ static void on_signal(struct session *s, int signum)
 static int become(char **command)
 {
     fflush(stdout);
-    cli_process_restore();
+    signals_restore();
     execvp(command[0], command);
     int errnum = errno;
     fprintf(stderr, "probe: cannot run %s: %s\n", command[0], strerror(errnum));
@@ -219,7 +220,7 @@ static int open_gate(struct wait_command *cmd)
     int64_t deadline = time_add(cmd->began, cmd->budget_ns);
     int rc = gate_open(&cmd->gate, cmd->n, cmd->cli->any ? 1 : cmd->n, cmd->began, deadline);
     /* SIGINT ignored: a script's `probe wait ... &`, beside which the script goes on writing. */
-    if (cmd->cli->quiet || cmd->cli->verbose || cli_found_ignored(SIGINT))
+    if (cmd->cli->quiet || cmd->cli->verbose || signals_found_ignored(SIGINT))
         cmd->gate.draws = false;
     return rc;
 }

@@ -13,10 +13,11 @@
 #include "base/jsonw.h"
 #include "base/text.h"
 #include "cli/agent_client.h"
-#include "cli/frame.h"
-#include "cli/screen.h"
 #include "cli/status.h"
 #include "cli/view.h"
+#include "loop/signals.h"
+#include "term/frame.h"
+#include "term/screen.h"
 
 #define DEFAULT_TIMEOUT (2 * NS_PER_S) /* what is shown is not vouched for in the meantime */
 #define FIRST_PAUSE     (100 * NS_PER_MS)
@@ -413,7 +414,7 @@ int status_watch(const struct cli *cli)
     w.known = json_object();
     screen_open(&w.screen, STDOUT_FILENO);
     w.draws = w.screen.term.moves && !cli->json && !term_in_background(STDOUT_FILENO) &&
-              !cli_found_ignored(SIGINT); /* a script's `probe status --watch &` */
+              !signals_found_ignored(SIGINT); /* a script's `probe status --watch &` */
     watch_signals(w.draws);
     int rc = loop(&w);
     screen_close(&w.screen);

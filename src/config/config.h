@@ -14,6 +14,9 @@
 #include "health/health.h"
 #include "probe.h"
 
+/* Where an agent has its socket, and where `probe status` looks for it. */
+#define CONFIG_DEFAULT_SOCKET "/run/probe/probe.sock"
+
 enum { LEVEL_ALIVE = 1, LEVEL_READY = 2 };
 
 /* One configured probe. Immutable and counted: a reload keeps the old one for a probe whose

@@ -77,7 +77,7 @@ const size_t config_n_common_keys = COMMON_COUNT;
 const struct probe_key config_agent_keys[] = {
     [AGENT_SOCKET] = {.name = "socket",
                       .kind = KEY_TEXT,
-                      .def = "/run/probe/probe.sock",
+                      .def = CONFIG_DEFAULT_SOCKET,
                       .doc = "Path of the API's Unix socket, or off."},
     [AGENT_SOCKET_MODE] = {.name = "socket_mode",
                            .kind = KEY_TEXT,

@@ -309,11 +309,10 @@ static void wind_up(struct check *c)
     }
 }
 
-void probe_kept_closed(struct probe_kept *kept)
+void check_on_kept_closed(struct check *c)
 {
-    struct check *c = kept->owner;
+    free(c->kept);
     c->kept = NULL;
-    free(kept);
     wind_up(c);
 }
 

@@ -22,6 +22,9 @@ void check_on_result(struct check *c, struct check_result *r);
 /* A run's memory went. */
 void check_on_release(struct check *c);
 
+/* What its type kept is closed. */
+void check_on_kept_closed(struct check *c);
+
 /* Blocks or unblocks it by the state of the checks it comes `after`. */
 void check_review_block(struct check *c);
 

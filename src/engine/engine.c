@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "engine/check.h"
-#include "engine/run.h"
 
 static void on_stop(struct sched_entry *entry, int64_t now);
 
@@ -63,7 +62,6 @@ static void stop_if_gone(struct engine *e)
         free(d);
     }
     e->durations = NULL;
-    run_free_spares(e);
     probe_env_close(&e->env);
     sched_close(&e->sched, on_sched_closed);
 }

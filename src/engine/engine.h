@@ -14,8 +14,9 @@
 #include "base/reason.h"
 #include "config/config.h"
 #include "config/names.h"
-#include "engine/sched.h"
 #include "health/health.h"
+#include "host.h"
+#include "loop/sched.h"
 #include "probe.h"
 
 #define CHECK_HISTORY 5
@@ -114,8 +115,6 @@ struct engine {
     size_t n_closing;                  /* removed ones whose run or kept state is still closing */
     bool keep;                         /* types keep state between runs (the agent) */
     bool stopping;
-    struct run *spare_runs; /* released, their memory for the next ones */
-    int n_spare_runs;
     struct sched_entry stop;
     void (*on_stopped)(struct engine *e);
     uint64_t random;

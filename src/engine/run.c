@@ -1,8 +1,7 @@
 /* run: owns one attempt's deadline, phases and memory, and sees to it that it finishes once and is
- * released once. It implements what probe.h lends to the types. */
+ * released once. What it lends to the types is in host.c. */
 #include "engine/run.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,19 +9,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "engine/check.h"
-
-/* Where many checks fall due together, the C library would map memory for their runs and unmap it
- * again each time. A sanitizer is to see a use after the release. */
-#ifdef PROBE_TEARDOWN
-#define SPARE_MOST 0
-#else
-#define SPARE_MOST 64
-#endif
-
-static struct run *run_of(struct probe_run *probe)
-{
-    return container_of((unsigned char *)probe, struct run, memory);
-}
 
 static struct probe_run *probe_of(struct run *r)
 {
@@ -38,7 +24,7 @@ static void cancel(struct run *r)
         r->conf->type->cancel(probe_of(r));
 }
 
-static void close_phase(struct run *r, int64_t now)
+void run_close_phase(struct run *r, int64_t now)
 {
     if (r->phase >= 0)
         r->phases[r->phase] += now - r->phase_began;
@@ -56,7 +42,7 @@ static void finish(struct run *r, enum reason reason, char *detail)
 {
     int64_t now = clock_now();
     settle(r, now);
-    close_phase(r, now);
+    run_close_phase(r, now);
     int64_t started = probe_of(r)->started;
     struct check_result result = {
         .started = started,
@@ -112,39 +98,9 @@ static void on_deadline(struct sched_entry *entry, int64_t now)
     cancel(r);
 }
 
-/* Zeroed, but for its size. */
-static struct run *run_memory(struct engine *e, size_t size)
-{
-    struct run *r = e->spare_runs;
-    if (r) {
-        e->spare_runs = r->next_spare;
-        e->n_spare_runs--;
-    }
-    if (r && r->size >= size) {
-        size_t whole = r->size;
-        memset(r, 0, size);
-        r->size = whole;
-        return r;
-    }
-    free(r);
-    r = calloc(1, size);
-    if (r)
-        r->size = size;
-    return r;
-}
-
-void run_free_spares(struct engine *e)
-{
-    while (e->spare_runs) {
-        struct run *r = e->spare_runs;
-        e->spare_runs = r->next_spare;
-        free(r);
-    }
-}
-
 static struct run *run_new(struct check *c)
 {
-    struct run *r = run_memory(c->engine, sizeof *r + c->conf->type->run_size);
+    struct run *r = calloc(1, sizeof *r + c->conf->type->run_size);
     if (!r)
         return NULL;
     r->check = c;
@@ -161,15 +117,8 @@ static void run_free(struct run *r)
 {
     struct check *c = r->check;
     c->run = NULL;
-    struct engine *e = c->engine;
     check_conf_unref(r->conf);
-    if (e->n_spare_runs < SPARE_MOST) {
-        r->next_spare = e->spare_runs;
-        e->spare_runs = r;
-        e->n_spare_runs++;
-    } else {
-        free(r);
-    }
+    free(r);
     check_on_release(c);
 }
 
@@ -197,6 +146,7 @@ void run_start(struct check *c)
         .kept = c->kept,
         .started = now,
         .deadline = time_add(now, r->timeout),
+        .owner = r,
     };
     sched_set(&e->sched, &r->deadline, probe->deadline);
     r->starting = true;
@@ -215,77 +165,19 @@ void run_drop(struct run *r)
     cancel(r);
 }
 
-void probe_phase(struct probe_run *probe, enum probe_phase phase)
+void run_finish(struct run *r, enum reason reason, char *detail)
 {
-    struct run *r = run_of(probe);
-    if (r->finished)
-        return;
-    int64_t now = clock_now();
-    close_phase(r, now);
-    r->phase = (int)phase;
-    r->phase_began = now;
-    if (r->phases[phase] < 0)
-        r->phases[phase] = 0;
-}
-
-void probe_note(struct probe_run *probe, const char *fmt, ...)
-{
-    struct run *r = run_of(probe);
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(r->note, sizeof r->note, fmt, ap);
-    va_end(ap);
-    r->describe = NULL;
-}
-
-void probe_note_later(struct probe_run *probe,
-                      void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]))
-{
-    run_of(probe)->describe = describe;
-}
-
-void probe_cert_expiry(struct probe_run *probe, int64_t not_after)
-{
-    struct run *r = run_of(probe);
-    if (!r->finished)
-        r->check->cert_not_after = not_after;
-}
-
-void probe_gone(struct probe_run *probe)
-{
-    run_of(probe)->gone = true;
-}
-
-void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, ...)
-{
-    struct run *r = run_of(probe);
-    if (r->finished)
-        return;
-    char text[2 * PROBE_DETAIL_MAX]; /* more than is kept: the cut is made where it is shown */
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    char *detail = strdup(text);
     if (reason == REASON_OK)
         finish(r, reason, detail);
     else
         finish_failed(r, reason, detail);
 }
 
-void probe_release(struct probe_run *probe)
+void run_release(struct run *r)
 {
-    struct run *r = run_of(probe);
     if (!r->finished) /* a type's slip must not read as a hang: say it */
         finish(r, REASON_INTERNAL, str_format("the run ended without a result"));
     r->released = true;
     if (!r->starting)
         run_free(r);
-}
-
-void probe_wake(struct probe_kept *kept)
-{
-    struct check *c = kept->owner;
-    if (!c->run && !c->removed && c->health.status != HEALTH_BLOCKED)
-        sched_set(&c->engine->sched, &c->next, clock_now());
 }

@@ -10,8 +10,6 @@
 struct run {
     struct check *check;
     struct check_conf *conf; /* counted: outlives a reload */
-    struct run *next_spare;
-    size_t size; /* in bytes, with the type's */
     struct sched_entry deadline;
     int64_t timeout;
     int64_t started_wall;
@@ -36,7 +34,9 @@ void run_start(struct check *c);
 /* Ends a run whose result is not wanted. The release comes later (perhaps from inside). */
 void run_drop(struct run *r);
 
-/* Frees what released runs left for the next ones; when none is left. */
-void run_free_spares(struct engine *e);
+/* For host.c: the first result counts. Takes `detail`, which may be NULL (out of memory). */
+void run_finish(struct run *r, enum reason reason, char *detail);
+void run_release(struct run *r);
+void run_close_phase(struct run *r, int64_t now);
 
 #endif

@@ -17,7 +17,7 @@
 #include "manual/offers.h"
 #include "manual/page.h"
 #include "registry.h"
-#include "serve/document.h"
+#include "view/document.h"
 
 static int differences;
 
@@ -295,16 +295,16 @@ static void each_source(const char *root, const char *folder,
     free(path);
 }
 
-/* The same for each folder of src but this one. */
-static void each_room(const char *root, void (*look)(struct wish *w, const char *text),
-                      struct wish *w)
+/* The same for each folder of src but this one, or of probes. */
+static void each_room(const char *root, const char *tree,
+                      void (*look)(struct wish *w, const char *text), struct wish *w)
 {
-    char *path = str_format("%s/src", root);
+    char *path = str_format("%s/%s", root, tree);
     DIR *dir = opendir(path);
     for (struct dirent *d; dir && (d = readdir(dir));) {
         if (strchr(d->d_name, '.') || strcmp(d->d_name, "manual") == 0)
             continue;
-        char *room = str_format("src/%s", d->d_name);
+        char *room = str_format("%s/%s", tree, d->d_name);
         each_source(root, room, look, w);
         free(room);
     }
@@ -431,8 +431,8 @@ static void check_members(const struct page *p)
 static void check_sources(const struct page *cli, const struct page *api, const char *root)
 {
     struct wish environment = {0}, codes = {0}, routes = {0}, metrics = {0}, events = {0};
-    each_source(root, "probes", look_for_environment, &environment);
-    each_room(root, look_for_environment, &environment);
+    each_room(root, "probes", look_for_environment, &environment);
+    each_room(root, "src", look_for_environment, &environment);
     compare(cli, "environment", &environment, true); /* libraries read some too */
     char *header = str_format("%s/src/cli/cli.h", root);
     look_for_codes(&codes, page_read_file(header));

@@ -14,8 +14,8 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "reports/verdict.h"
-#include "serve/bind.h"
+#include "loop/bind.h"
+#include "view/verdict.h"
 
 #define CONNECTIONS    64
 #define ACCEPT_AT_ONCE 16

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "reports/agent_check.h"
 #include "reports/ready_fd.h"
-#include "reports/verdict.h"
+#include "view/verdict.h"
 
 #define REVIEW_EVERY NS_PER_S
 

@@ -16,9 +16,9 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "base/notify.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "loop/notify.h"
 #include "reports/ready_file.h"
 #include "reports/teller.h"
 

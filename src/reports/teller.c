@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/words.h"
-#include "reports/verdict.h"
 #include "reports/webhook.h"
+#include "view/verdict.h"
 
 #define EVENT_MAX 16384 /* name, target and detail, each byte escaped */
 #define ENV_MAX   16

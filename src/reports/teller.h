@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 #include "engine/engine.h"
-#include "serve/serve.h"
+#include "view/told.h"
 
 #define TELLER_LINE 64
 #define TELLER_LEFT 4

@@ -4,8 +4,8 @@
  * state again, so nobody holds memory and nobody is left with an old state. */
 #include <stdlib.h>
 
-#include "serve/document.h"
 #include "serve/internal.h"
+#include "view/document.h"
 
 #define RING_SIZE 1024
 #define EVENT_MAX 8192 /* name and detail, each byte escaped */

@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/jsonw.h"
-#include "serve/bind.h"
+#include "loop/bind.h"
 #include "serve/serve.h"
 
 #define TURN_BUDGET       (2 * NS_PER_MS)

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "serve/document.h"
 #include "serve/internal.h"
+#include "view/document.h"
 
 #define PROBES_AT_ONCE 64
 #define AHEAD          16 /* probes: how early what is read of one is asked for */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "serve/document.h"
+#include "view/document.h"
 
 /* What a person is shown as a probe's state, the worst first: the status, and `stale` for a verdict
  * that is too old to be one. */

@@ -5,8 +5,8 @@
 
 #include "base/str.h"
 #include "config/duration.h"
-#include "serve/document.h"
 #include "serve/internal.h"
+#include "view/document.h"
 
 #define NEAR_LOOKED_AT 200 /* names that a typo is compared with: about 1 ms at most */
 #define NAMES_SHOWN    12

@@ -9,13 +9,9 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "view/told.h"
 
 struct serve;
-
-/* Sums since the start, of events. */
-struct told_counts {
-    uint64_t told, failed, timed_out, dropped;
-};
 
 struct serve_hooks {
     /* POST /reload: asks for a reload that reads everything from now on; its number, one more than

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "http_exchange.h"
-#include "http_json.h"
+#include "http/http_exchange.h"
+#include "http/http_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -198,7 +198,7 @@ static void fuzz_reply(const struct http_conf *conf, const char *data, size_t si
     http_exchange_end(&f.exchange, on_ended);
     while (!f.ended)
         uv_run(&loop, UV_RUN_ONCE);
-    curl_glue_close(&env);
+    probe_env_close(&env);
     uv_run(&loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&loop) == 0);
     /* Reset: thousands of runs a second would leave as many TIME_WAITs. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mongo_job.h"
+#include "mongo/mongo_job.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

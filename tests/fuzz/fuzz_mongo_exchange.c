@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mongo_exchange.h"
-#include "mongo_wire.h"
+#include "mongo/mongo_exchange.h"
+#include "mongo/mongo_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

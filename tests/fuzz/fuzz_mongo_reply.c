@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mongo_hello.h"
-#include "mongo_wire.h"
+#include "mongo/mongo_hello.h"
+#include "mongo/mongo_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dial.h"
-#include "mongo_uri.h"
+#include "mongo/mongo_uri.h"
+#include "net/dial.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

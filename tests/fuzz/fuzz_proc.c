@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/pattern.h"
-#include "proc_fs.h"
-#include "proc_pidfile.h"
-#include "process_match.h"
+#include "process/proc_fs.h"
+#include "process/proc_pidfile.h"
+#include "process/process_match.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

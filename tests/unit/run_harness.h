@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "host.h"
 #include "probe.h"
 
 struct harness {

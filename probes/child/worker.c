@@ -1,0 +1,329 @@
+/* worker: see worker.h. Owns the line of those that wait, the child, its pipes and its end; it
+ * never looks into a job or a reply. */
+#include "child/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#define JOB_MAX 262144
+
+/* A starved run is told so this much before its deadline, at which the engine would call it a
+ * timeout. Two of the loop's timers, each up to a millisecond late, must not swap. */
+#define STARVED_BEFORE (5 * NS_PER_MS)
+
+struct worker_pool {
+    struct probe_shared shared;
+    struct worker *line; /* the first that waits */
+    unsigned running, most;
+};
+
+struct worker {
+    struct worker_pool *pool;
+    struct probe_run *run;
+    uv_loop_t *loop;
+    const char *entry;
+    struct buf job, reply;
+    void (*on_done)(struct probe_run *run, const struct worker_result *result);
+    void (*on_closed)(struct probe_run *run);
+    struct worker *next; /* in line */
+    uv_timer_t timer;
+    uv_process_t process;
+    uv_pipe_t in, out;
+    uv_write_t write;
+    struct worker_result result;
+    unsigned n_open;
+    bool running, reading, reported, closing;
+    char chunk[4096];
+};
+
+/* What the child may know of our environment: where certificates are and, for a build of shared
+ * libraries, where these are. */
+static const char *const env_kept[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"};
+
+static void start_next(struct worker_pool *pool);
+
+static void wipe(struct buf *b)
+{
+    if (b->data)
+        explicit_bzero(b->data, b->size);
+    buf_fini(b);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct worker *w = handle->data;
+    if (--w->n_open > 0 || !w->closing)
+        return;
+    struct probe_run *run = w->run;
+    void (*on_closed)(struct probe_run *) = w->on_closed;
+    wipe(&w->job);
+    wipe(&w->reply);
+    free(w);
+    on_closed(run);
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, on_handle_closed);
+}
+
+static void report(struct worker *w)
+{
+    if (w->reported || w->closing)
+        return;
+    w->reported = true;
+    w->result.reply = &w->reply;
+    w->on_done(w->run, &w->result);
+}
+
+static void report_if_ended(struct worker *w)
+{
+    if (!w->running && !w->reading)
+        report(w);
+}
+
+/* False when it is not in it. */
+static bool leave_line(struct worker *w)
+{
+    for (struct worker **at = &w->pool->line; *at; at = &(*at)->next)
+        if (*at == w) {
+            *at = w->next;
+            return true;
+        }
+    return false;
+}
+
+static void join_line(struct worker *w)
+{
+    struct worker **end = &w->pool->line;
+    while (*end)
+        end = &(*end)->next;
+    *end = w;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    if (leave_line(w) || w->running || w->reading) /* it may have ended, its reply not read yet */
+        w->result.outcome = WORKER_STARVED;
+    report(w);
+}
+
+/* Only while it is not reaped: until then its pid, and so its group, cannot be another's. */
+static void kill_group(struct worker *w)
+{
+    if (w->running)
+        kill(-w->process.pid, SIGKILL);
+}
+
+static void on_exit_child(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+    struct worker *w = process->data;
+    w->running = false;
+    w->pool->running--;
+    w->result.exit_status = (int)exit_status;
+    w->result.term_signal = term_signal;
+    close_handle((uv_handle_t *)process);
+    struct worker_pool *pool = w->pool;
+    report_if_ended(w); /* may close and free w */
+    start_next(pool);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct worker *w = handle->data;
+    *buf = uv_buf_init(w->chunk, sizeof w->chunk);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct worker *w = stream->data;
+    if (n >= 0 && !buf_add(&w->reply, buf->base, (size_t)n))
+        return;
+    if (n >= 0) {
+        w->result.outcome = WORKER_FLOODED;
+        kill_group(w);
+    }
+    w->reading = false;
+    close_handle((uv_handle_t *)stream);
+    report_if_ended(w);
+}
+
+/* A child that does not take its job says by its end why. */
+static void on_written(uv_write_t *req, int status)
+{
+    (void)status;
+    struct worker *w = req->data;
+    wipe(&w->job);
+    close_handle((uv_handle_t *)&w->in);
+}
+
+static void write_job(struct worker *w)
+{
+    uv_buf_t buf = uv_buf_init(w->job.data, (unsigned)w->job.len);
+    w->write.data = w;
+    if (uv_write(&w->write, (uv_stream_t *)&w->in, &buf, 1, on_written))
+        close_handle((uv_handle_t *)&w->in);
+}
+
+/* At most one of each; the strings are freed by the caller. */
+static int child_env(char *env[ARRAY_LEN(env_kept) + 1])
+{
+    size_t n = 0;
+    env[0] = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(env_kept); i++) {
+        const char *value = getenv(env_kept[i]);
+        if (!value)
+            continue;
+        env[n] = str_format("%s=%s", env_kept[i], value);
+        if (!env[n])
+            return UV_ENOMEM;
+        env[++n] = NULL;
+    }
+    return 0;
+}
+
+static int spawn(struct worker *w)
+{
+    char name[] = "probe", exe[] = "/proc/self/exe";
+    char *args[] = {name, (char *)w->entry, NULL};
+    char *env[ARRAY_LEN(env_kept) + 1];
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&w->in},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&w->out},
+        {.flags = UV_IGNORE},
+    };
+    uv_process_options_t options = {
+        .file = exe,
+        .args = args,
+        .env = env,
+        .flags = UV_PROCESS_DETACHED, /* a group of its own, to be killed with all it starts */
+        .stdio = stdio,
+        .stdio_count = ARRAY_LEN(stdio),
+        .exit_cb = on_exit_child,
+    };
+    int rc = child_env(env);
+    if (rc == 0)
+        rc = uv_spawn(w->loop, &w->process, &options);
+    for (size_t i = 0; env[i]; i++)
+        free(env[i]);
+    return rc;
+}
+
+/* The result of a failure comes by the timer: never from inside worker_start. One that comes late
+ * out of the line keeps its timer. */
+static void start_child(struct worker *w)
+{
+    int64_t now = clock_now();
+    w->result.late = now - w->run->started > w->run->deadline - now;
+    if (!w->result.late)
+        uv_timer_stop(&w->timer);
+    uv_pipe_init(w->loop, &w->in, 0);
+    uv_pipe_init(w->loop, &w->out, 0);
+    w->in.data = w->out.data = w->process.data = w;
+    w->n_open += 3; /* a process that failed to start has a handle to close as well */
+    int rc = spawn(w);
+    w->process.data = w;
+    if (rc == 0) {
+        w->running = w->reading = true;
+        w->pool->running++;
+        write_job(w);
+        rc = uv_read_start((uv_stream_t *)&w->out, on_alloc, on_read);
+        if (rc == 0)
+            return;
+        kill_group(w);
+        w->reading = false;
+    } else {
+        close_handle((uv_handle_t *)&w->process);
+        uv_timer_start(&w->timer, on_timer, 0, 0);
+    }
+    w->result.outcome = WORKER_FAILED;
+    err_set(&w->result.error, "cannot start the driver's process: %s", uv_strerror(rc));
+}
+
+static void start_next(struct worker_pool *pool)
+{
+    while (pool->running < pool->most && pool->line) {
+        struct worker *w = pool->line;
+        pool->line = w->next;
+        start_child(w);
+    }
+}
+
+static void pool_close(struct probe_shared *shared)
+{
+    free(container_of(shared, struct worker_pool, shared));
+}
+
+static struct worker_pool *pool_of(struct probe_env *env)
+{
+    struct probe_shared *shared = probe_shared_find(env, "child");
+    struct worker_pool *pool = container_of(shared, struct worker_pool, shared);
+    if (!shared) {
+        pool = calloc(1, sizeof *pool);
+        if (!pool)
+            return NULL;
+        pool->shared = (struct probe_shared){.name = "child", .close = pool_close};
+        probe_shared_add(env, &pool->shared);
+    }
+    pool->most = env->max_workers ? env->max_workers : 1;
+    return pool;
+}
+
+static void get_in_line(struct worker *w)
+{
+    int64_t left = w->run->deadline - clock_now() - STARVED_BEFORE;
+    join_line(w);
+    uv_update_time(w->loop);
+    uv_timer_start(&w->timer, on_timer, left > 0 ? (uint64_t)(left / NS_PER_MS) : 0, 0);
+}
+
+struct worker *worker_start(struct probe_run *run, const char *entry, const void *job, size_t len,
+                            void (*on_done)(struct probe_run *run,
+                                            const struct worker_result *result))
+{
+    struct worker_pool *pool = pool_of(run->env);
+    struct worker *w = pool ? calloc(1, sizeof *w) : NULL;
+    if (!w)
+        return NULL;
+    buf_init(&w->job, JOB_MAX);
+    buf_init(&w->reply, WORKER_REPLY_MAX);
+    if (buf_add(&w->job, job, len)) {
+        wipe(&w->job);
+        free(w);
+        return NULL;
+    }
+    w->pool = pool;
+    w->run = run;
+    w->loop = run->env->loop;
+    w->entry = entry;
+    w->on_done = on_done;
+    uv_timer_init(w->loop, &w->timer);
+    w->timer.data = w;
+    w->n_open = 1;
+    if (pool->running < pool->most && !pool->line)
+        start_child(w);
+    else
+        get_in_line(w);
+    return w;
+}
+
+void worker_close(struct worker *w, void (*on_closed)(struct probe_run *run))
+{
+    w->closing = true;
+    w->on_closed = on_closed;
+    leave_line(w);
+    kill_group(w); /* its handle is closed once it is reaped */
+    if (w->in.data)
+        close_handle((uv_handle_t *)&w->in);
+    if (w->out.data)
+        close_handle((uv_handle_t *)&w->out);
+    close_handle((uv_handle_t *)&w->timer);
+}

@@ -1,0 +1,265 @@
+/* http: one request, over HTTP or HTTPS or a unix socket, and the verdict on its reply. The dialler
+ * connects, so that names and refusals read the same in every type; the exchange goes on on the
+ * descriptor that it is handed and looks nothing up. Redirects are followed here, one
+ * connection a hop, so that a secret never reaches another host. It never retries: the schedule
+ * does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/http_conf.h"
+#include "http/http_exchange.h"
+
+#define REDIRECTS_MAX 10
+
+extern const struct probe_type probe_type_http;
+
+struct http_run {
+    struct probe_run run;
+    struct dial dial;
+    struct http_exchange exchange;
+    /* The present hop; both point into conf until a redirect. */
+    const struct http_url *url;
+    const char *method;
+    struct http_url next_url; /* url's memory after a redirect */
+    struct endpoint next_ep;
+    char *visited[REDIRECTS_MAX];
+    unsigned n_redirects;
+    bool closing; /* finished or cancelled: only to be released */
+};
+
+static void begin_hop(struct http_run *r);
+
+static const struct http_conf *conf_of(const struct http_run *r)
+{
+    return r->run.conf;
+}
+
+static bool at_origin(const struct http_run *r)
+{
+    return http_url_same_origin(r->url, &conf_of(r)->url);
+}
+
+/* ---- The end ---- */
+
+static void release(struct http_run *r)
+{
+    http_url_fini(&r->next_url);
+    endpoint_fini(&r->next_ep);
+    for (unsigned i = 0; i < r->n_redirects; i++)
+        free(r->visited[i]);
+    probe_release(&r->run);
+}
+
+/* The dial of a hop is gone: the next one, or the end. */
+static void on_dial_closed(struct dial *d)
+{
+    struct http_run *r = container_of(d, struct http_run, dial);
+    if (r->closing) {
+        release(r);
+    } else {
+        probe_note(&r->run, "redirected to %s", r->url->shown);
+        begin_hop(r);
+    }
+}
+
+static void on_exchange_ended(struct http_exchange *x)
+{
+    dial_close(&container_of(x, struct http_run, exchange)->dial, on_dial_closed);
+}
+
+/* Nothing of the run may be touched after this. */
+static void end_hop(struct http_run *r)
+{
+    http_exchange_end(&r->exchange, on_exchange_ended);
+}
+
+/* The verdict. `words` are about what happened; what was asked for is put in front of a failure. */
+static void report(struct http_run *r, enum reason reason, const char *words)
+{
+    char text[2 * PROBE_DETAIL_MAX];
+    if (reason == REASON_OK)
+        snprintf(text, sizeof text, "%s", words);
+    else
+        snprintf(text, sizeof text, "%s %s: %s", r->method, r->url->shown, words);
+    http_mask_apply(&conf_of(r)->mask, text);
+    r->closing = true;
+    probe_finish(&r->run, reason, "%s", text);
+}
+
+static void conclude(struct http_run *r, enum reason reason, const char *words)
+{
+    report(r, reason, words);
+    end_hop(r);
+}
+
+static void http_cancel(struct probe_run *run)
+{
+    struct http_run *r = (struct http_run *)run;
+    if (r->closing)
+        return;
+    r->closing = true;
+    end_hop(r);
+}
+
+/* ---- The reply ---- */
+
+/* 303, and by custom 301 and 302 of a POST, ask for the new place by GET (RFC 9110 section 15.4).
+ */
+static const char *redirected_method(const char *method, int status)
+{
+    bool changes =
+        status == 303 ? strcmp(method, "HEAD") != 0 : status <= 302 && strcmp(method, "POST") == 0;
+    return changes ? "GET" : method;
+}
+
+/* Without cookies the same address gives the same answer again, so a second visit is a loop. */
+static int check_loop(struct http_run *r, const struct http_url *to, const char *method,
+                      struct err *e)
+{
+    if (r->n_redirects == REDIRECTS_MAX)
+        return err_set(e, "more than %d redirects, the last to %s", REDIRECTS_MAX, to->shown);
+    r->visited[r->n_redirects] = str_format("%s %s", r->method, r->url->text);
+    if (!r->visited[r->n_redirects])
+        return err_set(e, "out of memory");
+    r->n_redirects++;
+    char *next = str_format("%s %s", method, to->text);
+    if (!next)
+        return err_set(e, "out of memory");
+    int rc = 0;
+    for (unsigned i = 0; i < r->n_redirects && rc == 0; i++)
+        if (strcmp(r->visited[i], next) == 0)
+            rc = err_set(e, "redirect loop: HTTP %d leads back to %s", r->exchange.reply.status,
+                         to->shown);
+    free(next);
+    return rc;
+}
+
+/* Makes the Location the present hop; -1 with the words when it cannot be followed. */
+static int redirect(struct http_run *r, const char *location, struct err *e)
+{
+    struct http_url to;
+    if (!*location)
+        return err_set(e, "HTTP %d from %s: its Location is empty or over %d bytes",
+                       r->exchange.reply.status, r->exchange.peer, HTTP_LOCATION_MAX);
+    if (http_url_resolve(&to, r->url, location, e) < 0) {
+        char excerpt[96];
+        str_excerpt(location, strcspn(location, "?"), excerpt, sizeof excerpt);
+        return err_prefix(e, "HTTP %d from %s redirects to \"%s\", which cannot be followed",
+                          r->exchange.reply.status, r->exchange.peer, excerpt);
+    }
+    const char *method = redirected_method(r->method, r->exchange.reply.status);
+    if (check_loop(r, &to, method, e) < 0) {
+        http_url_fini(&to);
+        return -1;
+    }
+    http_url_fini(&r->next_url);
+    endpoint_fini(&r->next_ep);
+    r->next_url = to;
+    r->url = &r->next_url;
+    r->method = method;
+    if (at_origin(r) || http_conf_endpoint(r->url, &r->next_ep, e) == 0) {
+        r->next_ep.family = conf_of(r)->family;
+        return 0;
+    }
+    return err_prefix(e, "redirected to %s", r->url->shown);
+}
+
+static void judge(struct http_run *r)
+{
+    const struct http_reply *reply = &r->exchange.reply;
+    const char *peer = r->exchange.peer;
+    struct err e;
+    char words[PROBE_DETAIL_MAX + sizeof e.text];
+    enum reason reason = http_expect_check(&conf_of(r)->expect, reply, &e);
+    if (reason != REASON_OK)
+        snprintf(words, sizeof words, "HTTP %d%s%s from %s, %s", reply->status,
+                 *reply->phrase ? " " : "", reply->phrase, peer, e.text);
+    else if (r->n_redirects)
+        snprintf(words, sizeof words, "HTTP %d from %s after %u redirect%s to %s", reply->status,
+                 peer, r->n_redirects, r->n_redirects == 1 ? "" : "s", r->url->shown);
+    else
+        snprintf(words, sizeof words, "HTTP %d from %s", reply->status, peer);
+    conclude(r, reason, words);
+}
+
+static void on_exchanged(struct http_exchange *x)
+{
+    struct http_run *r = container_of(x, struct http_run, exchange);
+    struct err e;
+    char location[HTTP_LOCATION_MAX];
+    enum reason reason = http_exchange_result(x, &e);
+    if (reason != REASON_OK)
+        conclude(r, reason, e.text);
+    else if (http_exchange_redirects(x, location, sizeof location)) {
+        if (redirect(r, location, &e) < 0)
+            conclude(r, REASON_MISMATCH, e.text);
+        else
+            end_hop(r);
+    } else {
+        judge(r);
+    }
+}
+
+/* ---- A hop ---- */
+
+static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
+{
+    http_exchange_note(&((struct http_run *)run)->exchange, out);
+}
+
+static void on_dialled(struct dial *d)
+{
+    struct http_run *r = container_of(d, struct http_run, dial);
+    struct err e;
+    if (d->reason != REASON_OK) {
+        conclude(r, d->reason, d->detail);
+        return;
+    }
+    r->exchange = (struct http_exchange){.run = &r->run,
+                                         .conf = conf_of(r),
+                                         .url = r->url,
+                                         .method = r->method,
+                                         .peer = d->peer,
+                                         .at_origin = at_origin(r),
+                                         .fd = d->fd};
+    probe_note_later(&r->run, describe);
+    if (http_exchange_start(&r->exchange, on_exchanged, &e) < 0)
+        conclude(r, REASON_INTERNAL, e.text);
+}
+
+/* Nothing of the run may be touched after dial_start: it may have been released from inside. */
+static void begin_hop(struct http_run *r)
+{
+    r->exchange = (struct http_exchange){.fd = -1};
+    dial_start(&r->dial, &r->run, at_origin(r) ? &conf_of(r)->ep : &r->next_ep, on_dialled);
+}
+
+static void http_start(struct probe_run *run)
+{
+    struct http_run *r = (struct http_run *)run;
+    r->url = &conf_of(r)->url;
+    r->method = conf_of(r)->method;
+    begin_hop(r);
+}
+
+static const struct probe_scheme schemes[] = {
+    {"http://", "url", false},
+    {"https://", "url", false},
+    {"http+unix://", "url", false},
+    {NULL, NULL, false},
+};
+
+const struct probe_type probe_type_http = {
+    .name = "http",
+    .summary = "an HTTP request and its reply",
+    .keys = http_keys,
+    .n_keys = HTTP_N_KEYS,
+    .schemes = schemes,
+    .prepare = http_conf_prepare,
+    .dispose = http_conf_dispose,
+    .run_size = sizeof(struct http_run),
+    .start = http_start,
+    .cancel = http_cancel,
+};

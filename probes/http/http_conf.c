@@ -1,0 +1,480 @@
+/* http_conf: see http_conf.h. Everything that can be refused is refused here, before any run: a
+ * header or token with a line break in it, an address that cannot be dialled, a bad expression. */
+#include "http/http_conf.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+
+enum {
+    K_URL,
+    K_METHOD,
+    K_HEADER,
+    K_BODY,
+    K_EXPECT_STATUS,
+    K_EXPECT_BODY,
+    K_REJECT_BODY,
+    K_EXPECT_HEADER,
+    K_EXPECT_JSON,
+    K_USER,
+    K_PASSWORD,
+    K_BEARER_TOKEN,
+    K_FOLLOW_REDIRECTS,
+    K_MAX_BODY,
+    K_HTTP_VERSION,
+    K_CONNECT_TO,
+    K_TLS,
+    K_FAMILY = K_TLS + TLS_KEY_COUNT,
+    K_COUNT
+};
+_Static_assert(K_COUNT == HTTP_N_KEYS, "the table and its index");
+
+static const char *const versions[] = {"any", "1.0", "1.1", "2", NULL};
+static const char *const families[] = {"any", "4", "6", NULL};
+
+const struct probe_key http_keys[HTTP_N_KEYS] = {
+    {.name = "url",
+     .kind = KEY_TEXT,
+     .flags = KEY_REQUIRED | KEY_MAY_HIDE,
+     .doc = "What to request: http://host/path, https://host/path or "
+            "http+unix:///path/to.sock:/request/path."},
+    {.name = "method", .kind = KEY_TEXT, .def = "GET", .doc = "The request's method."},
+    {.name = "header",
+     .kind = KEY_LINES,
+     .flags = KEY_SECRET,
+     .doc = "Headers to send, one 'Name: value' a line."},
+    {.name = "body", .kind = KEY_TEXT, .doc = "The request's body."},
+    {.name = "expect_status",
+     .kind = KEY_TEXT,
+     .def = "200-399",
+     .doc = "The statuses that are a success: codes, ranges and classes, such as "
+            "200,301-303 or 2xx."},
+    {.name = "expect_body",
+     .kind = KEY_TEXT,
+     .doc = "Regular expression that must match somewhere in the body."},
+    {.name = "reject_body",
+     .kind = KEY_TEXT,
+     .doc = "Regular expression that must match nowhere in the body."},
+    {.name = "expect_header",
+     .kind = KEY_TEXT,
+     .doc = "Regular expression that must match in one of the 'Name: value' lines of the reply. A "
+            "name that it begins with, up to its colon, matches in any case."},
+    {.name = "expect_json",
+     .kind = KEY_LINES,
+     .doc = "What must stand in a JSON body, one '/json/pointer = value' a line."},
+    {.name = "user", .kind = KEY_TEXT, .doc = "User name for Basic authentication."},
+    {.name = "password",
+     .kind = KEY_TEXT,
+     .flags = KEY_SECRET,
+     .doc = "Password for Basic authentication."},
+    {.name = "bearer_token",
+     .kind = KEY_TEXT,
+     .flags = KEY_SECRET,
+     .doc = "Token to send as 'Authorization: Bearer'."},
+    {.name = "follow_redirects",
+     .kind = KEY_BOOL,
+     .def = "no",
+     .doc = "yes: the last reply of at most 10 redirects is judged. Credentials and headers are "
+            "not sent to another host."},
+    {.name = "max_body",
+     .kind = KEY_SIZE,
+     .def = "1MiB",
+     .min = 1,
+     .max = 64 << 20,
+     .doc = "How much of a body is read."},
+    {.name = "http_version",
+     .kind = KEY_CHOICE,
+     .def = "any",
+     .choices = versions,
+     .doc = "The version of HTTP to speak: any, 1.0, 1.1 or 2."},
+    {.name = "connect_to",
+     .kind = KEY_TEXT,
+     .doc = "host:port or unix:///path to connect to, instead of the URL's host."},
+    TLS_KEYS,
+    {.name = "family",
+     .kind = KEY_CHOICE,
+     .def = "any",
+     .choices = families,
+     .doc = "The family of addresses to use: any, 4 or 6."},
+};
+
+/* What prepare works on. */
+struct build {
+    struct http_conf *conf;
+    const struct probe_value *values;
+    struct probe_report *report;
+    bool failed;
+};
+
+static void fail(struct build *b, size_t key, const char *words)
+{
+    probe_error(b->report, key, "%s", words);
+    b->failed = true;
+}
+
+static char *copy(struct build *b, size_t key)
+{
+    const char *text = b->values[key].text;
+    if (!text)
+        return NULL;
+    char *s = strdup(text);
+    if (!s)
+        fail(b, key, "out of memory");
+    return s;
+}
+
+static bool has_control(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            return true;
+    return false;
+}
+
+/* RFC 9110 section 5.6.2. */
+static size_t token_len(const char *s)
+{
+    size_t n = 0;
+    while (isalnum((unsigned char)s[n]) || (s[n] && strchr("!#$%&'*+-.^_`|~", s[n])))
+        n++;
+    return n;
+}
+
+static void hide(struct build *b, size_t key, const char *secret)
+{
+    if (http_mask_add(&b->conf->mask, secret) < 0)
+        fail(b, key, "out of memory");
+}
+
+static void add_header(struct build *b, struct curl_slist **list, const char *line)
+{
+    struct curl_slist *grown = curl_slist_append(*list, line);
+    if (grown)
+        *list = grown;
+    else
+        fail(b, K_HEADER, "out of memory");
+}
+
+/* Headers that say nothing of who asks; any other may be a credential. */
+static bool is_safe_header(const char *line, size_t name_len)
+{
+    static const char *const safe[] = {"Accept",     "Accept-Encoding", "Accept-Language",
+                                       "User-Agent", "Cache-Control",   "Content-Type"};
+    for (size_t i = 0; i < ARRAY_LEN(safe); i++)
+        if (strlen(safe[i]) == name_len && strncasecmp(line, safe[i], name_len) == 0)
+            return true;
+    return false;
+}
+
+static bool name_is(const char *line, size_t name_len, const char *name)
+{
+    return strlen(name) == name_len && strncasecmp(line, name, name_len) == 0;
+}
+
+static void prepare_header(struct build *b, const char *line)
+{
+    size_t n = token_len(line);
+    if (!n || line[n] != ':' || has_control(line)) {
+        fail(b, K_HEADER, "a line is not of the form 'Name: value'");
+        return;
+    }
+    if (name_is(line, n, "Content-Length") || name_is(line, n, "Transfer-Encoding")) {
+        fail(b, K_HEADER, "Content-Length and Transfer-Encoding are set from the body");
+        return;
+    }
+    if (name_is(line, n, "Authorization") &&
+        (b->values[K_USER].given || b->values[K_BEARER_TOKEN].given)) {
+        fail(b, K_HEADER, "Authorization is also set by user or bearer_token: give one of them");
+        return;
+    }
+    const char *value = line + n + 1 + strspn(line + n + 1, " \t");
+    char *sent = *value ? strdup(line) : str_format("%.*s;", (int)n, line); /* curl's "empty" */
+    if (!sent) {
+        fail(b, K_HEADER, "out of memory");
+        return;
+    }
+    add_header(b, &b->conf->headers, sent);
+    if (is_safe_header(line, n))
+        add_header(b, &b->conf->safe_headers, sent);
+    else if (!name_is(line, n, "Host")) {
+        hide(b, K_HEADER, value);
+        const char *blank = strrchr(value, ' '); /* "Bearer TOKEN" */
+        hide(b, K_HEADER, blank ? blank + 1 : NULL);
+    }
+    free(sent);
+}
+
+/* What curl would add by itself and a health check does not want. */
+static void prepare_headers(struct build *b)
+{
+    const struct probe_value *v = &b->values[K_HEADER];
+    bool typed = false, agent = false, host = false, connection = false;
+    for (size_t i = 0; i < v->n_lines; i++) {
+        size_t n = token_len(v->lines[i]);
+        typed = typed || name_is(v->lines[i], n, "Content-Type");
+        agent = agent || name_is(v->lines[i], n, "User-Agent");
+        host = host || name_is(v->lines[i], n, "Host");
+        connection = connection || name_is(v->lines[i], n, "Connection");
+        prepare_header(b, v->lines[i]);
+    }
+    /* There is no second request on a connection; said so, the server need not keep it for one. */
+    const char *const more[] = {"Expect:", typed ? NULL : "Content-Type:",
+                                agent ? NULL : "User-Agent: probe/" PROBE_VERSION,
+                                connection ? NULL : "Connection: close"};
+    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+        if (!more[i])
+            continue;
+        add_header(b, &b->conf->headers, more[i]);
+        add_header(b, &b->conf->safe_headers, more[i]);
+    }
+    if (!host && b->conf->tls_url) {
+        char *line = str_format("Host: %s", b->conf->url.authority);
+        if (line)
+            add_header(b, &b->conf->headers, line);
+        else
+            fail(b, K_HEADER, "out of memory");
+        free(line);
+    }
+}
+
+static void prepare_method(struct build *b)
+{
+    const char *text = b->values[K_METHOD].text;
+    size_t n = token_len(text);
+    if (!n || text[n])
+        fail(b, K_METHOD, "it is not an HTTP method: expected GET, HEAD, POST, ...");
+    else if (strcasecmp(text, "CONNECT") == 0)
+        fail(b, K_METHOD, "CONNECT opens a tunnel and cannot be checked");
+    else if (strcasecmp(text, "get") == 0 || strcasecmp(text, "head") == 0 ||
+             strcasecmp(text, "post") == 0 || strcasecmp(text, "options") == 0)
+        for (const char *p = text; *p; p++)
+            if (islower((unsigned char)*p)) {
+                fail(b, K_METHOD, "methods are written in upper case: GET, HEAD, POST, ...");
+                break;
+            }
+    b->conf->method = copy(b, K_METHOD);
+    if (b->values[K_BODY].text && strcmp(text, "HEAD") == 0)
+        fail(b, K_BODY, "a HEAD request has no body");
+    b->conf->body = copy(b, K_BODY);
+}
+
+static struct pattern *prepare_pattern(struct build *b, size_t key,
+                                       struct pattern *(*make)(const char *text, struct err *e))
+{
+    struct err e;
+    if (!b->values[key].text)
+        return NULL;
+    struct pattern *p = make(b->values[key].text, &e);
+    if (!p)
+        fail(b, key, e.text);
+    return p;
+}
+
+static void prepare_expect(struct build *b)
+{
+    struct http_expect *x = &b->conf->expect;
+    struct err e;
+    x->status_text = copy(b, K_EXPECT_STATUS);
+    if (status_set_parse(&x->status, b->values[K_EXPECT_STATUS].text, &e) < 0)
+        fail(b, K_EXPECT_STATUS, e.text);
+    x->body = prepare_pattern(b, K_EXPECT_BODY, pattern_new);
+    x->reject = prepare_pattern(b, K_REJECT_BODY, pattern_new);
+    x->header = prepare_pattern(b, K_EXPECT_HEADER, http_header_pattern);
+    x->header_text = copy(b, K_EXPECT_HEADER);
+
+    const struct probe_value *json = &b->values[K_EXPECT_JSON];
+    if (json->n_lines && !(x->json = calloc(json->n_lines, sizeof *x->json)))
+        fail(b, K_EXPECT_JSON, "out of memory");
+    for (size_t i = 0; x->json && i < json->n_lines; i++) {
+        if (json_rule_parse(&x->json[x->n_json], json->lines[i], &e) < 0)
+            fail(b, K_EXPECT_JSON, e.text);
+        else
+            x->n_json++;
+    }
+    if (http_expect_reads_body(x) && strcmp(b->values[K_METHOD].text, "HEAD") == 0)
+        fail(b, K_METHOD, "the reply to HEAD has no body, but one is expected");
+}
+
+/* Basic credentials (RFC 7617). */
+static void prepare_basic(struct build *b, const char *user, const char *password)
+{
+    char *plain = str_format("%s:%s", user, password);
+    char *coded = plain ? str_base64(plain) : NULL;
+    char *line = coded ? str_format("Authorization: Basic %s", coded) : NULL;
+    if (line)
+        add_header(b, &b->conf->headers, line);
+    else
+        fail(b, K_PASSWORD, "out of memory");
+    hide(b, K_PASSWORD, password);
+    hide(b, K_PASSWORD, coded);
+    str_wipe(plain);
+    str_wipe(coded);
+    str_wipe(line);
+}
+
+/* The names of the keys that may also stand in the URL; the key wins nothing, both is an error. */
+static void prepare_credentials(struct build *b)
+{
+    struct http_conf *c = b->conf;
+    const char *user = b->values[K_USER].text, *password = b->values[K_PASSWORD].text;
+    const char *token = b->values[K_BEARER_TOKEN].text;
+    if (c->url.user || c->url.password) {
+        if (user || password)
+            fail(b, K_USER, "the url holds credentials too: give them in one place");
+        user = c->url.user ? c->url.user : "";
+        password = c->url.password;
+    }
+    if (password && !user && !probe_is_missing(b->report, K_USER))
+        fail(b, K_PASSWORD, "there is a password but no user");
+    if (user && strchr(user, ':'))
+        fail(b, K_USER, "a user name for Basic authentication cannot hold a colon");
+    if (user && (has_control(user) || (password && has_control(password))))
+        fail(b, K_USER, "there is a control byte in user or password");
+    if (user && token)
+        fail(b, K_BEARER_TOKEN, "user is given too: a request has one authorization");
+    if (token && (!*token || strcspn(token, " \t") != strlen(token) || has_control(token)))
+        fail(b, K_BEARER_TOKEN, "the token is empty or has a blank or a control byte in it");
+    if (user)
+        prepare_basic(b, user, password ? password : "");
+    if (token) {
+        char *line = str_format("Authorization: Bearer %s", token);
+        if (line)
+            add_header(b, &c->headers, line);
+        else
+            fail(b, K_BEARER_TOKEN, "out of memory");
+        str_wipe(line);
+        hide(b, K_BEARER_TOKEN, token);
+    }
+    if (!c->url.tls && !c->url.socket_path && (user || token) && !b->values[K_CONNECT_TO].given &&
+        strcmp(c->url.host, "localhost") != 0 && !str_starts(c->url.host, "127.") &&
+        strcmp(c->url.host, "::1") != 0)
+        probe_warn(b->report, K_URL, "credentials go over the network unencrypted: use https");
+}
+
+int http_conf_endpoint(const struct http_url *url, struct endpoint *ep, struct err *e)
+{
+    bool v6 = strchr(url->host, ':');
+    char *text = url->socket_path ? str_format("unix://%s", url->socket_path)
+                                  : str_format("%s%s%s:%u", v6 ? "[" : "", url->host, v6 ? "]" : "",
+                                               (unsigned)url->port);
+    if (!text)
+        return err_set(e, "out of memory");
+    int rc = endpoint_parse(ep, text, 0, e);
+    free(text);
+    return rc;
+}
+
+/* The endpoint of the URL, or connect_to. */
+static void prepare_endpoint(struct build *b)
+{
+    struct http_conf *c = b->conf;
+    struct err e;
+    const char *to = b->values[K_CONNECT_TO].text;
+    if (to && c->url.socket_path)
+        fail(b, K_CONNECT_TO, "the url names a socket already");
+    else if (to && endpoint_parse(&c->ep, to, c->url.port, &e) < 0)
+        fail(b, K_CONNECT_TO, e.text);
+    else if (!to && http_conf_endpoint(&c->url, &c->ep, &e) < 0)
+        fail(b, K_URL, e.text);
+    c->ep.family = c->family;
+}
+
+/* Curl sends and verifies the name in the URL: so tls_server_name takes its place there, and the
+ * true host goes into the Host header. */
+static void prepare_server_name(struct build *b)
+{
+    struct http_conf *c = b->conf;
+    if (!c->tls.server_name || !c->url.tls)
+        return;
+    bool v6 = strchr(c->tls.server_name, ':');
+    c->tls_url = str_format("https://%s%s%s:%u%s", v6 ? "[" : "", c->tls.server_name, v6 ? "]" : "",
+                            (unsigned)c->url.port, c->url.path);
+    struct http_url check = {0};
+    if (!c->tls_url)
+        fail(b, K_TLS + TLS_KEY_SERVER_NAME, "out of memory");
+    else if (http_url_parse(&check, c->tls_url, NULL) < 0 ||
+             strcasecmp(check.host, c->tls.server_name) != 0)
+        fail(b, K_TLS + TLS_KEY_SERVER_NAME, "it is not a host name or address");
+    http_url_fini(&check);
+}
+
+static void prepare_version(struct build *b)
+{
+    static const long plain[] = {CURL_HTTP_VERSION_NONE, CURL_HTTP_VERSION_1_0,
+                                 CURL_HTTP_VERSION_1_1, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE};
+    struct http_conf *c = b->conf;
+    int64_t choice = b->values[K_HTTP_VERSION].num;
+    c->needs_http2 = choice == 3;
+    c->version = plain[choice];
+    if (c->needs_http2 && !(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2))
+        fail(b, K_HTTP_VERSION, "this build cannot speak HTTP/2");
+}
+
+static char *target_text(const struct http_conf *c)
+{
+    const char *method = strcmp(c->method, "GET") == 0 ? "" : c->method;
+    return str_format("%s%s%s", method, *method ? " " : "", c->url.shown);
+}
+
+void *http_conf_prepare(const struct probe_value *values, struct probe_report *report,
+                        char **target)
+{
+    struct http_conf *c = calloc(1, sizeof *c);
+    struct build b = {.conf = c, .values = values, .report = report};
+    struct err e;
+    if (!c) {
+        fail(&b, K_URL, "out of memory");
+        return NULL;
+    }
+    c->family = values[K_FAMILY].num == 1 ? 4 : values[K_FAMILY].num == 2 ? 6 : 0;
+    c->follow = values[K_FOLLOW_REDIRECTS].num != 0;
+    c->max_body = (size_t)values[K_MAX_BODY].num;
+    c->max_body_text = copy(&b, K_MAX_BODY);
+    if (!values[K_URL].text)
+        b.failed = true; /* KEY_REQUIRED: reported by the configuration */
+    else if (http_url_parse(&c->url, values[K_URL].text, &e) < 0)
+        fail(&b, K_URL, e.text);
+    else {
+        prepare_endpoint(&b);
+        prepare_credentials(&b);
+    }
+    bool may_use_tls =
+        c->url.tls || !c->url.text || c->follow || probe_is_missing(report, K_FOLLOW_REDIRECTS);
+    if (tls_conf_init(&c->tls, &values[K_TLS], K_TLS, may_use_tls, report) < 0)
+        b.failed = true;
+    else if (c->url.text)
+        prepare_server_name(&b);
+    prepare_method(&b);
+    prepare_headers(&b);
+    prepare_expect(&b);
+    prepare_version(&b);
+    if (!b.failed && !(*target = target_text(c)))
+        fail(&b, K_URL, "out of memory");
+    if (!b.failed)
+        return c;
+    http_conf_dispose(c);
+    return NULL;
+}
+
+void http_conf_dispose(void *conf)
+{
+    struct http_conf *c = conf;
+    http_url_fini(&c->url);
+    endpoint_fini(&c->ep);
+    free(c->method);
+    for (struct curl_slist *h = c->headers; h; h = h->next)
+        explicit_bzero(h->data, strlen(h->data));
+    curl_slist_free_all(c->headers);
+    curl_slist_free_all(c->safe_headers);
+    free(c->body);
+    http_expect_fini(&c->expect);
+    free(c->tls_url);
+    http_mask_fini(&c->mask);
+    free(c->max_body_text);
+    tls_conf_fini(&c->tls);
+    free(c);
+}

@@ -1,0 +1,244 @@
+/* http_expect: see http_expect.h. The JSON part is in http_json.c. */
+#include "http/http_expect.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+#include "http/http_json.h"
+
+/* One code, class or range of the list: `*low` to `*high`. Returns what follows it, or NULL. */
+static const char *status_item(const char *p, int *low, int *high)
+{
+    int *bounds[2] = {low, high};
+    for (int i = 0; i < 2; i++) {
+        if (!isdigit((unsigned char)p[0]))
+            return NULL;
+        bool is_class = (p[1] == 'x' || p[1] == 'X') && p[2] == p[1];
+        if (is_class) {
+            *low = (p[0] - '0') * 100;
+            *high = *low + 99;
+            return i == 0 ? p + 3 : NULL;
+        }
+        if (!isdigit((unsigned char)p[1]) || !isdigit((unsigned char)p[2]))
+            return NULL;
+        *bounds[i] = (p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0');
+        p += 3;
+        if (i == 0) {
+            *high = *low;
+            const char *dash = p + strspn(p, " \t");
+            if (*dash != '-')
+                return p;
+            p = dash + 1 + strspn(dash + 1, " \t");
+        }
+    }
+    return p;
+}
+
+int status_set_parse(struct status_set *set, const char *text, struct err *e)
+{
+    static const char blanks[] = ", \t\n";
+    *set = (struct status_set){{0}};
+    const char *p = text + strspn(text, blanks);
+    if (!*p)
+        return err_set(e, "it is empty; expected codes and ranges such as 200,301-303 or 2xx");
+    while (*p) {
+        int low, high;
+        const char *next = status_item(p, &low, &high);
+        if (!next || (*next && !strchr(blanks, *next)))
+            return err_set(e,
+                           "'%.*s' is not a status: expected codes and ranges such as "
+                           "200,301-303 or 2xx",
+                           (int)strcspn(p, blanks), p);
+        if (low < 100 || high > 599)
+            return err_set(e, "'%.*s' is not a status: they go from 100 to 599", (int)(next - p),
+                           p);
+        if (low > high)
+            return err_set(e, "the range %.*s is the wrong way round", (int)(next - p), p);
+        for (int status = low; status <= high; status++)
+            set->bits[status / 8] |= (uint8_t)(1u << (status % 8));
+        p = next + strspn(next, blanks);
+    }
+    return 0;
+}
+
+bool status_set_has(const struct status_set *set, int status)
+{
+    return status >= 0 && status < HTTP_STATUS_END && (set->bits[status / 8] >> (status % 8)) & 1;
+}
+
+bool http_expect_reads_body(const struct http_expect *x)
+{
+    return x->body || x->reject || x->n_json;
+}
+
+void http_expect_fini(struct http_expect *x)
+{
+    pattern_free(x->body);
+    pattern_free(x->reject);
+    pattern_free(x->header);
+    for (size_t i = 0; i < x->n_json; i++)
+        json_rule_fini(&x->json[i]);
+    free(x->json);
+    free(x->status_text);
+    free(x->header_text);
+    *x = (struct http_expect){0};
+}
+
+/* The header line at *p without its line end; moves on. NULL at the end. */
+static const char *next_line(const char **p, const char *end, size_t *len)
+{
+    const char *line = *p;
+    if (line >= end)
+        return NULL;
+    const char *stop = memchr(line, '\n', (size_t)(end - line));
+    *p = stop ? stop + 1 : end;
+    if (!stop)
+        stop = end;
+    while (stop > line && stop[-1] == '\r')
+        stop--;
+    *len = (size_t)(stop - line);
+    return line;
+}
+
+int http_header_value(const struct buf *headers, const char *name, char *out, size_t size)
+{
+    const char *p = headers->data, *line;
+    size_t len, name_len = strlen(name);
+    if (!p)
+        return 0;
+    while ((line = next_line(&p, headers->data + headers->len, &len))) {
+        if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
+            continue;
+        const char *value = line + name_len + 1, *stop = line + len;
+        while (value < stop && (*value == ' ' || *value == '\t'))
+            value++;
+        while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
+            stop--;
+        if ((size_t)(stop - value) >= size || memchr(value, '\0', (size_t)(stop - value)))
+            return -1;
+        memcpy(out, value, (size_t)(stop - value));
+        out[stop - value] = '\0';
+        return 1;
+    }
+    return 0;
+}
+
+struct pattern *http_header_pattern(const char *text, struct err *e)
+{
+    static const char name_chars[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t begin = text[0] == '^', end = begin + strspn(text + begin, name_chars);
+    if (text[end] != ':')
+        return pattern_new(text, e);
+    struct buf both;
+    buf_init(&both, 4 * strlen(text) + 1);
+    for (size_t i = 0; text[i]; i++) {
+        if (i < end && isalpha((unsigned char)text[i]))
+            buf_printf(&both, "[%c%c]", tolower(text[i]), toupper(text[i]));
+        else
+            buf_putc(&both, text[i]);
+    }
+    char *expanded = buf_take(&both);
+    struct pattern *p = expanded ? pattern_new(expanded, e) : NULL;
+    if (!expanded)
+        err_set(e, "out of memory");
+    free(expanded);
+    return p;
+}
+
+static bool any_header_matches(const struct pattern *pattern, const struct buf *headers)
+{
+    const char *p = headers->data, *line;
+    size_t len;
+    while (p && (line = next_line(&p, headers->data + headers->len, &len)))
+        if (pattern_find(pattern, line, len) > 0)
+            return true;
+    return false;
+}
+
+/* " (Content-Encoding: gzip)": why a body that looks right in a browser does not match here. */
+static const char *encoding_hint(const struct http_reply *reply, char *out, size_t size)
+{
+    char value[32];
+    *out = '\0';
+    if (http_header_value(&reply->headers, "Content-Encoding", value, sizeof value) > 0) {
+        str_printable(value, sizeof value);
+        snprintf(out, size, " (Content-Encoding: %s)", value);
+    }
+    return out;
+}
+
+const char *http_excerpt(const struct http_reply *reply, char out[HTTP_EXCERPT_MAX])
+{
+    char text[HTTP_EXCERPT_MAX - 4];
+    *out = '\0';
+    if (reply->body.len && !reply->quiet)
+        snprintf(out, HTTP_EXCERPT_MAX, ": \"%s\"",
+                 str_excerpt(reply->body.data, reply->body.len, text, sizeof text));
+    return out;
+}
+
+static enum reason check_status(const struct http_expect *x, const struct http_reply *reply,
+                                struct err *e)
+{
+    if (status_set_has(&x->status, reply->status))
+        return REASON_OK;
+    char excerpt[HTTP_EXCERPT_MAX];
+    err_set(e, "expected %s%s", x->status_text, http_excerpt(reply, excerpt));
+    return reply->status == 401 || reply->status == 407 ? REASON_AUTH : REASON_MISMATCH;
+}
+
+static enum reason check_body(const struct http_expect *x, const struct http_reply *reply,
+                              struct err *e)
+{
+    const char *body = reply->body.data ? reply->body.data : "";
+    size_t len = reply->body.len;
+    char hint[64], excerpt[HTTP_EXCERPT_MAX];
+    int rejected = x->reject ? pattern_find(x->reject, body, len) : 0;
+    int wanted = x->body ? pattern_find(x->body, body, len) : 1;
+    if (rejected > 0) {
+        err_set(e, "the body matches reject_body /%s/", pattern_text(x->reject));
+        return REASON_MISMATCH;
+    }
+    if (rejected < 0 || wanted < 0) {
+        err_set(e, "to match %s with the body takes too much time or memory",
+                rejected < 0 ? "reject_body" : "expect_body");
+        return REASON_MISMATCH;
+    }
+    if (!wanted) {
+        if (reply->body_cut)
+            err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
+                    reply->max_body, pattern_text(x->body));
+        else
+            err_set(e, "the body does not match expect_body /%s/%s%s", pattern_text(x->body),
+                    encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt));
+        return REASON_MISMATCH;
+    }
+    if (reply->body_cut && (x->reject || x->n_json)) {
+        err_set(e, "the body is over max_body %s", reply->max_body);
+        return REASON_MISMATCH;
+    }
+    struct err inner;
+    if (x->n_json && json_rules_check(x->json, x->n_json, reply, &inner) < 0) {
+        err_set(e, "%s%s", inner.text, encoding_hint(reply, hint, sizeof hint));
+        return REASON_MISMATCH;
+    }
+    return REASON_OK;
+}
+
+enum reason http_expect_check(const struct http_expect *x, const struct http_reply *reply,
+                              struct err *e)
+{
+    enum reason reason = check_status(x, reply, e);
+    if (reason != REASON_OK)
+        return reason;
+    if (x->header && !any_header_matches(x->header, &reply->headers)) {
+        err_set(e, "no header matches expect_header /%s/", x->header_text);
+        return REASON_MISMATCH;
+    }
+    return http_expect_reads_body(x) ? check_body(x, reply, e) : REASON_OK;
+}

@@ -1,0 +1,13 @@
+/* http_json: the rules of expect_json, held against a body. */
+#ifndef PROBE_HTTP_HTTP_JSON_H
+#define PROBE_HTTP_HTTP_JSON_H
+
+#include <stddef.h>
+
+#include "http/http_expect.h"
+
+/* 0 when every rule holds, or -1 with the words for the first that does not. */
+int json_rules_check(const struct json_rule *rules, size_t n, const struct http_reply *reply,
+                     struct err *e);
+
+#endif

@@ -1,0 +1,269 @@
+/* mongo_conf: see mongo_conf.h. */
+#include "mongo/mongo_conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+#include "mongo/mongo_scram.h"
+
+static const char *const requires[] = {
+    [MONGO_REQUIRE_PING] = "ping",         [MONGO_REQUIRE_DATA] = "data",
+    [MONGO_REQUIRE_PRIMARY] = "primary",   [MONGO_REQUIRE_SECONDARY] = "secondary",
+    [MONGO_REQUIRE_WRITABLE] = "writable", NULL};
+static const char *const guards[] = {"off", "auto", NULL};
+static const char *const families[] = {"any", "4", "6", NULL};
+
+const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
+    {.name = "uri",
+     .kind = KEY_TEXT,
+     .flags = KEY_REQUIRED | KEY_MAY_HIDE,
+     .doc = "A standard connection string. One host without replicaSet means that very member; "
+            "several hosts, replicaSet or mongodb+srv mean the deployment."},
+    {.name = "user", .kind = KEY_TEXT, .doc = "User name, instead of one in the uri."},
+    {.name = "password",
+     .kind = KEY_TEXT,
+     .flags = KEY_SECRET,
+     .doc = "Password, instead of one in the uri."},
+    TLS_KEYS,
+    {.name = "require",
+     .kind = KEY_CHOICE,
+     .def = "ping",
+     .choices = requires,
+     .doc = "What the server must be: ping (it answers), data (holds data: primary, secondary, "
+            "standalone, mongos), primary, secondary, writable."},
+    {.name = "set_name", .kind = KEY_TEXT, .doc = "The replica set it must belong to."},
+    {.name = "max_lag",
+     .kind = KEY_DURATION,
+     .doc = "How far a secondary's last write may be behind its clock; an idle set writes every "
+            "10s. Default: off."},
+    {.name = "init_guard",
+     .kind = KEY_CHOICE,
+     .def = "auto",
+     .choices = guards,
+     .doc = "auto: the temporary server of the official image's init phase is never healthy."},
+    {.name = "family",
+     .kind = KEY_CHOICE,
+     .def = "any",
+     .choices = families,
+     .doc = "The family of addresses to use: any, 4 or 6."},
+};
+
+/* What prepare works on. */
+struct build {
+    struct mongo_conf *conf;
+    const struct probe_value *values;
+    struct probe_report *report;
+    bool failed;
+};
+
+static void fail(struct build *b, size_t key, const char *text)
+{
+    probe_error(b->report, key, "%s", text);
+    b->failed = true;
+}
+
+static char *copy(struct build *b, const char *text)
+{
+    char *s = text ? strdup(text) : NULL;
+    if (text && !s)
+        fail(b, MONGO_KEY_URI, "out of memory");
+    return s;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strcasecmp(host, "localhost") == 0 || str_starts(host, "127.") ||
+           strcmp(host, "::1") == 0;
+}
+
+/* Every host is checked, also those that only the driver will connect to. */
+static void prepare_hosts(struct build *b)
+{
+    struct mongo_conf *c = b->conf;
+    bool warned = false;
+    for (size_t i = 0; i < c->uri.n_hosts && !c->uri.srv; i++) {
+        struct err e;
+        struct endpoint ep;
+        if (endpoint_parse(&ep, c->uri.hosts[i], 0, &e)) {
+            fail(b, MONGO_KEY_URI, e.text);
+            continue;
+        }
+        if (!warned && ep.host && is_loopback(ep.host)) {
+            warned = true;
+            probe_warn(b->report, MONGO_KEY_URI,
+                       "%s is loopback, where the official image's temporary server of its init "
+                       "phase answers too%s; the container's own name does not",
+                       ep.host,
+                       c->init_guard ? " (init_guard = auto looks for its signs)"
+                                     : ", and init_guard is off");
+        }
+        if (i == 0 && !c->driver) {
+            c->ep = ep;
+            c->ep.family = c->family;
+        } else {
+            endpoint_fini(&ep);
+        }
+    }
+}
+
+static void prepare_credentials(struct build *b)
+{
+    struct mongo_conf *c = b->conf;
+    const char *user = b->values[MONGO_KEY_USER].text,
+               *password = b->values[MONGO_KEY_PASSWORD].text;
+    if (user && c->uri.user)
+        fail(b, MONGO_KEY_USER, "given twice: the uri has a user name as well");
+    if (password && c->uri.password)
+        fail(b, MONGO_KEY_PASSWORD, "given twice: the uri has a password as well");
+    c->user = copy(b, user ? user : c->uri.user);
+    c->password = copy(b, password ? password : c->uri.password);
+    if (c->user && !c->password && strcmp(c->user, "***") == 0) { /* as `explain` prints it */
+        probe_warn(b->report, MONGO_KEY_URI,
+                   "*** stands for a user name and password that were not printed; expected "
+                   "uri_file with the path of a file that holds the whole uri");
+        c->password = copy(b, "***");
+    }
+    bool x509 = c->uri.auth_mechanism && strcmp(c->uri.auth_mechanism, "MONGODB-X509") == 0;
+    bool user_missing = !c->user && probe_is_missing(b->report, MONGO_KEY_USER);
+    if (c->password && !c->user && !user_missing)
+        fail(b, MONGO_KEY_PASSWORD, "a password without a user name");
+    if (c->user && !c->password && !x509 && !probe_is_missing(b->report, MONGO_KEY_PASSWORD))
+        fail(b, MONGO_KEY_USER, "a user name without a password");
+    if (c->uri.auth_mechanism && !c->user && !x509 && !user_missing)
+        fail(b, MONGO_KEY_URI, "authMechanism without a user name");
+}
+
+static void prepare_tls(struct build *b)
+{
+    struct mongo_conf *c = b->conf;
+    const struct probe_value *v = b->values + MONGO_KEY_TLS;
+    bool wanted = c->uri.ca_file || c->uri.cert_key_file || c->uri.insecure || c->uri.any_hostname;
+    for (size_t i = 0; i < TLS_KEY_COUNT; i++)
+        wanted |= v[i].given;
+    c->tls_on = c->uri.tls == 1 || (c->uri.tls == -1 && (c->uri.srv || wanted));
+
+    /* The string's files stand in where the keys say nothing. */
+    struct probe_value merged[TLS_KEY_COUNT];
+    memcpy(merged, v, sizeof merged);
+    if (!merged[TLS_KEY_CA].text)
+        merged[TLS_KEY_CA].text = c->uri.ca_file;
+    if (!merged[TLS_KEY_CERT].text && !c->uri.key_password) /* else only the driver can read it */
+        merged[TLS_KEY_CERT].text = c->uri.cert_key_file;
+    if (c->uri.insecure)
+        merged[TLS_KEY_VERIFY].num = 0;
+    if (tls_conf_init(&c->tls, merged, MONGO_KEY_TLS, c->tls_on, b->report))
+        b->failed = true;
+    if (c->uri.insecure)
+        probe_warn(b->report, MONGO_KEY_URI, "the string takes any certificate: anyone can answer");
+    else if (c->uri.any_hostname)
+        probe_warn(b->report, MONGO_KEY_URI, "the string takes a certificate of any host");
+}
+
+/* What our own codec does not speak. */
+static bool needs_driver(const struct mongo_conf *c)
+{
+    const struct mongo_uri *u = &c->uri;
+    const char *mechanism = u->auth_mechanism;
+    bool scram = !mechanism || strcmp(mechanism, "SCRAM-SHA-1") == 0 ||
+                 strcmp(mechanism, "SCRAM-SHA-256") == 0;
+    /* Half a login is an error of its own. */
+    bool plain =
+        !c->user || !c->password || (scram_is_plain(c->user) && scram_is_plain(c->password));
+    return !mongo_uri_is_direct(u) || u->load_balanced == 1 || u->any_hostname || u->key_password ||
+           !scram || !plain;
+}
+
+/* What only our own codec can do is refused where the driver is needed, never left out in silence.
+ */
+static void refuse_with_driver(struct build *b)
+{
+    static const char words[] =
+        "works with one host and SCRAM or no login only; this uri needs MongoDB's driver";
+    const struct mongo_conf *c = b->conf;
+    if (c->tls.server_name)
+        fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, words);
+    if (c->tls.min_days > 0)
+        fail(b, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, words);
+    if (c->family)
+        fail(b, MONGO_KEY_FAMILY, words);
+}
+
+static void prepare_uri(struct build *b)
+{
+    struct mongo_conf *c = b->conf;
+    struct err e;
+    if (!b->values[MONGO_KEY_URI].text) {
+        b->failed = true; /* KEY_REQUIRED: reported by the configuration */
+        return;
+    }
+    if (mongo_uri_parse(&c->uri, b->values[MONGO_KEY_URI].text, &e)) {
+        fail(b, MONGO_KEY_URI, e.text);
+        return;
+    }
+    for (size_t i = 0; i < c->uri.n_unknown; i++)
+        probe_warn(b->report, MONGO_KEY_URI, "the driver does not know the option %s",
+                   c->uri.unknown[i]);
+    prepare_credentials(b);
+    prepare_tls(b);
+    c->driver = needs_driver(c);
+    if (c->driver)
+        refuse_with_driver(b);
+    prepare_hosts(b);
+    c->target = mongo_uri_redacted(&c->uri);
+    if (!c->target)
+        fail(b, MONGO_KEY_URI, "out of memory");
+}
+
+static void prepare_wish(struct build *b)
+{
+    struct mongo_conf *c = b->conf;
+    const char *set = b->values[MONGO_KEY_SET_NAME].text, *uri_set = c->uri.replica_set;
+    if (set && uri_set && strcmp(set, uri_set) != 0)
+        fail(b, MONGO_KEY_SET_NAME, "differs from replicaSet in the uri");
+    c->set_name = copy(b, set ? set : uri_set);
+    c->wish = (struct mongo_wish){
+        .require = (enum mongo_require)b->values[MONGO_KEY_REQUIRE].num,
+        .set_name = c->set_name,
+        .max_lag = b->values[MONGO_KEY_MAX_LAG].num,
+    };
+    if (c->wish.max_lag && (c->wish.require == MONGO_REQUIRE_PRIMARY))
+        probe_warn(b->report, MONGO_KEY_MAX_LAG, "has no effect on a primary");
+}
+
+void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *report,
+                         char **target)
+{
+    struct mongo_conf *c = calloc(1, sizeof *c);
+    struct build b = {.conf = c, .values = values, .report = report, .failed = false};
+    if (!c) {
+        fail(&b, MONGO_KEY_URI, "out of memory");
+        return NULL;
+    }
+    c->init_guard = values[MONGO_KEY_INIT_GUARD].num == 1;
+    c->family = values[MONGO_KEY_FAMILY].num == 1 ? 4 : values[MONGO_KEY_FAMILY].num == 2 ? 6 : 0;
+    c->text = copy(&b, values[MONGO_KEY_URI].text);
+    prepare_uri(&b);
+    prepare_wish(&b);
+    *target = b.failed ? NULL : copy(&b, c->target);
+    if (b.failed) {
+        mongo_conf_dispose(c);
+        return NULL;
+    }
+    return c;
+}
+
+void mongo_conf_dispose(void *conf)
+{
+    struct mongo_conf *c = conf;
+    str_wipe(c->text);
+    mongo_uri_fini(&c->uri);
+    free(c->user);
+    str_wipe(c->password);
+    tls_conf_fini(&c->tls);
+    endpoint_fini(&c->ep);
+    free(c->set_name);
+    free(c->target);
+    free(c);
+}

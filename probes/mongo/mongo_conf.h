@@ -1,0 +1,48 @@
+/* mongo_conf: the keys of the type `mongo` and their compiled form. Decides at load which way a
+ * check goes: our own codec on the loop, or the driver in a child. It connects to nothing. */
+#ifndef PROBE_MONGO_MONGO_CONF_H
+#define PROBE_MONGO_MONGO_CONF_H
+
+#include <stdbool.h>
+
+#include "mongo/mongo_hello.h"
+#include "mongo/mongo_uri.h"
+#include "net/dial.h"
+#include "probe.h"
+#include "tls/tls.h"
+
+struct mongo_conf {
+    char *text; /* the connection string as given: for the driver; holds secrets */
+    struct mongo_uri uri;
+    char *user, *password; /* of the string or of the keys; NULL: none */
+    bool driver;           /* goes through the child */
+    bool tls_on;
+    struct tls_conf tls;
+    struct endpoint ep; /* unless `driver` */
+    struct mongo_wish wish;
+    char *set_name; /* owns wish.set_name */
+    bool init_guard;
+    int family; /* 0 any, 4, 6 */
+    char *target;
+};
+
+enum {
+    MONGO_KEY_URI,
+    MONGO_KEY_USER,
+    MONGO_KEY_PASSWORD,
+    MONGO_KEY_TLS,
+    MONGO_KEY_REQUIRE = MONGO_KEY_TLS + TLS_KEY_COUNT,
+    MONGO_KEY_SET_NAME,
+    MONGO_KEY_MAX_LAG,
+    MONGO_KEY_INIT_GUARD,
+    MONGO_KEY_FAMILY,
+    MONGO_KEY_COUNT
+};
+
+extern const struct probe_key mongo_keys[MONGO_KEY_COUNT];
+
+void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *report,
+                         char **target);
+void mongo_conf_dispose(void *conf);
+
+#endif

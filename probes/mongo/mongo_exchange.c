@@ -1,0 +1,360 @@
+/* mongo_exchange: see mongo_exchange.h. */
+#include "mongo/mongo_exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "mongo/mongo_guard.h"
+#include "mongo/mongo_wire.h"
+
+#define OUT_MAX       8192
+#define DEFAULT_DB    "admin"
+#define MECHANISM_1   "SCRAM-SHA-1"
+#define MECHANISM_256 "SCRAM-SHA-256"
+
+enum step {
+    STEP_HELLO,
+    STEP_LEGACY, /* isMaster, to a server that does not know hello */
+    STEP_SASL_START,
+    STEP_SASL_CONTINUE,
+    STEP_SASL_EMPTY, /* a server that wants one empty message more */
+    STEP_PING,
+    STEP_GUARD,
+};
+
+static const char *const words_of[] = {
+    [STEP_HELLO] = "hello",          [STEP_LEGACY] = "isMaster",  [STEP_SASL_START] = "login",
+    [STEP_SASL_CONTINUE] = "login",  [STEP_SASL_EMPTY] = "login", [STEP_PING] = "ping",
+    [STEP_GUARD] = "getCmdLineOpts",
+};
+
+void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf,
+                         const char *address)
+{
+    *x = (struct mongo_exchange){.conf = conf, .address = address};
+    buf_init(&x->out, OUT_MAX);
+}
+
+void mongo_exchange_fini(struct mongo_exchange *x)
+{
+    buf_fini(&x->out);
+    scram_fini(&x->scram);
+}
+
+/* ---- Ends ---- */
+
+static enum mongo_next end(struct mongo_exchange *x, enum mongo_next next, enum reason reason,
+                           const char *words)
+{
+    x->reason = reason;
+    snprintf(x->detail, sizeof x->detail, "%s: %s: %.250s", x->address, words_of[x->step], words);
+    return next;
+}
+
+static enum mongo_next unable(struct mongo_exchange *x, const char *words)
+{
+    x->reason = REASON_INTERNAL;
+    snprintf(x->detail, sizeof x->detail, "%.390s", words);
+    return MONGO_NEXT_DONE;
+}
+
+void mongo_exchange_cut(struct mongo_exchange *x, const char *words)
+{
+    end(x, MONGO_NEXT_FAIL, REASON_CLOSED, words);
+}
+
+/* The server's own word on a command. */
+static enum mongo_next failed(struct mongo_exchange *x, const bson_t *doc)
+{
+    char words[256];
+    int32_t code = mongo_reply_error(doc, words, sizeof words);
+    bool auth = code == MONGO_UNAUTHORIZED || code == MONGO_AUTH_FAILED;
+    return end(x, MONGO_NEXT_DONE, auth ? REASON_AUTH : REASON_PROTOCOL, words);
+}
+
+static enum mongo_next init_phase(struct mongo_exchange *x)
+{
+    x->reason = REASON_INIT_PHASE;
+    snprintf(x->detail, sizeof x->detail, MONGO_GUARD_WORDS, x->address);
+    return MONGO_NEXT_DONE;
+}
+
+static enum mongo_next conclude(struct mongo_exchange *x)
+{
+    x->reason = mongo_hello_judge(&x->hello, &x->conf->wish, x->address, x->detail);
+    x->whole = true;
+    return MONGO_NEXT_DONE;
+}
+
+/* ---- Commands ---- */
+
+static const char *auth_db(const struct mongo_conf *conf)
+{
+    return conf->uri.auth_db ? conf->uri.auth_db : DEFAULT_DB;
+}
+
+/* Adds $db and the whole command to `out`. */
+static int add(struct mongo_exchange *x, bson_t *cmd, const char *db)
+{
+    bson_append_utf8(cmd, "$db", -1, db, -1);
+    int rc = mongo_wire_command(&x->out, ++x->last_id, cmd);
+    bson_destroy(cmd);
+    return rc;
+}
+
+static int add_simple(struct mongo_exchange *x, const char *name)
+{
+    return mongo_wire_ask(&x->out, ++x->last_id, name);
+}
+
+/* Asks as well which mechanisms the user has, unless one is configured. */
+static int add_hello(struct mongo_exchange *x, const char *name)
+{
+    if (!x->fresh || !x->conf->user || x->conf->uri.auth_mechanism)
+        return add_simple(x, name);
+    bson_t cmd;
+    bson_init(&cmd);
+    bson_append_int32(&cmd, name, -1, 1);
+    char *who = str_format("%s.%s", auth_db(x->conf), x->conf->user);
+    if (who)
+        bson_append_utf8(&cmd, "saslSupportedMechs", -1, who, -1);
+    free(who);
+    return add(x, &cmd, DEFAULT_DB);
+}
+
+/* What was added since is sent; the reply to the first of it is awaited. */
+static enum mongo_next ask(struct mongo_exchange *x, enum step step, int32_t first, int rc)
+{
+    x->step = (int)step;
+    x->awaited = first;
+    return rc ? unable(x, "out of memory") : MONGO_NEXT_SEND;
+}
+
+static enum mongo_next ask_simple(struct mongo_exchange *x, enum step step)
+{
+    int32_t first = x->last_id + 1;
+    return ask(x, step, first, add_simple(x, words_of[step]));
+}
+
+static enum mongo_next ask_legacy(struct mongo_exchange *x)
+{
+    int32_t first = x->last_id + 1;
+    return ask(x, STEP_LEGACY, first, add_hello(x, words_of[STEP_LEGACY]));
+}
+
+enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh)
+{
+    int32_t first = x->last_id + 1;
+    x->fresh = fresh;
+    x->old_server = x->whole = false;
+    buf_reset(&x->out);
+    int rc = add_hello(x, "hello");
+    if (rc == 0 && !(fresh && x->conf->user)) /* else ping comes after the login */
+        rc = add_simple(x, "ping");
+    return ask(x, STEP_HELLO, first, rc);
+}
+
+/* ---- The login ---- */
+
+static bool has_sha_256(const bson_t *hello)
+{
+    bson_iter_t it, item;
+    if (!bson_iter_init_find(&it, hello, "saslSupportedMechs") || !BSON_ITER_HOLDS_ARRAY(&it) ||
+        !bson_iter_recurse(&it, &item))
+        return false;
+    while (bson_iter_next(&item))
+        if (BSON_ITER_HOLDS_UTF8(&item) && strcmp(bson_iter_utf8(&item, NULL), MECHANISM_256) == 0)
+            return true;
+    return false;
+}
+
+static enum mongo_next ask_sasl(struct mongo_exchange *x, enum step step, const struct buf *payload)
+{
+    bool begin = step == STEP_SASL_START;
+    int32_t first = x->last_id + 1;
+    bson_t cmd, options;
+    bson_init(&cmd);
+    bson_append_int32(&cmd, begin ? "saslStart" : "saslContinue", -1, 1);
+    if (begin)
+        bson_append_utf8(&cmd, "mechanism", -1,
+                         x->scram.hash == SCRAM_SHA_256 ? MECHANISM_256 : MECHANISM_1, -1);
+    else
+        bson_append_int32(&cmd, "conversationId", -1, x->conversation);
+    bson_append_binary(&cmd, "payload", -1, BSON_SUBTYPE_BINARY,
+                       (const uint8_t *)(payload->data ? payload->data : ""),
+                       (uint32_t)payload->len);
+    if (begin) {
+        bson_append_document_begin(&cmd, "options", -1, &options);
+        bson_append_bool(&options, "skipEmptyExchange", -1, true);
+        bson_append_document_end(&cmd, &options);
+    }
+    return ask(x, step, first, add(x, &cmd, auth_db(x->conf)));
+}
+
+/* Without a word of the server or the configuration: SCRAM-SHA-1, as the specification has it. */
+static enum mongo_next begin_login(struct mongo_exchange *x, const bson_t *hello)
+{
+    const char *mechanism = x->conf->uri.auth_mechanism;
+    bool sha_256 = mechanism ? strcmp(mechanism, MECHANISM_256) == 0 : has_sha_256(hello);
+    struct buf payload;
+    struct err e;
+    buf_init(&payload, SCRAM_TEXT_MAX);
+    enum mongo_next next;
+    if (scram_first(&x->scram, sha_256 ? SCRAM_SHA_256 : SCRAM_SHA_1, x->conf->user, &payload, &e))
+        next = unable(x, e.text);
+    else
+        next = ask_sasl(x, STEP_SASL_START, &payload);
+    buf_fini(&payload);
+    return next;
+}
+
+static enum mongo_next answer_challenge(struct mongo_exchange *x)
+{
+    struct buf payload;
+    struct err e;
+    buf_init(&payload, 2 * SCRAM_TEXT_MAX);
+    enum mongo_next next = scram_final(&x->scram, &payload, &e)
+                               ? unable(x, e.text)
+                               : ask_sasl(x, STEP_SASL_CONTINUE, &payload);
+    buf_fini(&payload);
+    return next;
+}
+
+enum mongo_next mongo_exchange_worked(struct mongo_exchange *x, int rc)
+{
+    return rc ? unable(x, "the hash functions of SCRAM are not to be had") : answer_challenge(x);
+}
+
+static enum mongo_next take_challenge(struct mongo_exchange *x, const bson_t *doc, const char *text,
+                                      size_t len)
+{
+    struct err e;
+    bson_iter_t it;
+    x->conversation = 0;
+    if (bson_iter_init_find(&it, doc, "conversationId") && BSON_ITER_HOLDS_INT32(&it))
+        x->conversation = bson_iter_int32(&it);
+    if (scram_challenge(&x->scram, text, len, &e))
+        return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, e.text);
+    return x->scram.keys.valid ? answer_challenge(x) : MONGO_NEXT_WORK;
+}
+
+static enum mongo_next take_login(struct mongo_exchange *x, const bson_t *doc)
+{
+    bson_iter_t it;
+    bson_subtype_t subtype;
+    const uint8_t *text = NULL;
+    uint32_t len = 0;
+    struct err e;
+    if (bson_iter_init_find(&it, doc, "payload") && BSON_ITER_HOLDS_BINARY(&it))
+        bson_iter_binary(&it, &subtype, &len, &text);
+    if (!text)
+        return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "a reply without a payload");
+    if (x->step == STEP_SASL_START)
+        return take_challenge(x, doc, (const char *)text, len);
+    if (x->step == STEP_SASL_CONTINUE && scram_verify(&x->scram, (const char *)text, len, &e))
+        return end(x, MONGO_NEXT_DONE, REASON_AUTH, e.text);
+    bool done =
+        bson_iter_init_find(&it, doc, "done") && BSON_ITER_HOLDS_BOOL(&it) && bson_iter_bool(&it);
+    if (done)
+        return ask_simple(x, STEP_PING);
+    if (x->step == STEP_SASL_EMPTY)
+        return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "a login without end");
+    struct buf empty = {0};
+    return ask_sasl(x, STEP_SASL_EMPTY, &empty);
+}
+
+/* ---- Replies ---- */
+
+/* A connection that has passed once is to a server that stays what it is. */
+static enum mongo_next take_ping(struct mongo_exchange *x)
+{
+    enum mongo_guard guard = MONGO_GUARD_CLEAR;
+    if (x->conf->init_guard && x->fresh)
+        guard = mongo_guard_look("/proc", x->address);
+    if (guard == MONGO_GUARD_ASK)
+        return ask_simple(x, STEP_GUARD);
+    return guard == MONGO_GUARD_INIT ? init_phase(x) : conclude(x);
+}
+
+/* Hello, or isMaster after it; then the login, or the ping that was sent along. */
+static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, bool ok)
+{
+    char words[256];
+    if (ok) {
+        mongo_hello_read(&x->hello, doc);
+    } else if (x->step == STEP_HELLO &&
+               mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
+        x->old_server = true;
+        if (x->conf->user && x->fresh)
+            return ask_legacy(x);
+    } else {
+        return failed(x, doc);
+    }
+    if (x->conf->user && x->fresh)
+        return begin_login(x, doc);
+    if (x->step == STEP_LEGACY)
+        return take_ping(x);
+    x->step = STEP_PING;
+    x->awaited++;
+    return MONGO_NEXT_WAIT;
+}
+
+static enum mongo_next take_reply(struct mongo_exchange *x, const bson_t *doc)
+{
+    bool ok = mongo_reply_ok(doc);
+    switch (x->step) {
+    case STEP_HELLO:
+    case STEP_LEGACY:
+        return take_hello(x, doc, ok);
+    case STEP_GUARD: /* refused is as good: the temporary server refuses nothing */
+        return ok && mongo_guard_is_init(doc) ? init_phase(x) : conclude(x);
+    case STEP_PING:
+        if (!ok)
+            return failed(x, doc);
+        if (x->old_server && !(x->conf->user && x->fresh))
+            return ask_legacy(x);
+        return take_ping(x);
+    default:
+        return ok ? take_login(x, doc) : failed(x, doc);
+    }
+}
+
+enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, size_t len,
+                                    size_t *used)
+{
+    const char *bytes = data;
+    struct mongo_reply reply;
+    struct err e;
+    bson_t doc;
+    *used = 0;
+    buf_reset(&x->out);
+    for (;;) {
+        enum mongo_wire got = mongo_wire_reply(bytes + *used, len - *used, x->awaited, &reply, &e);
+        if (got == MONGO_WIRE_MORE)
+            return MONGO_NEXT_WAIT;
+        if (got == MONGO_WIRE_BAD ||
+            mongo_wire_document(&doc, reply.document, reply.document_len, &e))
+            return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, e.text);
+        *used += reply.message_len;
+        enum step step = (enum step)x->step;
+        enum mongo_next next = take_reply(x, &doc);
+        if (next == MONGO_NEXT_WAIT)
+            continue; /* the one after it was asked for already */
+        /* After a bad hello the reply to the ping that went along may be there too. */
+        bool last = next == MONGO_NEXT_DONE ? x->whole : next != MONGO_NEXT_FAIL;
+        if (last && *used < len) {
+            x->step = (int)step;
+            x->whole = false;
+            return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "more bytes than the reply");
+        }
+        return next;
+    }
+}
+
+void mongo_exchange_note(const struct mongo_exchange *x, char out[PROBE_DETAIL_MAX])
+{
+    snprintf(out, PROBE_DETAIL_MAX, "connected to %s, %sno reply to %s", x->address,
+             x->step == STEP_PING ? "hello answered, " : "", words_of[x->step]);
+}

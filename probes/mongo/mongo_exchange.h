@@ -1,0 +1,61 @@
+/* mongo_exchange: what is said on one connection for one check, and what its replies mean: hello,
+ * the login where there is one, ping, and where asked getCmdLineOpts. Bytes in, bytes out; no I/O.
+ *
+ *   fresh:  hello + ping | hello, saslStart, saslContinue..., ping    then perhaps getCmdLineOpts
+ *   kept:   hello + ping
+ * `+`: in one write. A login's costly step is the caller's to run off the loop (MONGO_NEXT_WORK).
+ */
+#ifndef PROBE_MONGO_MONGO_EXCHANGE_H
+#define PROBE_MONGO_MONGO_EXCHANGE_H
+
+#include "mongo/mongo_conf.h"
+#include "mongo/mongo_hello.h"
+#include "mongo/mongo_scram.h"
+
+enum mongo_next {
+    MONGO_NEXT_WAIT, /* for more bytes */
+    MONGO_NEXT_SEND, /* `out` */
+    MONGO_NEXT_WORK, /* scram_salt(&scram.keys, ...), then mongo_exchange_worked */
+    MONGO_NEXT_DONE, /* the verdict is in `reason` and `detail`, the server's own; `whole`: the
+                        connection can serve further checks */
+    MONGO_NEXT_FAIL, /* so is what went wrong with the connection or the bytes on it */
+};
+
+struct mongo_exchange {
+    const struct mongo_conf *conf;
+    const char *address; /* of the server, for words; must stay */
+    struct buf out;
+    enum reason reason;
+    char detail[PROBE_DETAIL_MAX];
+    bool whole;
+    struct scram scram; /* `keys` are kept from one login to the next */
+    int32_t last_id;    /* of a request; goes on from one exchange to the next */
+    /* Private. */
+    int step; /* enum step */
+    bool fresh, old_server;
+    int32_t awaited;
+    int32_t conversation;
+    struct mongo_hello hello;
+};
+
+void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf,
+                         const char *address);
+void mongo_exchange_fini(struct mongo_exchange *x); /* safe on a zeroed one */
+
+/* `fresh`: the first on this connection. SEND, or DONE when memory is out. */
+enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh);
+
+/* Takes what is whole of the bytes that came; `*used` tells how many. */
+enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, size_t len,
+                                    size_t *used);
+
+/* `rc`: what scram_salt returned. */
+enum mongo_next mongo_exchange_worked(struct mongo_exchange *x, int rc);
+
+/* The connection ended: the detail for it, in `detail`. */
+void mongo_exchange_cut(struct mongo_exchange *x, const char *words);
+
+/* What is known and awaited, for probe_note. */
+void mongo_exchange_note(const struct mongo_exchange *x, char out[PROBE_DETAIL_MAX]);
+
+#endif

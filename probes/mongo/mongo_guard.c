@@ -1,0 +1,137 @@
+/* mongo_guard: see mongo_guard.h. */
+#include "mongo/mongo_guard.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+#define PIDFILE     "docker-entrypoint-temp-mongod.pid"
+#define PORT        ":27017" /* the entrypoint sets it, whatever the real server's is */
+#define SOCKET_NAME "/mongodb-27017.sock"
+#define CMDLINE_MAX 4096
+#define PATH_SIZE   512
+#define LOOK_MAX    4096 /* processes; on a busier machine the server is asked */
+
+static bool ends_in(const char *text, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+    return len >= n && memcmp(text + len - n, end, n) == 0;
+}
+
+/* Its port is fixed, and its socket is named after that. */
+static bool may_be_temporary(const char *address)
+{
+    if (str_starts(address, "127.") || str_starts(address, "[::1]") ||
+        str_starts(address, "localhost:"))
+        return ends_in(address, strlen(address), PORT);
+    return (str_starts(address, "unix:") || address[0] == '/') &&
+           ends_in(address, strlen(address), SOCKET_NAME);
+}
+
+/* Reads a small file of a process; -1: gone or not ours to read. */
+static ssize_t read_proc(const char *proc_root, const char *pid, const char *name, char *out,
+                         size_t size)
+{
+    char path[PATH_SIZE];
+    if (snprintf(path, sizeof path, "%s/%s/%s", proc_root, pid, name) >= (int)sizeof path)
+        return -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t n = read(fd, out, size - 1);
+    close(fd);
+    if (n >= 0)
+        out[n] = '\0';
+    return n;
+}
+
+/* Does the command line have the option --pidfilepath with the entrypoint's pid file? The arguments
+ * end in NUL each. */
+static bool is_temporary(const char *cmdline, size_t len)
+{
+    bool option = false;
+    for (const char *arg = cmdline, *end = cmdline + len; arg < end; arg += strlen(arg) + 1) {
+        if (ends_in(arg, strlen(arg), PIDFILE) && (option || str_starts(arg, "--pidfilepath=")))
+            return true;
+        option = strcmp(arg, "--pidfilepath") == 0;
+    }
+    return false;
+}
+
+/* Is the process in our network? 1, 0, or -1 where that cannot be seen. */
+static int shares_network(const char *proc_root, const char *pid)
+{
+    char path[PATH_SIZE], ours[64], theirs[64];
+    ssize_t a = readlink("/proc/self/ns/net", ours, sizeof ours);
+    snprintf(path, sizeof path, "%s/%s/ns/net", proc_root, pid);
+    ssize_t b = readlink(path, theirs, sizeof theirs);
+    if (a <= 0 || b <= 0)
+        return -1;
+    return a == b && memcmp(ours, theirs, (size_t)a) == 0;
+}
+
+struct look {
+    bool mongod;  /* one is seen that may be in our network */
+    bool unclear; /* what it is, or whether it is in our network, cannot be seen */
+    bool init;
+};
+
+static void look_at(struct look *l, const char *proc_root, const char *pid)
+{
+    char text[CMDLINE_MAX];
+    if (read_proc(proc_root, pid, "comm", text, sizeof text) <= 0 || strcmp(text, "mongod\n") != 0)
+        return;
+    int shared = shares_network(proc_root, pid);
+    if (shared == 0) /* that one does not answer at our loopback address */
+        return;
+    l->mongod = true;
+    ssize_t n = read_proc(proc_root, pid, "cmdline", text, sizeof text);
+    if (n <= 0 || n == sizeof text - 1) {
+        l->unclear = true;
+    } else if (is_temporary(text, (size_t)n)) {
+        l->init |= shared == 1;
+        l->unclear |= shared < 0;
+    }
+}
+
+enum mongo_guard mongo_guard_look(const char *proc_root, const char *address)
+{
+    struct look l = {false, false, false};
+    if (!may_be_temporary(address))
+        return MONGO_GUARD_CLEAR;
+    DIR *dir = opendir(proc_root);
+    size_t n = 0;
+    for (struct dirent *entry; dir && !l.init && n < LOOK_MAX && (entry = readdir(dir));)
+        if (isdigit((unsigned char)entry->d_name[0])) {
+            look_at(&l, proc_root, entry->d_name);
+            n++;
+        }
+    if (dir)
+        closedir(dir);
+    if (l.init)
+        return MONGO_GUARD_INIT;
+    return l.mongod && !l.unclear && n < LOOK_MAX ? MONGO_GUARD_CLEAR : MONGO_GUARD_ASK;
+}
+
+/* argv as it was given; `parsed` is the same, but for what a file says. */
+bool mongo_guard_is_init(const bson_t *reply)
+{
+    bson_iter_t it, arg;
+    uint32_t len;
+    if (!bson_iter_init_find(&it, reply, "argv") || !BSON_ITER_HOLDS_ARRAY(&it) ||
+        !bson_iter_recurse(&it, &arg))
+        return false;
+    while (bson_iter_next(&arg))
+        if (BSON_ITER_HOLDS_UTF8(&arg)) {
+            const char *text = bson_iter_utf8(&arg, &len);
+            if (ends_in(text, len, PIDFILE))
+                return true;
+        }
+    return false;
+}

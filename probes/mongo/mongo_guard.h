@@ -1,0 +1,40 @@
+/* mongo_guard: tells the official image's temporary server of its init phase from the real one.
+ *
+ * The image's entrypoint (docker-library/mongo, docker-entrypoint.sh), when a root user or scripts
+ * are given and the data folder is empty, runs a first mongod: --bind_ip 127.0.0.1 --port 27017
+ * --pidfilepath ${TMPDIR:-/tmp}/docker-entrypoint-temp-mongod.pid --fork, without --auth, and
+ * without --replSet where a root user is made. It is shut down when the scripts are through; then
+ * the real one starts. So only a target on loopback or a Unix socket with that port can be it, and
+ * two signs are used, in this order:
+ *   1. a mongod is seen in /proc whose command line has that option: for who shares the container's
+ *      processes (Docker's own HEALTHCHECK) or sees all (an agent on the host);
+ *   2. the server's answer to getCmdLineOpts has it: for who shares its network only (a sidecar, a
+ *      pod), and wherever /proc cannot tell. The temporary server answers it without a login; the
+ *      real one perhaps not, and then it is not the temporary one.
+ * The second alone would do, but a server with logins logs each refused command: it is asked only
+ * when the first cannot tell. The pid file itself is no sign: a container killed in its init phase
+ * keeps it, and its number may be another's by then. Nor is a missing login or set name: the first
+ * is how many real servers run, the second is what set_name is for. */
+#ifndef PROBE_MONGO_MONGO_GUARD_H
+#define PROBE_MONGO_MONGO_GUARD_H
+
+#include <bson/bson.h>
+#include <stdbool.h>
+
+enum mongo_guard {
+    MONGO_GUARD_CLEAR, /* a mongod is seen here, and none is temporary */
+    MONGO_GUARD_INIT,
+    MONGO_GUARD_ASK, /* nothing is seen, or not clearly: ask the server */
+};
+
+#define MONGO_GUARD_WORDS                                                                          \
+    "%s is the temporary server of the image's init phase (docker-entrypoint-temp-mongod.pid)"
+
+/* The first sign, for a server at `address` ("127.0.0.1:27017", "unix:///path", "localhost:27017").
+ * `proc_root` is "/proc" but in tests. */
+enum mongo_guard mongo_guard_look(const char *proc_root, const char *address);
+
+/* The second: the server's reply to getCmdLineOpts. */
+bool mongo_guard_is_init(const bson_t *reply);
+
+#endif

@@ -1,0 +1,62 @@
+/* mongo_hello: what a server says about itself in its reply to hello (or the older isMaster), and
+ * whether that is what the configuration wants. Pure; the loop and the driver's child share it.
+ * Shapes: MongoDB's manual page of `hello`; for a member without a configuration, HelloResponse in
+ * the server's source (markAsNoConfig). */
+#ifndef PROBE_MONGO_MONGO_HELLO_H
+#define PROBE_MONGO_MONGO_HELLO_H
+
+#include <bson/bson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+#include "host.h"
+
+#define MONGO_NAME_MAX 128 /* of a set name or host as shown; longer ones are cut */
+
+enum mongo_role {
+    MONGO_STANDALONE,
+    MONGO_PRIMARY,
+    MONGO_SECONDARY,
+    MONGO_HIDDEN, /* a secondary that clients do not see */
+    MONGO_ARBITER,
+    MONGO_OTHER,         /* a member that is starting up, recovering or rolling back: hello says no
+                            more than that it is neither primary nor secondary */
+    MONGO_NOT_INITIATED, /* of a set without a configuration, or removed from it: hello is the same
+                            for both */
+    MONGO_MONGOS,
+};
+
+struct mongo_hello {
+    enum mongo_role role;
+    bool writable; /* isWritablePrimary and not readOnly */
+    bool read_only;
+    char set_name[MONGO_NAME_MAX]; /* "": none */
+    char primary[MONGO_NAME_MAX];  /* "": none known */
+    int32_t max_wire_version;
+    int64_t lag_ms; /* localTime - lastWrite.lastWriteDate, never negative; -1: not told */
+};
+
+void mongo_hello_read(struct mongo_hello *h, const bson_t *reply);
+
+enum mongo_require {
+    MONGO_REQUIRE_PING,
+    MONGO_REQUIRE_DATA,
+    MONGO_REQUIRE_PRIMARY,
+    MONGO_REQUIRE_SECONDARY,
+    MONGO_REQUIRE_WRITABLE,
+    MONGO_REQUIRE_COUNT
+};
+
+struct mongo_wish {
+    enum mongo_require require;
+    const char *set_name; /* NULL: any */
+    int64_t max_lag;      /* ns; 0: any */
+};
+
+/* Is that what is wanted? `address` is the server's; the detail is one line for a person, of a
+ * success as well: "ping ok from 127.0.0.1:27017, primary of rs0". */
+enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wish *wish,
+                              const char *address, char detail[PROBE_DETAIL_MAX]);
+
+#endif

@@ -1,0 +1,31 @@
+/* address: socket addresses of either family in one kind of room (struct sockaddr_in6), as text and
+ * back, and what a connect to one came to. */
+#ifndef PROBE_NET_ADDRESS_H
+#define PROBE_NET_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "net/dial.h"
+
+/* "127.0.0.1:80", "[::1]:80" */
+void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX]);
+
+/* The address that the endpoint's host is, with its port; false when the host is a name. */
+bool address_of_literal(const struct endpoint *ep, struct sockaddr_in6 *a);
+
+/* localhost and *.localhost: the loopback, whatever files and servers say (RFC 6761 section 6.3).
+ */
+bool address_is_localhost(const char *host);
+
+/* Is the connected socket's own address that of its peer? A connect to a free local port in the
+ * ephemeral range can meet itself (simultaneous open): nobody listens there. */
+bool address_is_own(int fd, const struct sockaddr_in6 *peer);
+
+/* Of a connect that said EINPROGRESS: 0, connected; EINPROGRESS, it still is; else what it came to.
+ */
+int address_outcome(int fd);
+/* Why a connect failed, for a person. */
+const char *address_error_words(int errnum);
+
+#endif

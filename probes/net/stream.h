@@ -1,0 +1,71 @@
+/* stream: one connection on the loop: dial, TLS where asked, then bytes both ways. The types whose
+ * protocol is our own (tcp, mongo) use it; http dials itself, leaves TLS and what comes of it to
+ * libcurl, and has a stream for the rest. */
+#ifndef PROBE_NET_STREAM_H
+#define PROBE_NET_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/dial.h"
+#include "tls/tls.h"
+
+struct stream;
+
+/* on_open and on_fail may come from inside stream_start, on_fail also from inside stream_write;
+ * none comes once stream_close was called, which any of them may do. It is owed in the end whatever
+ * came: on_fail and on_eof close nothing. */
+struct stream_events {
+    void (*on_open)(struct stream *s); /* connected, and the TLS handshake is done and verified */
+    /* Bytes came; they are valid during the call only. */
+    void (*on_data)(struct stream *s, const char *data, size_t len);
+    /* The peer ended its side in order (FIN, TLS close_notify). No more on_data. */
+    void (*on_eof)(struct stream *s);
+    /* It failed: dns, refused, tls, reset, ... `detail` holds the address. Nothing more comes. */
+    void (*on_fail)(struct stream *s, enum reason reason, const char *detail);
+};
+
+struct stream {
+    struct probe_run *run;
+    const struct stream_events *events;
+    void *owner;
+    char peer[DIAL_TEXT_MAX]; /* set by on_open */
+    bool in_order;            /* set by the owner: end it by FIN, for who would log a reset */
+    /* Private from here on: see stream.c. */
+    struct stream_dial *dial; /* NULL once connected: a kept connection carries none */
+    const struct tls_conf *tls_conf;
+    struct tls *tls;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    void (*on_closed)(struct stream *s);
+    uv_timer_t *judging; /* see tls_is_judged; NULL: it was not waited for */
+    bool has_handle, opened, told_open, failed, closing;
+    unsigned n_open; /* the dial, the handle and the timer, until closed */
+};
+
+/* `tls` NULL: plain. `run` may be changed later (a kept connection): stream_adopt. */
+void stream_start(struct stream *s, struct probe_run *run, const struct endpoint *ep,
+                  const struct tls_conf *tls, const struct stream_events *events, void *owner);
+
+/* The same on a descriptor that is connected to `peer` already, without TLS: no on_open comes. 0,
+ * or a negative errno, when no event comes any more. The descriptor is the stream's in both cases,
+ * and stream_close is owed. */
+int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
+                const struct stream_events *events, void *owner);
+
+/* A kept stream serves another run now (NULL: none, it idles). */
+void stream_adopt(struct stream *s, struct probe_run *run);
+
+/* Sends a copy of the bytes. A failure comes by on_fail. */
+void stream_write(struct stream *s, const void *data, size_t len);
+
+/* Ends it in any state, exactly once; no event comes any more. `on_closed` (perhaps from inside)
+ * says that the memory may go. A plain TCP connection is reset rather than closed unless
+ * `in_order`, so that no TIME_WAIT is left on a busy host; TLS sends its close_notify first. */
+void stream_close(struct stream *s, void (*on_closed)(struct stream *s));
+
+#endif

@@ -1,0 +1,247 @@
+/* tls: see tls.h. One OpenSSL session between two memory BIOs. */
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "tls/tls_internal.h"
+
+#define S_PER_DAY INT64_C(86400)
+
+struct tls {
+    SSL *ssl; /* owns both BIOs */
+    BIO *in, *out;
+    const struct tls_conf *conf;
+    bool began, done;
+    bool cert_asked, judged;
+    int64_t not_after;
+    char name[TLS_NAME_SIZE]; /* what the certificate must be for */
+    char words[400];          /* what verification found first; "": nothing */
+};
+
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls *t = SSL_get_app_data(ssl);
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+    if (leaf && !t->not_after)
+        t->not_after = tls_time(X509_get0_notAfter(leaf));
+    if (!ok && !t->words[0])
+        tls_verify_words(store, t->conf, t->name, t->words, sizeof t->words);
+    return ok;
+}
+
+static int on_cert_asked(SSL *ssl, void *arg)
+{
+    (void)arg;
+    struct tls *t = SSL_get_app_data(ssl);
+    t->cert_asked = true;
+    return 1;
+}
+
+int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
+                    struct err *e)
+{
+    unsigned char ip[16];
+    snprintf(out, TLS_NAME_SIZE, "%s", host);
+    size_t len = strcspn(out, "%");
+    out[len] = '\0'; /* the scope of an address is not in its certificate */
+    if (len && out[len - 1] == '.')
+        out[len - 1] = '\0';
+    if (inet_pton(AF_INET, out, ip) == 1 || inet_pton(AF_INET6, out, ip) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(param, out) == 1
+                   ? 1
+                   : err_set(e, "cannot set up TLS: out of memory");
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_host(param, out, 0) == 1)
+        return 0;
+    return err_set(e, "\"%s\" cannot be verified", out);
+}
+
+/* The name to send and to verify; an address is verified but never sent (RFC 6066 section 3). */
+static int set_name(struct tls *t, const char *host, struct err *e)
+{
+    const char *name = t->conf->server_name ? t->conf->server_name : host;
+    if (!name)
+        return t->conf->verify ? err_set(e, "tls_server_name is needed on a unix socket") : 0;
+    int is_ip = tls_expect_name(SSL_get0_param(t->ssl), name, t->name, e);
+    if (is_ip == 0 && SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
+        return err_set(e, "\"%s\" cannot be sent as a server name", t->name);
+    return is_ip < 0 ? -1 : 0;
+}
+
+struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e)
+{
+    int key;
+    SSL_CTX *ctx = tls_context(c, &key, e);
+    if (!ctx)
+        return NULL;
+    struct tls *t = calloc(1, sizeof *t);
+    if (t) {
+        t->conf = c;
+        t->ssl = SSL_new(ctx);
+        t->in = BIO_new(BIO_s_mem());
+        t->out = BIO_new(BIO_s_mem());
+    }
+    if (!t || !t->ssl || !t->in || !t->out) {
+        if (t) {
+            SSL_free(t->ssl);
+            BIO_free(t->in);
+            BIO_free(t->out);
+        }
+        free(t);
+        err_set(e, "cannot set up TLS: out of memory");
+        return NULL;
+    }
+    SSL_set_bio(t->ssl, t->in, t->out);
+    SSL_set_app_data(t->ssl, t);
+    SSL_set_verify(t->ssl, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, on_verify);
+    SSL_set_cert_cb(t->ssl, on_cert_asked, NULL);
+    SSL_set_connect_state(t->ssl);
+    if (set_name(t, host, e) == 0)
+        return t;
+    tls_free(t);
+    return NULL;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    SSL_free(t->ssl);
+    free(t);
+}
+
+static void take_out(struct tls *t, struct buf *out)
+{
+    char *data;
+    long n = BIO_get_mem_data(t->out, &data);
+    if (n > 0)
+        buf_add(out, data, (size_t)n);
+    (void)BIO_reset(t->out);
+}
+
+/* A TLS record begins with its type and the major version 3 (RFC 8446 section 5.1); what begins
+ * otherwise is another protocol, and OpenSSL's words for that mislead. */
+static int check_first(struct tls *t, const unsigned char *data, size_t len, struct err *e)
+{
+    bool tls = data[0] >= 0x14 && data[0] <= 0x18 && (len < 2 || data[1] == 3);
+    t->began = true;
+    if (tls)
+        return 0;
+    char excerpt[80];
+    return err_set(e, "the server does not speak TLS; it sent \"%s\"",
+                   str_excerpt(data, len, excerpt, sizeof excerpt));
+}
+
+static int fail(struct tls *t, int rc, struct err *e)
+{
+    char words[400];
+    int error = SSL_get_error(t->ssl, rc);
+    if (t->words[0])
+        return err_set(e, "%s", t->words);
+    if (error == SSL_ERROR_SYSCALL && !ERR_peek_error())
+        return err_set(e, "the handshake broke off");
+    tls_error_words(words, sizeof words);
+    return err_set(e, "%s", words);
+}
+
+static int handshake(struct tls *t, struct err *e)
+{
+    int rc = SSL_do_handshake(t->ssl);
+    if (rc == 1) {
+        t->done = true;
+        return 0;
+    }
+    int error = SSL_get_error(t->ssl, rc);
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+        return 0;
+    return fail(t, rc, e);
+}
+
+static int read_plain(struct tls *t, struct buf *plain, bool *eof, struct err *e)
+{
+    char data[4096];
+    for (;;) {
+        int n = SSL_read(t->ssl, data, sizeof data);
+        if (n > 0) {
+            buf_add(plain, data, (size_t)n);
+            continue;
+        }
+        int error = SSL_get_error(t->ssl, n);
+        if (error == SSL_ERROR_ZERO_RETURN)
+            *eof = true;
+        else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+            return fail(t, n, e);
+        return 0;
+    }
+}
+
+int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, struct buf *out,
+             bool *done, bool *eof, struct err *e)
+{
+    ERR_clear_error();
+    if (len && !t->began && check_first(t, data, len, e) < 0)
+        return -1;
+    if (len && BIO_write(t->in, data, (int)len) != (int)len)
+        return err_set(e, "out of memory");
+    int rc = 0;
+    if (t->done)
+        t->judged = true;
+    else
+        rc = handshake(t, e);
+    *done = t->done;
+    if (rc == 0 && t->done)
+        rc = read_plain(t, plain, eof, e);
+    take_out(t, out);
+    if (rc == 0 && (plain->failed || out->failed))
+        return err_set(e, "out of memory");
+    return rc;
+}
+
+int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, struct err *e)
+{
+    ERR_clear_error();
+    size_t written = 0;
+    if (len && SSL_write_ex(t->ssl, data, len, &written) != 1)
+        return fail(t, 0, e);
+    take_out(t, out);
+    return out->failed ? err_set(e, "out of memory") : 0;
+}
+
+void tls_shutdown(struct tls *t, struct buf *out)
+{
+    ERR_clear_error();
+    if (t->done)
+        SSL_shutdown(t->ssl);
+    ERR_clear_error();
+    take_out(t, out);
+}
+
+int64_t tls_not_after(const struct tls *t)
+{
+    return t->not_after;
+}
+
+bool tls_is_judged(const struct tls *t)
+{
+    return !t->cert_asked || t->judged || SSL_version(t->ssl) < TLS1_3_VERSION;
+}
+
+int tls_days_left(int64_t not_after, int64_t min_days, struct err *e)
+{
+    char day[TLS_DAY_SIZE];
+    int64_t left = not_after - clock_wall() / NS_PER_S;
+    if (min_days == 0 || left >= min_days * S_PER_DAY)
+        return 0;
+    if (left < 0)
+        return err_set(e, "the certificate expired on %s", tls_day(not_after, day));
+    int64_t days = left / S_PER_DAY;
+    return err_set(e, "the certificate expires on %s, in %lld day%s; tls_min_days is %lld",
+                   tls_day(not_after, day), (long long)days, days == 1 ? "" : "s",
+                   (long long)min_days);
+}

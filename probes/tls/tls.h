@@ -1,0 +1,108 @@
+/* tls: what a type needs of TLS: the keys, their compiled form, and a handshake over memory.
+ * OpenSSL is set up on first use only: a plain check never pays for it. */
+#ifndef PROBE_TLS_TLS_H
+#define PROBE_TLS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "probe.h"
+
+/* The keys that every TLS-capable type has; they go at a place of its choice into its key table,
+ * in this order. */
+#define TLS_KEYS                                                                                   \
+    {.name = "tls_ca",                                                                             \
+     .kind = KEY_FILE,                                                                             \
+     .doc = "File with the CA certificates to trust, instead of the system's."},                   \
+        {.name = "tls_cert",                                                                       \
+         .kind = KEY_FILE,                                                                         \
+         .doc = "File with the client certificate (PEM, with its chain)."},                        \
+        {.name = "tls_key",                                                                        \
+         .kind = KEY_FILE,                                                                         \
+         .doc = "File with the client's private key; default: the file of tls_cert."},             \
+        {.name = "tls_server_name",                                                                \
+         .kind = KEY_TEXT,                                                                         \
+         .doc = "Name to send (SNI) and to verify, instead of the host's."},                       \
+        {.name = "tls_verify",                                                                     \
+         .kind = KEY_BOOL,                                                                         \
+         .def = "yes",                                                                             \
+         .doc = "no: any certificate is taken. Only for tests."},                                  \
+    {                                                                                              \
+        .name = "tls_min_days", .kind = KEY_INT, .def = "0", .min = 0, .max = 36500,               \
+        .doc = "The certificate must last at least this many days."                                \
+    }
+
+enum {
+    TLS_KEY_CA,
+    TLS_KEY_CERT,
+    TLS_KEY_KEY,
+    TLS_KEY_SERVER_NAME,
+    TLS_KEY_VERIFY,
+    TLS_KEY_MIN_DAYS,
+    TLS_KEY_COUNT
+};
+
+/* The settings, compiled. Paths are kept for types that hand them to their library (curl, mongoc).
+ */
+struct tls_conf {
+    char *ca, *cert, *key, *server_name; /* NULL: not set */
+    bool verify;
+    int64_t min_days;
+    void *ctx; /* SSL_CTX; NULL before first use, and where the one shared by all does */
+};
+
+/* `v` points at the value of tls_ca; `first` is its index in the type's table. Checks that files
+ * can be read and hold what they should, that cert and key belong together, and that none of it is
+ * given where TLS is off (`on`). 0, or -1 when an error was reported; `c` is then empty. */
+int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first, bool on,
+                  struct probe_report *report);
+void tls_conf_fini(struct tls_conf *c);
+
+/* For a library that does TLS itself (curl), one connection: what we found out about the peer. */
+struct tls_guest {
+    int64_t not_after; /* end of the peer's certificate, s since the epoch; 0: none seen yet */
+    char words[400];   /* why it was not accepted; "": it was, or none was seen */
+    char name[256];    /* private */
+    const struct tls_conf *conf;
+};
+
+/* The library's SSL_CTX gets our trust, our verification for `host` (as in tls_open) and,
+ * `with_own`, our certificate. `g`, zeroed, must stay as long as the SSL_CTX. 0, or -1 with the
+ * words. */
+int tls_guest_setup(struct tls_guest *g, struct tls_conf *c, const char *host, void *ssl_ctx,
+                    bool with_own, struct err *e);
+
+/* Our words for an error that the library told in OpenSSL's ("... error:0A00045C:SSL
+ * routines::..."). False: none is in it, or we know none better. */
+bool tls_message_words(const char *message, char *out, size_t size);
+
+/* One session; bytes go in and out by memory, no I/O of its own. */
+struct tls;
+
+/* `host` is verified (name or IP address) and, a name, sent as SNI unless the conf names another;
+ * NULL (a unix socket) only where the conf names one or nothing is verified. */
+struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e);
+void tls_free(struct tls *t); /* NULL is fine */
+
+/* Ciphertext from the peer goes in (len 0 to begin); plaintext is added to `plain`, ciphertext to
+ * send to `out`. 0, or -1 with the words: certificate expired, wrong host, ... `*done` tells that
+ * the handshake is over, `*eof` that the peer sent close_notify. */
+int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, struct buf *out,
+             bool *done, bool *eof, struct err *e);
+/* Encrypts; after the handshake only. */
+int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, struct err *e);
+/* Adds our close_notify. */
+void tls_shutdown(struct tls *t, struct buf *out);
+/* TLS 1.3 with a client certificate asked for: our handshake is over before the server has judged.
+ * False until its next word. */
+bool tls_is_judged(const struct tls *t);
+/* End of the peer's certificate, seconds since the epoch, also of one that does not verify; 0: none
+ * seen yet. */
+int64_t tls_not_after(const struct tls *t);
+/* Is a certificate that ends at `not_after` good for min_days? 0, or -1 with the words. */
+int tls_days_left(int64_t not_after, int64_t min_days, struct err *e);
+
+#endif

@@ -1,0 +1,38 @@
+/* tls_internal: between the files of tls only. */
+#ifndef PROBE_TLS_TLS_INTERNAL_H
+#define PROBE_TLS_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tls/tls.h"
+
+/* The context of these settings: the shared one where neither a CA nor a client certificate is
+ * set. NULL: the words, and `*key` the TLS_KEY_... at fault. The conf or the process owns it. */
+SSL_CTX *tls_context(struct tls_conf *c, int *key, struct err *e);
+/* False: no CA certificate was found in any of the system's usual places. */
+bool tls_system_has_ca(void);
+
+/* The name or address that the certificate must be for, from a host as it is written; `out` is what
+ * it comes down to. 0: a name, 1: an address, -1: the words. */
+#define TLS_NAME_SIZE 256
+int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
+                    struct err *e);
+
+/* What verification found wrong first; called from OpenSSL's verify callback. `names` is what had
+ * to be verified. */
+void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const char *name, char *out,
+                      size_t size);
+/* What OpenSSL's error queue (emptied) says about a handshake. */
+void tls_error_words(char *out, size_t size);
+
+/* An ASN.1 time as seconds since the epoch; 0 when it cannot be read. */
+int64_t tls_time(const ASN1_TIME *time);
+/* "2026-01-02" */
+#define TLS_DAY_SIZE 32
+char *tls_day(int64_t seconds, char out[TLS_DAY_SIZE]);
+
+#endif

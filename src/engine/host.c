@@ -1,0 +1,93 @@
+/* host: what the engine lends to the types, as host.h has it. */
+#include "host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/check.h"
+#include "engine/run.h"
+
+/* NULL: a run of nobody. */
+static struct run *run_of(const struct probe_run *probe)
+{
+    return probe->owner;
+}
+
+void probe_phase(struct probe_run *probe, enum probe_phase phase)
+{
+    struct run *r = run_of(probe);
+    if (!r || r->finished)
+        return;
+    int64_t now = clock_now();
+    run_close_phase(r, now);
+    r->phase = (int)phase;
+    r->phase_began = now;
+    if (r->phases[phase] < 0)
+        r->phases[phase] = 0;
+}
+
+void probe_note(struct probe_run *probe, const char *fmt, ...)
+{
+    struct run *r = run_of(probe);
+    if (!r)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r->note, sizeof r->note, fmt, ap);
+    va_end(ap);
+    r->describe = NULL;
+}
+
+void probe_note_later(struct probe_run *probe,
+                      void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]))
+{
+    struct run *r = run_of(probe);
+    if (r)
+        r->describe = describe;
+}
+
+void probe_cert_expiry(struct probe_run *probe, int64_t not_after)
+{
+    struct run *r = run_of(probe);
+    if (r && !r->finished)
+        r->check->cert_not_after = not_after;
+}
+
+void probe_gone(struct probe_run *probe)
+{
+    struct run *r = run_of(probe);
+    if (r)
+        r->gone = true;
+}
+
+void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, ...)
+{
+    struct run *r = run_of(probe);
+    if (r->finished)
+        return;
+    char text[2 * PROBE_DETAIL_MAX]; /* more than is kept: the cut is made where it is shown */
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    run_finish(r, reason, strdup(text));
+}
+
+void probe_release(struct probe_run *probe)
+{
+    run_release(run_of(probe));
+}
+
+void probe_wake(struct probe_kept *kept)
+{
+    struct check *c = kept->owner;
+    if (!c->run && !c->removed && c->health.status != HEALTH_BLOCKED)
+        sched_set(&c->engine->sched, &c->next, clock_now());
+}
+
+void probe_kept_closed(struct probe_kept *kept)
+{
+    check_on_kept_closed(kept->owner);
+}

@@ -1,0 +1,238 @@
+/* document: see document.h. Field names are part of the contract with scripts: they never change.
+ */
+#include "view/document.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#define NAME_SHOWN_MAX   120
+#define DETAIL_SHOWN_MAX PROBE_DETAIL_MAX
+
+/* As they stand in a result: what comes before the value. */
+static const char *const phase_starts[PHASE_COUNT] = {
+    [PHASE_DNS] = "\"dns\":",
+    [PHASE_CONNECT] = ",\"connect\":",
+    [PHASE_TLS] = ",\"tls\":",
+    [PHASE_REQUEST] = ",\"request\":",
+};
+
+static const char *const counted_names[] = {
+    [HEALTH_COUNTED] = "yes",
+    [HEALTH_IN_START_PERIOD] = "no, in start_period",
+    [HEALTH_NOT_OURS_TO_BLAME] = "no, our own inability",
+};
+
+enum health_status document_status_of(const struct check *c, int64_t now)
+{
+    enum health_status status = c->health.status;
+    return status == HEALTH_HEALTHY && check_is_stale(c, now) ? HEALTH_STARTING : status;
+}
+
+static void add_time(struct jsonw *j, const char *key, int64_t wall_ns)
+{
+    char stamp[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(wall_ns, stamp);
+    jsonw_string(j, key, stamp);
+}
+
+#define RESULT_ROOM 512 /* all of a result but its detail */
+
+static char *write_word(char *at, const char *word)
+{
+    return buf_write(at, word, strlen(word));
+}
+
+/* Most of a document is results: written as text, and not member by member. */
+static void add_result(struct jsonw *j, const char *key, const struct check_result *r)
+{
+    jsonw_object(j, key);
+    char *at = jsonw_room(j, RESULT_ROOM);
+    if (!at)
+        return;
+    at = BUF_WRITE(at, "\"started\":\"");
+    at = BUF_WRITE(clock_rfc3339(r->started_wall, at), "\",\"duration_ms\":");
+    at = jsonw_write_ms(at, r->duration);
+    if (r->reason == REASON_OK) {
+        at = BUF_WRITE(at, ",\"ok\":true,\"reason\":null");
+    } else {
+        at = write_word(BUF_WRITE(at, ",\"ok\":false,\"reason\":\""), reason_name(r->reason));
+        *at++ = '"';
+    }
+    jsonw_wrote(j, at);
+    jsonw_string(j, "detail", r->detail);
+    at = jsonw_room(j, RESULT_ROOM);
+    if (!at)
+        return;
+    at = write_word(BUF_WRITE(at, "\"counted\":\""), counted_names[r->counted]);
+    at = BUF_WRITE(at, "\",\"phases_ms\":{");
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        at = write_word(at, phase_starts[i]);
+        at = r->phases[i] < 0 ? BUF_WRITE(at, "null") : jsonw_write_ms(at, r->phases[i]);
+    }
+    *at++ = '}';
+    jsonw_wrote(j, at);
+    jsonw_end(j);
+}
+
+/* Oldest first, as Docker's own log; a last failure that has left the ring stands before it. The
+ * newest is the text of `len` bytes at `last`. */
+static void add_history(struct jsonw *j, const struct check *c, size_t last, size_t len)
+{
+    uint64_t kept = c->n_results < CHECK_HISTORY ? c->n_results : CHECK_HISTORY;
+    jsonw_array(j, "history");
+    const struct check_result *failure = c->last_failure;
+    if (failure && kept &&
+        failure->started < c->history[(c->n_results - kept) % CHECK_HISTORY].started)
+        add_result(j, NULL, failure);
+    for (uint64_t i = c->n_results - kept; i + 1 < c->n_results; i++)
+        add_result(j, NULL, &c->history[i % CHECK_HISTORY]);
+    if (kept)
+        jsonw_repeat(j, last, len);
+    jsonw_end(j);
+}
+
+/* Those that hold it back now; empty unless it is blocked. */
+static void add_blocked_by(struct jsonw *j, const struct check *c)
+{
+    bool blocked = c->health.status == HEALTH_BLOCKED;
+    jsonw_array(j, "blocked_by");
+    for (size_t i = 0; blocked && i < c->n_after; i++)
+        if (check_is_down(c->after[i]))
+            jsonw_string(j, NULL, c->after[i]->conf->name);
+    jsonw_end(j);
+}
+
+static const char *level_text(unsigned levels)
+{
+    if (levels == (LEVEL_ALIVE | LEVEL_READY))
+        return "alive,ready";
+    return levels == LEVEL_ALIVE ? "alive" : "ready";
+}
+
+static void add_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now,
+                      bool with_history)
+{
+    const struct check_conf *conf = c->conf;
+    for (size_t i = 0; with_history && i < CHECK_HISTORY; i++)
+        __builtin_prefetch(c->history[i].detail); /* each lies somewhere else */
+    jsonw_object(j, key);
+    jsonw_string(j, "name", conf->name);
+    jsonw_string(j, "type", conf->type->name);
+    jsonw_string(j, "target", conf->target);
+    jsonw_string(j, "status", health_status_name(document_status_of(c, now)));
+    jsonw_bool(j, "stale", check_is_stale(c, now));
+    add_blocked_by(j, c);
+    jsonw_int(j, "failing_streak", c->health.failing_streak);
+    jsonw_int(j, "success_streak", c->health.success_streak);
+    add_time(j, "since", c->since_wall);
+    jsonw_bool(j, "required", conf->required);
+    jsonw_string(j, "level", level_text(conf->levels));
+    const struct check_result *last = check_last(c);
+    size_t last_at = j->out->len + strlen(",\"last\":");
+    if (last)
+        add_result(j, "last", last);
+    else
+        jsonw_null(j, "last");
+    size_t last_len = j->out->len - last_at;
+    if (c->next.pos)
+        jsonw_ms(j, "next_in_ms", c->next.due > now ? c->next.due - now : 0);
+    else if (c->run)
+        jsonw_int(j, "next_in_ms", 0);
+    else
+        jsonw_null(j, "next_in_ms");
+    if (with_history)
+        add_history(j, c, last_at, last_len);
+    jsonw_int(j, "checks_total", (int64_t)c->checks_total);
+    jsonw_int(j, "failures_total", (int64_t)c->failures_total);
+    jsonw_end(j);
+}
+
+void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now)
+{
+    add_probe(j, key, c, now, true);
+}
+
+void document_probe_brief(struct jsonw *j, const char *key, const struct check *c, int64_t now)
+{
+    add_probe(j, key, c, now, false);
+}
+
+void document_head(struct jsonw *j, const struct engine *e, const struct readiness *r, int64_t now)
+{
+    jsonw_object(j, NULL);
+    jsonw_object(j, "agent");
+    jsonw_string(j, "version", PROBE_VERSION);
+    jsonw_int(j, "pid", getpid());
+    jsonw_int(j, "uptime_s", (now - e->started) / NS_PER_S);
+    jsonw_ms(j, "loop_lag_ms", engine_lag(e));
+    jsonw_bool(j, "stale", r->stale);
+    jsonw_end(j);
+    jsonw_bool(j, "live", r->live && !r->stale);
+    jsonw_bool(j, "ready", r->ready && !r->stale);
+    jsonw_array(j, "probes");
+}
+
+void document_tail(struct jsonw *j)
+{
+    jsonw_end(j);
+    jsonw_end(j);
+}
+
+void document_status(struct jsonw *j, const struct engine *e, int64_t now)
+{
+    struct readiness r = engine_readiness(e, now);
+    document_head(j, e, &r, now);
+    for (size_t i = 0; i < e->n_checks; i++)
+        document_probe(j, NULL, e->checks[i], now);
+    document_tail(j);
+}
+
+static void add_printable(struct buf *out, const char *text, size_t max)
+{
+    char line[DETAIL_SHOWN_MAX + 8];
+    snprintf(line, sizeof line, "%s", text);
+    str_printable(line, max);
+    buf_puts(out, line);
+}
+
+void document_why(struct buf *out, const struct check *c)
+{
+    const struct check_result *last = check_last(c);
+    if (!last) {
+        buf_puts(out, "no check has ended yet");
+        return;
+    }
+    if (last->reason != REASON_OK)
+        buf_printf(out, "%s: ", reason_name(last->reason));
+    add_printable(out, last->detail ? last->detail : "", DETAIL_SHOWN_MAX);
+}
+
+void document_blocked(struct buf *out, const struct check *c)
+{
+    const char *between = "";
+    buf_puts(out, "not checked while ");
+    for (size_t i = 0; i < c->n_after; i++) {
+        if (!check_is_down(c->after[i]))
+            continue;
+        buf_puts(out, between);
+        add_printable(out, c->after[i]->conf->name, NAME_SHOWN_MAX);
+        between = ", ";
+    }
+    buf_puts(out, *between ? " is down" : "what it comes after is down");
+}
+
+void document_line(struct buf *out, const struct check *c)
+{
+    const struct check_result *last = check_last(c);
+    char took[CLOCK_SHORT_SIZE] = "-";
+    if (last)
+        clock_short(last->duration, took);
+    add_printable(out, c->conf->name, NAME_SHOWN_MAX);
+    buf_printf(out, "  %s  %s  ", health_status_name(c->health.status), took);
+    document_why(out, c);
+    buf_putc(out, '\n');
+}

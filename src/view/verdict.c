@@ -1,0 +1,72 @@
+/* verdict: see verdict.h. */
+#include "view/verdict.h"
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "view/document.h"
+
+bool verdict_is_ready(const struct readiness *r)
+{
+    return r->ready && !r->stale;
+}
+
+/* The culprit of readiness may be another than the stale one. */
+static const struct check *find_stale(const struct engine *e, int64_t now)
+{
+    for (size_t i = 0; i < e->n_checks; i++)
+        if (e->checks[i]->conf->required && check_is_stale(e->checks[i], now))
+            return e->checks[i];
+    return NULL;
+}
+
+void verdict_why(struct buf *out, const struct engine *e, const struct readiness *r, int64_t now)
+{
+    const struct check *c = r->stale ? find_stale(e, now) : r->culprit;
+    if (!c) {
+        buf_puts(out, "not known");
+        return;
+    }
+    buf_puts(out, c->conf->name);
+    if (r->stale) {
+        buf_puts(out, " stale: its next check is overdue");
+        return;
+    }
+    buf_printf(out, " %s: ", health_status_name(c->health.status));
+    if (c->health.status == HEALTH_BLOCKED)
+        document_blocked(out, c);
+    else
+        document_why(out, c);
+}
+
+void verdict_status(char *out, size_t size, const struct engine *e, const struct readiness *r,
+                    int64_t now)
+{
+    struct buf text;
+    buf_init(&text, 2048);
+    buf_printf(&text, "%s: %zu of %zu probes healthy", verdict_is_ready(r) ? "ready" : "not ready",
+               r->healthy, r->counted);
+    if (!verdict_is_ready(r)) {
+        buf_puts(&text, "; ");
+        verdict_why(&text, e, r, now);
+    }
+    snprintf(out, size, "%s", text.data ? text.data : "out of memory");
+    str_printable(out, size - 1);
+    buf_fini(&text);
+}
+
+unsigned verdict_weight(const struct engine *e, int64_t now)
+{
+    size_t n = 0, healthy = 0;
+    for (size_t i = 0; i < e->n_checks; i++) {
+        const struct check *c = e->checks[i];
+        if (!(c->conf->levels & LEVEL_READY))
+            continue;
+        n++;
+        healthy += document_status_of(c, now) == HEALTH_HEALTHY;
+    }
+    if (n == 0)
+        return 100;
+    unsigned percent = (unsigned)(healthy * 100 / n);
+    return percent ? percent : 1; /* 0 would be a drain, which is not this key's to ask for */
+}

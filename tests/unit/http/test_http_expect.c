@@ -1,0 +1,233 @@
+/* Expectations of the http type: status lists, JSON rules, headers, and the masking of secrets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/http_json.h"
+#include "http/http_mask.h"
+
+static void test_status_list(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int in[4], out[4];
+    } rows[] = {
+        {"200-399", {200, 299, 399}, {199, 400, 100}},
+        {"200", {200}, {199, 201, 999}},
+        {"200,301-303", {200, 301, 302, 303}, {201, 300, 304}},
+        {"2xx", {200, 299}, {199, 300}},
+        {" 2XX , 404\t500 ", {200, 404, 500}, {403, 501}},
+        {"200 - 204", {200, 204}, {205}},
+        {"100-599", {100, 599}, {0, -1, 600, 99}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct status_set set;
+        struct err e;
+        if (status_set_parse(&set, rows[i].text, &e) < 0)
+            fail_msg("%s: %s", rows[i].text, e.text);
+        for (size_t k = 0; k < 4; k++) {
+            if (rows[i].in[k] && !status_set_has(&set, rows[i].in[k]))
+                fail_msg("%s: %d is missing", rows[i].text, rows[i].in[k]);
+            if (rows[i].out[k] && status_set_has(&set, rows[i].out[k]))
+                fail_msg("%s: %d is in", rows[i].text, rows[i].out[k]);
+        }
+        assert_false(status_set_has(&set, 0));
+        assert_false(status_set_has(&set, HTTP_STATUS_END));
+    }
+    static const char *const bad[] = {
+        "",    " , ", "2x",  "20",      "2000",     "ok",        "200-",    "200-2xx", "399-200",
+        "099", "600", "9xx", "200;301", "200--299", "200-299-3", "2xx-3xx", "2xX",     "-200"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct status_set set;
+        struct err e;
+        if (status_set_parse(&set, bad[i], &e) == 0)
+            fail_msg("'%s' was taken", bad[i]);
+    }
+}
+
+/* NULL when the rule holds, else the words. */
+static const char *json_check(const char *line, const char *body, bool quiet)
+{
+    static struct err e;
+    struct json_rule rule;
+    struct http_reply reply = {.quiet = quiet};
+    if (json_rule_parse(&rule, line, &e) < 0)
+        fail_msg("%s: %s", line, e.text);
+    buf_init(&reply.body, 1 << 20);
+    buf_puts(&reply.body, body);
+    int rc = json_rules_check(&rule, 1, &reply, &e);
+    buf_fini(&reply.body);
+    json_rule_fini(&rule);
+    return rc == 0 ? NULL : e.text;
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    static const char doc[] = "{\"foo\": [\"bar\", \"baz\"], \"\": 0, \"a/b\": 1, \"c%d\": 2,"
+                              "\"m~n\": 8, \" \": 7, \"o\": {\"x\": null, \"y\": [1, 2.5]},"
+                              "\"eq\": \"a = b\", \"t\": true}";
+    /* The pointers of RFC 6901 section 5, and more. */
+    static const char *const holds[] = {
+        "/foo = [\"bar\", \"baz\"]",
+        "/foo/0 = bar",
+        "/ = 0",
+        "/a~1b = 1",
+        "/c%d=2",
+        "/m~0n = 8",
+        "/o/x = null",
+        "/o/y/1 = 2.5",
+        "/o/y/0 = 1.0",
+        "/o = {\"y\":[1,2.5],\"x\":null}",
+        "/eq = a = b",
+        "/t = true",
+        "/eq = \"a = b\"",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(holds); i++) {
+        const char *words = json_check(holds[i], doc, false);
+        if (words)
+            fail_msg("%s: %s", holds[i], words);
+    }
+    static const struct {
+        const char *line, *words;
+    } fails[] = {
+        {"/foo/2 = x", "JSON /foo/2 is missing"},
+        {"/foo/00 = bar", "missing"},
+        {"/foo/-1 = bar", "missing"},
+        {"/foo/- = bar", "missing"},
+        {"/foo/99999999999999999999 = bar", "missing"},
+        {"/t/x = 1", "missing"},
+        {"/t = \"true\"", "JSON /t is true, expected \"true\""},
+        {"/foo = bar", "JSON /foo is [\"bar\",\"baz\"], expected \"bar\""},
+        {" = 1", "JSON (the whole document) is {"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(fails); i++) {
+        const char *words = json_check(fails[i].line, doc, false);
+        if (!words || !strstr(words, fails[i].words))
+            fail_msg("%s: %s", fails[i].line, words ? words : "holds");
+    }
+    assert_null(json_check("= 3", "3", false));
+    assert_null(json_check("= up", "\"up\"", false));
+    assert_non_null(json_check("/a = 1", "{\"a\": 1", false));
+    assert_non_null(json_check("/a = 1", "{\"a\": 1} x", false));
+    assert_non_null(json_check("/a = 1", "[", false));
+    /* Deep nesting is refused, not followed to the end of the stack. */
+    char *deep = malloc(100001);
+    memset(deep, '[', 100000);
+    deep[100000] = '\0';
+    assert_non_null(json_check("/a = 1", deep, false));
+    free(deep);
+}
+
+static void test_json_is_quiet_with_secrets(void **state)
+{
+    (void)state;
+    const char *words = json_check("/a = 1", "{\"a\": tokentoken}", true);
+    assert_string_equal(words, "the body is not JSON");
+    words = json_check("/a = 1",
+                       "{\"a\": \"" /* cut when shown, so it could not be masked */
+                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                       "tokentoken\"}",
+                       true);
+    assert_null(strstr(words, "tok"));
+}
+
+static void test_json_rules_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"/a", "a = 1", "/a~2 = 1", "/a~ = 1", "/a = \xff"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct json_rule rule;
+        struct err e;
+        if (json_rule_parse(&rule, bad[i], &e) == 0)
+            fail_msg("'%s' was taken", bad[i]);
+        assert_null(rule.pointer);
+    }
+}
+
+static void test_header_value(void **state)
+{
+    (void)state;
+    struct buf b;
+    char out[8];
+    buf_init(&b, 4096);
+    assert_int_equal(http_header_value(&b, "A", out, sizeof out), 0);
+    buf_puts(
+        &b, "X-Location: no\r\nlocation:  here \t\r\nLocation: second\r\nEmpty:\r\nLong: 12345678\n"
+            "NoColon\r\n");
+    assert_int_equal(http_header_value(&b, "Location", out, sizeof out), 1);
+    assert_string_equal(out, "here");
+    assert_int_equal(http_header_value(&b, "Empty", out, sizeof out), 1);
+    assert_string_equal(out, "");
+    assert_int_equal(http_header_value(&b, "Long", out, sizeof out), -1);
+    assert_int_equal(http_header_value(&b, "NoColon", out, sizeof out), 0);
+    assert_int_equal(http_header_value(&b, "Locatio", out, sizeof out), 0);
+    buf_fini(&b);
+}
+
+static void test_mask(void **state)
+{
+    (void)state;
+    struct http_mask m = {NULL, 0};
+    assert_int_equal(http_mask_add(&m, "hush-hush"), 0);
+    assert_int_equal(http_mask_add(&m, "abc"), 0); /* too short */
+    assert_int_equal(http_mask_add(&m, NULL), 0);
+    assert_int_equal(http_mask_add(&m, "secret"), 0);
+    assert_int_equal(m.n, 2);
+    char text[] = "hush-hush abc secrethush-hushhush";
+    http_mask_apply(&m, text);
+    assert_string_equal(text, "********* abc ***************hush");
+    http_mask_fini(&m);
+}
+
+static void test_header_pattern(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *line;
+        int found;
+    } rows[] = {
+        {"^X-Ready: *Y[e]s$", "x-ready: Yes", 1},
+        {"^X-Ready: *Y[e]s$", "X-READY:Yes", 1},
+        {"^X-Ready: *Yes$", "x-ready: yes", 0},
+        {"x-ready: 1", "My-X-Ready: 1", 1},
+        {"^x-ready: 1", "My-X-Ready: 1", 0},
+        {"^(X|Y)-Ready: 1", "x-ready: 1", 0},
+        {"^[Xx]-ready: 1", "X-ready: 1", 1},
+        {"no-store", "cache-control: No-Store", 0},
+        {"^a_b-1:", "A_B-1: x", 1},
+        {"^: x", ": x", 1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err e;
+        struct pattern *p = http_header_pattern(rows[i].pattern, &e);
+        if (!p)
+            fail_msg("%s: %s", rows[i].pattern, e.text);
+        if (pattern_find(p, rows[i].line, strlen(rows[i].line)) != rows[i].found)
+            fail_msg("%s in %s: expected %d", rows[i].pattern, rows[i].line, rows[i].found);
+        pattern_free(p);
+    }
+    struct err e;
+    assert_null(http_header_pattern("^X-A: (", &e));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_status_list),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_is_quiet_with_secrets),
+        cmocka_unit_test(test_json_rules_refused),
+        cmocka_unit_test(test_header_value),
+        cmocka_unit_test(test_header_pattern),
+        cmocka_unit_test(test_mask),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* The listening sockets: what is bound, what is refused and in which words, what is removed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "loop/bind.h"
+
+static char dir[64], path[96];
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/test_bind.XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    snprintf(path, sizeof path, "%s/s.sock", dir);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(dir);
+}
+
+static void test_bad_addresses(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"", "no port"},
+        {"127.0.0.1", "no port, expected an address and port"},
+        {"127.0.0.1:", "\"\" is no port"},
+        {"127.0.0.1:http", "\"http\" is no port from 1 to 65535"},
+        {"127.0.0.1:0", "is no port"},
+        {"127.0.0.1:65536", "is no port"},
+        {"127.0.0.1:-1", "is no port"},
+        {"127.0.0.1:080808", "is no port"},
+        {"::1:9797", "write an IPv6 address in brackets: [::1]:9797"},
+        {"[::1:9797", "in brackets"},
+        {"[:9797", "is no IP address"},
+        {"[::g]:9797", "\"::g\" is no IP address"},
+        {"myhost:9797", "\"myhost\" is no IP address"},
+        {"256.1.1.1:9797", "is no IP address"},
+        {"192.0.2.1:9797", "this machine does not have that address"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err e;
+        int fd = bind_tcp(cases[i].text, &e);
+        if (fd >= 0 || !strstr(e.text, cases[i].says))
+            fail_msg("\"%s\": expected \"%s\", got %d \"%s\"", cases[i].text, cases[i].says, fd,
+                     fd < 0 ? e.text : "");
+    }
+}
+
+static void test_good_addresses(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]", "",
+                                        "*",         "0.0.0.0",   "[::]"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        /* A free port: asked for by a socket that is then closed. */
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t len = sizeof a;
+        int spare = socket(AF_INET, SOCK_STREAM, 0);
+        char text[64];
+        struct err e;
+        assert_int_equal(bind(spare, (struct sockaddr *)&a, len), 0);
+        assert_int_equal(getsockname(spare, (struct sockaddr *)&a, &len), 0);
+        close(spare);
+        snprintf(text, sizeof text, "%s:%d", hosts[i], ntohs(a.sin_port));
+        int fd = bind_tcp(text, &e);
+        if (fd < 0)
+            fail_msg("%s", e.text);
+        int again = bind_tcp(text, &e);
+        assert_int_equal(again, -1);
+        assert_non_null(strstr(e.text, text));
+        assert_non_null(strstr(e.text, "the port is in use by another program"));
+        if (!*hosts[i]) { /* both families */
+            int c = socket(AF_INET, SOCK_STREAM, 0);
+            assert_int_equal(connect(c, (struct sockaddr *)&a, sizeof a), 0);
+            close(c);
+        }
+        close(fd);
+    }
+}
+
+static void test_socket(void **state)
+{
+    struct bind_id id, id2;
+    struct err e;
+    struct stat st;
+    (void)state;
+    int fd = bind_unix(path, 0660, &id, &e);
+    assert_true(fd >= 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0660);
+    assert_int_equal(bind_unix(path, 0600, &id2, &e), -1);
+    assert_non_null(strstr(e.text, "another agent answers there"));
+    /* Dead: replaced. */
+    close(fd);
+    fd = bind_unix(path, 0600, &id2, &e);
+    assert_true(fd >= 0);
+    /* The first one's end leaves the second one's socket. */
+    if (id.ino != id2.ino) {
+        bind_unlink(path, &id);
+        assert_int_equal(access(path, F_OK), 0);
+    }
+    bind_unlink(path, &id2);
+    assert_int_equal(access(path, F_OK), -1);
+    close(fd);
+}
+
+static void test_socket_refused(void **state)
+{
+    char bad[200];
+    struct bind_id id;
+    struct err e;
+    (void)state;
+    snprintf(bad, sizeof bad, "%s/none/s.sock", dir);
+    assert_int_equal(bind_unix(bad, 0600, &id, &e), -1);
+    assert_non_null(strstr(e.text, "/none does not exist"));
+    memset(bad, 'a', 150);
+    bad[0] = '/';
+    bad[150] = '\0';
+    assert_int_equal(bind_unix(bad, 0600, &id, &e), -1);
+    assert_non_null(strstr(e.text, "too long: at most 107 bytes"));
+    FILE *f = fopen(path, "w");
+    fclose(f);
+    assert_int_equal(bind_unix(path, 0600, &id, &e), -1);
+    assert_non_null(strstr(e.text, "a file that is no socket is there"));
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_good_addresses),
+        cmocka_unit_test_setup_teardown(test_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_socket_refused, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* Logins over our own codec, and what goes through the driver's child, which is this program. */
+#include "child/worker.h"
+#include "mongo_rig.h"
+#include "run_harness.h"
+
+/* ---- logins ---- */
+
+static const struct {
+    const char *scenario, *user, *more;
+    enum reason reason;
+    const char *says;
+} logins[] = {
+    {"login", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login", "user:pencil@", "?authMechanism=SCRAM-SHA-1", REASON_OK, "standalone"},
+    {"login", "user:pencil@", "?authMechanism=SCRAM-SHA-256", REASON_OK, "standalone"},
+    {"login-sha-1", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login-unnamed", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login-empty", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login", "user:wrong@", "", REASON_AUTH, "login: AuthenticationFailed (18)"},
+    {"login", "", "", REASON_AUTH, "ping: Unauthorized (13)"},
+    {"up", "user:pencil@", "", REASON_PROTOCOL, "login: CommandNotFound (59)"},
+    {"login-false", "user:pencil@", "", REASON_AUTH, "proof that it knows the password is wrong"},
+    {"login-silent", "user:pencil@", "", REASON_AUTH, "does not prove"},
+    {"login-endless", "user:pencil@", "", REASON_PROTOCOL, "a login without end"},
+    {"login-no-payload", "user:pencil@", "", REASON_PROTOCOL, "without a payload"},
+    {"login-garbage", "user:pencil@", "", REASON_PROTOCOL, "not a login challenge"},
+    {"login-nonce", "user:pencil@", "", REASON_PROTOCOL, "another nonce"},
+    {"login-weak", "user:pencil@", "", REASON_PROTOCOL, "iterations not in"},
+    {"login-costly", "user:pencil@", "", REASON_PROTOCOL, "iterations not in"},
+    {"silent", "user:pencil@", "", REASON_TIMEOUT, "no reply to hello"},
+};
+
+static void *conf_with_user(const struct server *s, const char *user, const char *more)
+{
+    struct probe_report report;
+    char uri[256];
+    snprintf(uri, sizeof uri, "mongodb://%s127.0.0.1:%d/%s", user, s->port, more);
+    const char *pairs[] = {"uri", uri, NULL};
+    void *conf = make_conf(pairs, &report);
+    if (!conf)
+        fail_msg("%s", report.text);
+    return conf;
+}
+
+static void login(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(logins); i++) {
+        const char *words[] = {logins[i].scenario, NULL};
+        struct server s = serve(words);
+        void *conf = conf_with_user(&s, logins[i].user, logins[i].more);
+        harness_open(&h);
+        check(conf, NULL, logins[i].reason == REASON_TIMEOUT ? SHORT_MS : LONG_MS);
+        expect(logins[i].scenario, logins[i].reason, logins[i].says);
+        assert_null(strstr(h.detail, "pencil"));
+        harness_close(&h);
+        probe_type_mongo.dispose(conf);
+        end(&s);
+    }
+}
+
+/* The login of one connection serves many checks, and its keys the connections after it. */
+static void login_is_kept(void **state)
+{
+    (void)state;
+    const char *words[] = {"login", NULL};
+    struct server s = serve(words);
+    void *conf = conf_with_user(&s, "user:pencil@", "");
+    harness_open(&h);
+    struct probe_kept *kept = harness_kept_open(&h, &probe_type_mongo, conf);
+    for (int i = 0; i < 3; i++) {
+        check(conf, kept, LONG_MS);
+        expect("login", REASON_OK, "standalone");
+    }
+    harness_kept_close(&h, &probe_type_mongo, kept);
+    harness_close(&h);
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
+static void login_cancelled_at_any_time(void **state)
+{
+    (void)state;
+    const char *words[] = {"login", NULL};
+    struct server s = serve(words);
+    void *conf = conf_with_user(&s, "user:pencil@", "");
+    for (int turns = 0; turns < 12; turns++) {
+        harness_open(&h);
+        harness_start(&h, &probe_type_mongo, conf, NULL);
+        for (int i = 0; i < turns && !h.released; i++)
+            uv_run(&h.loop, UV_RUN_ONCE);
+        if (!h.released)
+            harness_cancel(&h);
+        harness_close(&h);
+    }
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
+/* ---- the driver's child: this program, see main ---- */
+
+static void driver(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *scenario, *more, *require;
+        enum reason reason;
+        const char *says;
+    } cases[] = {
+        {"primary", "?replicaSet=rs0", "writable", REASON_OK, "primary of rs0"},
+        {"primary", "?directConnection=false", "ping", REASON_OK, "primary of rs0"},
+        {"no-primary", "?replicaSet=rs0", "primary", REASON_NO_PRIMARY, "RSSecondary"},
+        {"not-initiated", "?replicaSet=rs0", "data", REASON_NOT_INITIATED, "RSGhost"},
+        {"wrong-set", "?replicaSet=rs0", "ping", REASON_MISMATCH, "belongs to the set rs0"},
+        {"ping-ok0", "?replicaSet=rs0", "ping", REASON_PROTOCOL, ""},
+        {"close-at-accept", "?replicaSet=rs0", "ping", REASON_CLOSED, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *words[] = {"--set", "rs0", cases[i].scenario, NULL};
+        struct server s = serve(words);
+        void *conf = conf_for(&s, cases[i].require, cases[i].more);
+        harness_open(&h);
+        check(conf, NULL, LONG_MS);
+        expect(cases[i].scenario, cases[i].reason, cases[i].says);
+        harness_close(&h);
+        probe_type_mongo.dispose(conf);
+        end(&s);
+    }
+}
+
+static void driver_is_killed(void **state)
+{
+    (void)state;
+    const char *words[] = {"silent", NULL};
+    struct server s = serve(words);
+    void *conf = conf_for(&s, "ping", "?replicaSet=rs0");
+    harness_open(&h);
+    check(conf, NULL, SHORT_MS);
+    assert_int_equal(h.reason, REASON_TIMEOUT);
+    harness_close(&h);
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
+int main(int argc, char **argv)
+{
+    int child = worker_child_main(argc, argv);
+    if (child >= 0)
+        return child;
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(login),
+        cmocka_unit_test(login_is_kept),
+        cmocka_unit_test(login_cancelled_at_any_time),
+        cmocka_unit_test(driver),
+        cmocka_unit_test(driver_is_killed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
