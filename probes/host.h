@@ -8,11 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/reason.h"
 
 struct probe_run;
 struct probe_kept;
 struct uv_loop_s;
+struct work;
 
 /* ---- What all runs of one loop share; made by the engine, filled by the helpers on first use. */
 
@@ -35,6 +37,10 @@ struct probe_shared *probe_shared_find(const struct probe_env *env, const char *
 
 /* Shares it, until the engine stops. */
 void probe_shared_add(struct probe_env *env, struct probe_shared *shared);
+
+/* Threads (loop/work.h) for jobs of one kind, made on first use: at most `most` jobs run at once,
+ * so that those that hang cost no other kind its place. NULL with the words. */
+struct work *probe_work(struct probe_env *env, const char *name, size_t most, struct err *e);
 
 /* Calls every close; call when no run is left and before the loop's last turn. */
 void probe_env_close(struct probe_env *env);

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "loop/signals.h"
+#include "loop/work.h"
 #include "reports/webhook.h"
 
 /* A standard stream that is closed would become the first socket. What fills its place refuses to
@@ -42,5 +43,7 @@ int main(int argc, char **argv)
         rc = options_command(&cli)->main(&cli);
     options_fini(&cli);
     rc = cli_finish(rc);
+    if (work_any_running())
+        _exit(rc);
     return rc;
 }
