@@ -3,6 +3,7 @@
  * descriptor that it is handed and looks nothing up. Redirects are followed here, one
  * connection a hop, so that a secret never reaches another host. It never retries: the schedule
  * does. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,25 @@
 
 extern const struct probe_type probe_type_http;
 
+/* Where a run is. A cancel ends it from any state; while a hop is being left it only takes away
+ * the next one, for what is being closed must not be closed again. */
+enum http_run_state {
+    HTTP_RUN_NEW,
+    HTTP_RUN_HOP,     /* connecting, asking, reading */
+    HTTP_RUN_LEAVING, /* the hop is being closed, another follows */
+    HTTP_RUN_ENDING,  /* it is being closed, and then the run is released */
+    HTTP_RUN_N_STATES
+};
+
+static const bool may_move[HTTP_RUN_N_STATES][HTTP_RUN_N_STATES] = {
+    [HTTP_RUN_NEW] = {[HTTP_RUN_HOP] = true},
+    [HTTP_RUN_HOP] = {[HTTP_RUN_LEAVING] = true, [HTTP_RUN_ENDING] = true},
+    [HTTP_RUN_LEAVING] = {[HTTP_RUN_HOP] = true, [HTTP_RUN_ENDING] = true},
+};
+
 struct http_run {
     struct probe_run run;
+    enum http_run_state state;
     struct dial dial;
     struct http_exchange exchange;
     /* The present hop; both point into conf until a redirect. */
@@ -26,7 +44,6 @@ struct http_run {
     struct endpoint next_ep;
     char *visited[REDIRECTS_MAX];
     unsigned n_redirects;
-    bool closing; /* finished or cancelled: only to be released */
 };
 
 static void begin_hop(struct http_run *r);
@@ -34,6 +51,12 @@ static void begin_hop(struct http_run *r);
 static const struct http_conf *conf_of(const struct http_run *r)
 {
     return r->run.conf;
+}
+
+static void move(struct http_run *r, enum http_run_state to)
+{
+    assert(may_move[r->state][to]);
+    r->state = to;
 }
 
 static bool at_origin(const struct http_run *r)
@@ -56,7 +79,7 @@ static void release(struct http_run *r)
 static void on_dial_closed(struct dial *d)
 {
     struct http_run *r = container_of(d, struct http_run, dial);
-    if (r->closing) {
+    if (r->state == HTTP_RUN_ENDING) {
         release(r);
     } else {
         probe_note(&r->run, "redirected to %s", r->url->shown);
@@ -69,9 +92,10 @@ static void on_exchange_ended(struct http_exchange *x)
     dial_close(&container_of(x, struct http_run, exchange)->dial, on_dial_closed);
 }
 
-/* Nothing of the run may be touched after this. */
-static void end_hop(struct http_run *r)
+/* To HTTP_RUN_LEAVING or _ENDING. Nothing of the run may be touched after this. */
+static void end_hop(struct http_run *r, enum http_run_state to)
 {
+    move(r, to);
     http_exchange_end(&r->exchange, on_exchange_ended);
 }
 
@@ -84,23 +108,22 @@ static void report(struct http_run *r, enum reason reason, const char *words)
     else
         snprintf(text, sizeof text, "%s %s: %s", r->method, r->url->shown, words);
     http_mask_apply(&conf_of(r)->mask, text);
-    r->closing = true;
     probe_finish(&r->run, reason, "%s", text);
 }
 
 static void conclude(struct http_run *r, enum reason reason, const char *words)
 {
     report(r, reason, words);
-    end_hop(r);
+    end_hop(r, HTTP_RUN_ENDING);
 }
 
 static void http_cancel(struct probe_run *run)
 {
     struct http_run *r = (struct http_run *)run;
-    if (r->closing)
-        return;
-    r->closing = true;
-    end_hop(r);
+    if (r->state == HTTP_RUN_HOP)
+        end_hop(r, HTTP_RUN_ENDING);
+    else if (r->state == HTTP_RUN_LEAVING)
+        move(r, HTTP_RUN_ENDING);
 }
 
 /* ---- The reply ---- */
@@ -196,7 +219,7 @@ static void on_exchanged(struct http_exchange *x)
         if (redirect(r, location, &e) < 0)
             conclude(r, REASON_MISMATCH, e.text);
         else
-            end_hop(r);
+            end_hop(r, HTTP_RUN_LEAVING);
     } else {
         judge(r);
     }
@@ -232,6 +255,7 @@ static void on_dialled(struct dial *d)
 /* Nothing of the run may be touched after dial_start: it may have been released from inside. */
 static void begin_hop(struct http_run *r)
 {
+    move(r, HTTP_RUN_HOP);
     r->exchange = (struct http_exchange){.fd = -1};
     dial_start(&r->dial, &r->run, at_origin(r) ? &conf_of(r)->ep : &r->next_ep, on_dialled);
 }

@@ -143,6 +143,65 @@ static void test_secrets_are_not_shown(void **state)
     assert_non_null(strstr(s.requests[0], "Authorization: Basic dTpodXNoLWh1c2g=\r\n"));
 }
 
+/* ---- An end that comes at any moment ---- */
+
+struct stopper {
+    uv_check_t check; /* after the sockets of a turn, before what was closed in it is gone */
+    struct harness *harness;
+    int turns_left;
+};
+
+static void on_check(uv_check_t *check)
+{
+    struct stopper *s = container_of(check, struct stopper, check);
+    if (s->turns_left-- > 0 || s->harness->released || s->harness->cancelled)
+        return;
+    s->harness->cancelled = true;
+    s->harness->type->cancel(s->harness->run);
+}
+
+/* A run of the settings, cancelled in the midst of that turn. False: it was over before. */
+static bool cancel_at_turn(struct harness *h, const char *const *pairs, int turn)
+{
+    struct probe_report report;
+    char *target;
+    void *conf = make_conf(pairs, &report, &target);
+    struct stopper s = {.harness = h, .turns_left = turn};
+    harness_open(h);
+    uv_check_init(&h->loop, &s.check);
+    uv_check_start(&s.check, on_check);
+    harness_start(h, &probe_type_http, conf, NULL);
+    harness_wait(h, GUARD_MS);
+    bool cancelled = h->cancelled;
+    uv_close((uv_handle_t *)&s.check, NULL);
+    harness_close(h);
+    probe_type_http.dispose(conf);
+    free(target);
+    return cancelled;
+}
+
+static void test_cancelled_at_every_turn(void **state)
+{
+    (void)state;
+    struct server s = {.n_scripts = 0};
+    char replies[4][64];
+    for (int i = 0; i < 4; i++) {
+        snprintf(replies[i], sizeof replies[i], "HTTP/1.1 302 F\r\nLocation: /%d\r\n\r\n", i);
+        SCRIPT(&s, {ACT_READ, NULL}, {ACT_SEND, replies[i]}, {ACT_FIN, NULL});
+    }
+    server_start(&s, NULL);
+    char url[64];
+    snprintf(url, sizeof url, "http://localhost:%u/", (unsigned)s.port);
+    int turn = 0;
+    struct harness r;
+    do
+        s.n_requests = 0;
+    while (
+        cancel_at_turn(&r, (const char *[]){"url", url, "follow_redirects", "yes", NULL}, turn++));
+    server_stop(&s);
+    assert_true(turn > 2);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -153,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_redirect_refused),
         cmocka_unit_test(test_redirect_chain),
         cmocka_unit_test(test_secrets_are_not_shown),
+        cmocka_unit_test(test_cancelled_at_every_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
