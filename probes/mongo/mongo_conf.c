@@ -42,7 +42,7 @@ const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
      .kind = KEY_CHOICE,
      .def = "auto",
      .choices = guards,
-     .doc = "auto: the temporary server of the official image's init phase is never healthy."},
+     .doc = "auto: the temporary server of an image's init phase is never healthy."},
     {.name = "family",
      .kind = KEY_CHOICE,
      .def = "any",
@@ -93,7 +93,7 @@ static void prepare_hosts(struct build *b)
         if (!warned && ep.host && is_loopback(ep.host)) {
             warned = true;
             probe_warn(b->report, MONGO_KEY_URI,
-                       "%s is loopback, where the official image's temporary server of its init "
+                       "%s is loopback, where the temporary server of an image's init "
                        "phase answers too%s; the container's own name does not",
                        ep.host,
                        c->init_guard ? " (init_guard = auto looks for its signs)"

@@ -12,6 +12,8 @@
 #include "base/str.h"
 
 #define PIDFILE     "docker-entrypoint-temp-mongod.pid"
+#define LOGFILE     "docker-initdb.log"
+#define BITNAMI     "/opt/bitnami/"
 #define PORT        ":27017" /* the entrypoint sets it, whatever the real server's is */
 #define SOCKET_NAME "/mongodb-27017.sock"
 #define CMDLINE_MAX 4096
@@ -51,17 +53,64 @@ static ssize_t read_proc(const char *proc_root, const char *pid, const char *nam
     return n;
 }
 
-/* Does the command line have the option --pidfilepath with the entrypoint's pid file? The arguments
- * end in NUL each. */
+/* ---- The signs in a command line ---- */
+
+/* What was seen of the arguments so far. */
+struct signs {
+    const char *option; /* the last argument, when its value is the next one */
+    size_t option_len;
+    bool forks, loopback_only, tls_off;
+    bool pidfile, log, config; /* as one of the images names it */
+};
+
+static bool is_option(const char *arg, size_t len, const char *name)
+{
+    return strlen(name) == len && memcmp(arg, name, len) == 0;
+}
+
+static void take_value(struct signs *s, const char *value)
+{
+    size_t len = strlen(value), of = s->option_len;
+    if (is_option(s->option, of, "--pidfilepath"))
+        s->pidfile = ends_in(value, len, PIDFILE);
+    else if (is_option(s->option, of, "--logpath"))
+        s->log = (str_starts(value, "/proc/") && ends_in(value, len, "/fd/1")) ||
+                 ends_in(value, len, LOGFILE);
+    else if (is_option(s->option, of, "--config") || is_option(s->option, of, "-f"))
+        s->config = str_starts(value, BITNAMI);
+    else if (is_option(s->option, of, "--bind_ip"))
+        s->loopback_only = strcmp(value, "127.0.0.1") == 0 || strcmp(value, "localhost") == 0;
+    else if (is_option(s->option, of, "--tlsMode") || is_option(s->option, of, "--sslMode"))
+        s->tls_off = strcmp(value, "disabled") == 0;
+}
+
+static void take_argument(struct signs *s, const char *arg)
+{
+    const char *equals = arg[0] == '-' ? strchr(arg, '=') : NULL;
+    if (s->option)
+        take_value(s, arg);
+    s->option = arg[0] == '-' ? arg : NULL;
+    s->option_len = equals ? (size_t)(equals - arg) : strlen(arg);
+    s->forks |= is_option(arg, s->option_len, "--fork");
+    if (!equals)
+        return;
+    take_value(s, equals + 1);
+    s->option = NULL;
+}
+
+/* The real server of an image never forks: the container would end with its first process. */
+static bool are_temporary(const struct signs *s)
+{
+    return s->pidfile || (s->forks && (s->log || s->config || (s->loopback_only && s->tls_off)));
+}
+
+/* The arguments end in NUL each. */
 static bool is_temporary(const char *cmdline, size_t len)
 {
-    bool option = false;
-    for (const char *arg = cmdline, *end = cmdline + len; arg < end; arg += strlen(arg) + 1) {
-        if (ends_in(arg, strlen(arg), PIDFILE) && (option || str_starts(arg, "--pidfilepath=")))
-            return true;
-        option = strcmp(arg, "--pidfilepath") == 0;
-    }
-    return false;
+    struct signs s = {0};
+    for (const char *arg = cmdline, *end = cmdline + len; arg < end; arg += strlen(arg) + 1)
+        take_argument(&s, arg);
+    return are_temporary(&s);
 }
 
 /* Is the process in our network? 1, 0, or -1 where that cannot be seen. */
@@ -122,16 +171,13 @@ enum mongo_guard mongo_guard_look(const char *proc_root, const char *address)
 /* argv as it was given; `parsed` is the same, but for what a file says. */
 bool mongo_guard_is_init(const bson_t *reply)
 {
+    struct signs s = {0};
     bson_iter_t it, arg;
-    uint32_t len;
     if (!bson_iter_init_find(&it, reply, "argv") || !BSON_ITER_HOLDS_ARRAY(&it) ||
         !bson_iter_recurse(&it, &arg))
         return false;
     while (bson_iter_next(&arg))
-        if (BSON_ITER_HOLDS_UTF8(&arg)) {
-            const char *text = bson_iter_utf8(&arg, &len);
-            if (ends_in(text, len, PIDFILE))
-                return true;
-        }
-    return false;
+        if (BSON_ITER_HOLDS_UTF8(&arg))
+            take_argument(&s, bson_iter_utf8(&arg, NULL));
+    return are_temporary(&s);
 }

@@ -1,13 +1,17 @@
-/* mongo_guard: tells the official image's temporary server of its init phase from the real one.
+/* mongo_guard: tells the temporary server of an image's init phase from the real one.
  *
- * The image's entrypoint (docker-library/mongo, docker-entrypoint.sh), when a root user or scripts
- * are given and the data folder is empty, runs a first mongod: --bind_ip 127.0.0.1 --port 27017
- * --pidfilepath ${TMPDIR:-/tmp}/docker-entrypoint-temp-mongod.pid --fork, without --auth, and
- * without --replSet where a root user is made. It is shut down when the scripts are through; then
- * the real one starts. So only a target on loopback or a Unix socket with that port can be it, and
- * two signs are used, in this order:
- *   1. a mongod is seen in /proc whose command line has that option: for who shares the container's
- *      processes (Docker's own HEALTHCHECK) or sees all (an agent on the host);
+ * When a root user or scripts are given and the data folder is empty, an image's entrypoint first
+ * runs a mongod of its own on loopback, without --auth; when the scripts are through, that is shut
+ * down and the real one starts. Its command line:
+ *   docker-library/mongo   --bind_ip 127.0.0.1 --port 27017 --tlsMode disabled --logpath
+ *                          /proc/1/fd/1 (or DATA/docker-initdb.log) --logappend --pidfilepath
+ *                          ${TMPDIR:-/tmp}/docker-entrypoint-temp-mongod.pid --fork
+ *   mongodb/mongodb-*-server   the same without --pidfilepath
+ *   bitnami/mongodb        --fork --config=/opt/bitnami/mongodb/conf/mongodb.conf
+ * So only a target on loopback or a Unix socket with that port can be it, and two signs are used,
+ * in this order:
+ *   1. a mongod with such a command line is seen in /proc: for who shares the container's processes
+ *      (Docker's own HEALTHCHECK) or sees all (an agent on the host);
  *   2. the server's answer to getCmdLineOpts has it: for who shares its network only (a sidecar, a
  *      pod), and wherever /proc cannot tell. The temporary server answers it without a login; the
  *      real one perhaps not, and then it is not the temporary one.
@@ -28,7 +32,7 @@ enum mongo_guard {
 };
 
 #define MONGO_GUARD_WORDS                                                                          \
-    "%s is the temporary server of the image's init phase (docker-entrypoint-temp-mongod.pid)"
+    "%s is the temporary server of the image's init phase (its command line tells)"
 
 /* The first sign, for a server at `address` ("127.0.0.1:27017", "unix:///path", "localhost:27017").
  * `proc_root` is "/proc" but in tests. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "mongo/mongo_bson.h"
 
 enum {
     HEADER_BYTES = 16,
@@ -19,7 +20,6 @@ enum {
 #define FLAG_MORE        UINT32_C(2)
 #define FLAGS_REQUIRED   UINT32_C(0xffff) /* unknown ones of these must be refused */
 #define MESSAGE_MIN      (HEADER_BYTES + FLAGS_BYTES + 1 + BSON_MIN_BYTES)
-#define PLAIN_DEPTH      4
 #define HTTP_MARK        "HTTP/"
 #define EXCERPT_BYTES    16
 #define EXCERPT_TEXT_MAX (EXCERPT_BYTES * 4 + 4)
@@ -134,106 +134,18 @@ enum mongo_wire mongo_wire_reply(const void *data, size_t len, int32_t request_i
     return MONGO_WIRE_REPLY;
 }
 
-/* Steps into the value under `it` where it holds a document. */
-static bool enter(const bson_iter_t *it, bson_iter_t *child)
-{
-    const uint8_t *data;
-    uint32_t len, code_len;
-    switch (bson_iter_type(it)) {
-    case BSON_TYPE_DOCUMENT:
-    case BSON_TYPE_ARRAY:
-        return bson_iter_recurse(it, child);
-    case BSON_TYPE_CODEWSCOPE:
-        bson_iter_codewscope(it, &code_len, &len, &data);
-        return bson_iter_init_from_data(child, data, len);
-    default:
-        return false;
-    }
-}
-
-static bool too_deep(const bson_t *doc)
-{
-    struct level {
-        bson_iter_t it; /* over-aligned: no array of it without a struct around */
-    } stack[MONGO_NESTING_MAX];
-    size_t depth = 0;
-    if (!bson_iter_init(&stack[0].it, doc))
-        return false;
-    for (;;) {
-        if (!bson_iter_next(&stack[depth].it)) {
-            if (depth-- == 0)
-                return false;
-            continue;
-        }
-        bson_iter_t child;
-        if (!enter(&stack[depth].it, &child))
-            continue;
-        if (++depth == MONGO_NESTING_MAX)
-            return true;
-        stack[depth].it = child;
-    }
-}
-
-static bool is_ascii(const char *text, size_t len)
-{
-    unsigned char all = 0;
-    for (size_t i = 0; i < len; i++)
-        all |= (unsigned char)text[i];
-    return all < 0x80;
-}
-
-/* Whether it is valid beyond doubt: of the types that a server's hello is made of, all text ASCII,
- * and nested `depth` deep at most. It spares what libbson's validation costs, most of a check; the
- * iterator checks the bounds of each value. */
-static bool is_plain(bson_iter_t *it, int depth)
-{
-    bson_iter_t child;
-    while (bson_iter_next(it)) {
-        const char *key = bson_iter_key(it), *text;
-        uint32_t len;
-        if (!is_ascii(key, strlen(key)))
-            return false;
-        switch (bson_iter_type(it)) {
-        case BSON_TYPE_UTF8:
-            text = bson_iter_utf8(it, &len);
-            if (!is_ascii(text, len))
-                return false;
-            break;
-        case BSON_TYPE_DOCUMENT:
-        case BSON_TYPE_ARRAY:
-            if (depth == 0 || !bson_iter_recurse(it, &child) || !is_plain(&child, depth - 1))
-                return false;
-            break;
-        case BSON_TYPE_BOOL:
-        case BSON_TYPE_INT32:
-        case BSON_TYPE_INT64:
-        case BSON_TYPE_DOUBLE:
-        case BSON_TYPE_DATE_TIME:
-        case BSON_TYPE_TIMESTAMP:
-        case BSON_TYPE_OID:
-        case BSON_TYPE_BINARY:
-        case BSON_TYPE_NULL:
-            break;
-        default:
-            return false;
-        }
-    }
-    return it->err_off == 0;
-}
-
 int mongo_wire_document(bson_t *doc, const uint8_t *data, size_t len, struct err *e)
 {
-    if (!bson_init_static(doc, data, len))
-        return err_set(e, "a broken document");
-    bson_iter_t it;
-    if (bson_iter_init(&it, doc) && is_plain(&it, PLAIN_DEPTH))
-        return 0;
-    if (too_deep(doc))
+    size_t at;
+    switch (mongo_bson_check(data, len, &at)) {
+    case MONGO_BSON_GOOD:
+        break;
+    case MONGO_BSON_DEEP:
         return err_set(e, "a document nested over %d deep", MONGO_NESTING_MAX);
-    size_t offset;
-    if (!bson_validate(doc, BSON_VALIDATE_NONE, &offset))
-        return err_set(e, "a broken document, at byte %zu", offset);
-    return 0;
+    default:
+        return err_set(e, "a broken document, at byte %zu", at);
+    }
+    return bson_init_static(doc, data, len) ? 0 : err_set(e, "a broken document");
 }
 
 bool mongo_reply_ok(const bson_t *doc)

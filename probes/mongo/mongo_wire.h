@@ -12,10 +12,10 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "mongo/mongo_bson.h"
 
 /* A hello of the largest set is under 32 KiB; and so a TLS record reads as a length over it. */
 #define MONGO_MESSAGE_MAX   (1 << 16)
-#define MONGO_NESTING_MAX   100 /* MongoDB's own limit for documents */
 #define MONGO_REQUEST_BYTES 512 /* room that a short command takes at most */
 
 /* The server's error codes that mean something to a probe. */
@@ -42,7 +42,7 @@ enum mongo_wire mongo_wire_reply(const void *data, size_t len, int32_t request_i
                                  struct mongo_reply *reply, struct err *e);
 
 /* Is the document whole, valid and nested no deeper than MONGO_NESTING_MAX? Fills `doc` as a view
- * of the bytes. 0 or -1. (libbson's own validation recurses without a bound.) */
+ * of the bytes. 0 or -1. See mongo_bson. */
 int mongo_wire_document(bson_t *doc, const uint8_t *data, size_t len, struct err *e);
 
 /* Whether the command succeeded: a field `ok` that is a number (or true) and exactly 1. */

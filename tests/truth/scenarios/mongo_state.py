@@ -42,6 +42,8 @@ TEMPORARY = (
     "--bind_ip", "127.0.0.1", "--port", "27017", "--sslMode", "disabled", "--logpath",
     "/proc/1/fd/1", "--logappend", "--pidfilepath", PIDFILE, "--fork",
 )
+NO_PIDFILE = TEMPORARY[:-3] + TEMPORARY[-1:]
+BITNAMI = "--config=/opt/bitnami/mongodb/conf/mongodb.conf"
 
 
 class Mongod:
@@ -150,11 +152,19 @@ ROWS = rows(
     ("read-only", says("read-only"), UNHEALTHY, "not-writable", WRITABLE,
         {"detail": "read-only"}),
 
-    # ---- the init phase of the official image
+    # ---- the init phase of the images
     ("init phase: command line seen", init("up", "the temporary mongod is seen in /proc",
         *TEMPORARY), UNHEALTHY, "init-phase"),
     ("init phase: the server tells", init("init", "nothing in /proc; getCmdLineOpts tells"),
         UNHEALTHY, "init-phase"),
+    ("init phase of MongoDB's own image", init("up", "its temporary mongod is seen in /proc",
+        *NO_PIDFILE), UNHEALTHY, "init-phase"),
+    ("init phase of Bitnami's image", init("up", "its temporary mongod is seen in /proc",
+        "--fork", BITNAMI), UNHEALTHY, "init-phase"),
+    ("no init phase: Bitnami's real server", init("up", "it runs in the foreground", BITNAMI),
+        HEALTHY, "ok"),
+    ("no init phase: a server on loopback that forks", init("up", "as an administrator starts it",
+        "--bind_ip", "127.0.0.1", "--logpath", "/var/log/mongod.log", "--fork"), HEALTHY, "ok"),
     ("init phase, by the driver", init("init", "getCmdLineOpts tells the driver's child",
         uri=DRIVER), UNHEALTHY, "init-phase"),
     ("init phase: seen, by the driver", init("up", "seen in /proc, by the driver's child",

@@ -141,6 +141,48 @@ static void option_forms(void **state)
     assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_CLEAR);
 }
 
+/* The other images, and servers of nobody's init phase that look like it. */
+static void other_images(void **state)
+{
+    (void)state;
+#define ROW(init, text)                                                                            \
+    {                                                                                              \
+        text, sizeof text, init                                                                    \
+    }
+#define LOCAL                                                                                      \
+    "--bind_ip\0"                                                                                  \
+    "127.0.0.1\0"
+    static const struct {
+        const char *cmdline;
+        size_t len;
+        bool init;
+    } rows[] = {
+        ROW(true, "mongod\0" LOCAL "--tlsMode\0disabled\0--port\0"
+                  "27017\0--logappend\0--logpath\0"
+                  "/proc/1/fd/1\0--fork"),
+        ROW(true, "mongod\0" LOCAL "--tlsMode\0disabled\0--logpath\0/data/log\0--fork"),
+        ROW(true, "mongod\0--logpath=/proc/17/fd/1\0--fork"),
+        ROW(true, "mongod\0--fork\0--logpath\0/data/db/docker-initdb.log"),
+        ROW(true, "mongod\0--fork\0--config=/opt/bitnami/mongodb/conf/mongodb.conf"),
+        ROW(true, "mongod\0-f\0/opt/bitnami/mongodb/conf/mongodb.conf\0--fork"),
+        ROW(false, "mongod\0--config=/opt/bitnami/mongodb/conf/mongodb.conf"),
+        ROW(false, "mongod\0--logpath\0/proc/1/fd/1\0--auth"),
+        ROW(false, "mongod\0" LOCAL "--logpath\0/var/log/mongod.log\0--fork"),
+        ROW(false, "mongod\0" LOCAL "--tlsMode\0disabled"),
+        ROW(false, "mongod\0--bind_ip\0"
+                   "0.0.0.0\0--tlsMode\0disabled\0--fork"),
+        ROW(false, "mongod\0--fork\0--config\0/etc/mongod.conf"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        put("7", "cmdline", rows[i].cmdline, rows[i].len);
+        if (i == 0)
+            process("7", "mongod\n", rows[i].cmdline, rows[i].len, "");
+        enum mongo_guard want = rows[i].init ? MONGO_GUARD_INIT : MONGO_GUARD_CLEAR;
+        if (mongo_guard_look(root, LOOPBACK) != want)
+            fail_msg("row %zu", i);
+    }
+}
+
 static void servers_words(void **state)
 {
     (void)state;
@@ -149,6 +191,9 @@ static void servers_words(void **state)
         bool init;
     } rows[] = {
         {"{\"argv\":[\"mongod\",\"--pidfilepath\",\"" PIDFILE "\",\"--fork\"],\"ok\":1}", true},
+        {"{\"argv\":[\"mongod\",\"--bind_ip\",\"127.0.0.1\",\"--tlsMode\",\"disabled\",\"--fork\"],"
+         "\"ok\":1}",
+         true},
         {"{\"argv\":[\"mongod\",\"--bind_ip_all\"],\"ok\":1}", false},
         {"{\"argv\":[\"mongod\",7,null],\"ok\":1}", false},
         {"{\"argv\":\"" PIDFILE "\",\"ok\":1}", false},
@@ -175,6 +220,7 @@ int main(void)
         CASE(real_seen),
         CASE(unreadable_command_line),
         CASE(option_forms),
+        CASE(other_images),
         cmocka_unit_test(servers_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

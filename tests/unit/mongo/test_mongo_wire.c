@@ -160,6 +160,26 @@ static void broken_documents(void **state)
         {"\x0f\0\0\0\2ok\0\2\0\0\0\xff\xfe", 15},    /* no end of string */
         {"\x08\0\0\0\x0a\xff\0\0", 8},               /* a name that is not UTF-8 */
         {"\x11\0\0\0\3a\0\x09\0\0\0\1ok\0\0\0", 17}, /* a double cut short, deeper */
+        {"\x0d\0\0\0\3a\0\5\0\0\0\1\0", 13},         /* an empty document without its end */
+        {"\x0d\0\0\0\4a\0\5\0\0\0\x7f\0", 13},       /* an empty array without its end */
+        {"\x14\0\0\0\3a\0\x0c\0\0\0\x10i\0\1\0\0\0\1\0", 20}, /* another without */
+        {"\5\0\0\0\0\0", 6},                                  /* a byte after all */
+        {"\x09\0\0\0\x08"
+         "a\0\2\0",
+         9},                                              /* a boolean of 2 */
+        {"\x0f\0\0\0\2ok\0\3\0\0\0\xc0\x80", 15},         /* overlong, no end */
+        {"\x10\0\0\0\2ok\0\3\0\0\0\xc0\x80\0\0", 17},     /* its length is wrong */
+        {"\x11\0\0\0\2ok\0\3\0\0\0\xc0\x80\0\0", 17},     /* an overlong NUL */
+        {"\x12\0\0\0\2ok\0\4\0\0\0\xed\xa0\x80\0\0", 18}, /* half a surrogate pair */
+        {"\x0d\0\0\0\5a\0\xff\xff\xff\xff\0\0", 13},      /* a binary of negative length */
+        {"\x11\0\0\0\5a\0\4\0\0\0\2\1\0\0\0\0", 17},      /* an old binary, told two ways */
+        {"\x0a\0\0\0\x0b"
+         "a\0b\0\0",
+         10}, /* a pattern without options */
+        {"\x1a\0\0\0\x0f"
+         "a\0\x12\0\0\0\2\0\0\0c\0\5\0\0\0\0\0\0\0",
+         26},                              /* a scope too short */
+        {"\x0c\0\0\0\0a\0\0\0\0\0\0", 12}, /* an element of type 0 */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         bson_t doc;
