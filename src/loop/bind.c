@@ -3,14 +3,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -125,8 +128,12 @@ int bind_tcp(const char *listen_text, struct err *e)
     return fd;
 }
 
-/* What is at the path: nothing or a dead socket (0; then it is free), or something to leave. */
-static int clear_path(const struct sockaddr_un *addr, struct err *e)
+/* Where a socket is made, in the folder that it goes to, before it gets its name. */
+#define UNFINISHED ".probe.new"
+
+/* Is the path free to take? Nothing, a dead socket or `ours` may be there. */
+static int expect_replaceable(const struct sockaddr_un *addr, const struct bind_id *ours,
+                              struct err *e)
 {
     const char *path = addr->sun_path;
     struct stat st;
@@ -137,59 +144,104 @@ static int clear_path(const struct sockaddr_un *addr, struct err *e)
     }
     if (!S_ISSOCK(st.st_mode))
         return err_set(e, "cannot listen on %s: a file that is no socket is there", path);
+    if (ours && st.st_dev == ours->dev && st.st_ino == ours->ino)
+        return 0;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_errno(e, errno, "cannot listen on %s", path);
     int rc = connect(fd, (const struct sockaddr *)addr, sizeof *addr);
     int errnum = rc < 0 ? errno : 0;
     close(fd);
-    if (errnum == ENOENT)
+    if (errnum == ENOENT || errnum == ECONNREFUSED)
         return 0;
-    if (errnum != ECONNREFUSED) {
-        if (errnum == 0 || errnum == EAGAIN)
-            return err_set(e, "cannot listen on %s: another agent answers there", path);
-        return err_errno(e, errnum, "cannot tell whether socket %s is in use", path);
-    }
-    if (unlink(path) < 0 && errno != ENOENT)
-        return err_errno(e, errno, "cannot remove the dead socket %s", path);
-    return 0;
+    if (errnum == 0 || errnum == EAGAIN)
+        return err_set(e, "cannot listen on %s: another agent answers there", path);
+    return err_errno(e, errnum, "cannot tell whether socket %s is in use", path);
 }
 
-static int fail_unix(const char *path, struct err *e)
+/* The folder of `path`, locked against other agents that start in it: its descriptor, or -1. One
+ * that this user may not list cannot be locked, and is used as it is. */
+static int lock_folder(const char *path, int patience_ms, struct err *e)
 {
-    if (errno != ENOENT && errno != ENOTDIR)
-        return err_errno(e, errno, "cannot listen on %s", path);
     const char *slash = strrchr(path, '/');
-    return err_set(e, "cannot listen on %s: the directory %.*s does not exist", path,
-                   slash ? (int)(slash - path) : 1, slash ? path : ".");
+    char folder[sizeof(struct sockaddr_un)];
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES)
+        return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return err_set(e, "cannot listen on %s: the directory %.*s does not exist", path,
+                       slash > path ? (int)(slash - path) : 1, folder);
+    if (fd < 0)
+        return err_errno(e, errno, "cannot listen on %s", path);
+    for (; flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; patience_ms--) {
+        if (patience_ms <= 0) {
+            close(fd);
+            return err_set(e, "cannot listen on %s: another agent starts in %s right now", path,
+                           folder);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return fd;
 }
 
-int bind_unix(const char *path, unsigned mode, struct bind_id *id, struct err *e)
+/* A listening socket at the name UNFINISHED of `folder`, and in `at` that name. Its mode comes from
+ * the umask: chmod by name could be led to another file by whoever owns the folder. */
+static int make_unfinished(const char *path, int folder, unsigned mode, struct sockaddr_un *at,
+                           struct bind_id *id)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    const char *slash = strrchr(path, '/');
+    int len = slash ? (int)(slash - path) + 1 : 0;
+    struct stat st;
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if ((size_t)len + sizeof UNFINISHED <= sizeof at->sun_path)
+        snprintf(at->sun_path, sizeof at->sun_path, "%.*s" UNFINISHED, len, path);
+    else
+        snprintf(at->sun_path, sizeof at->sun_path, "/proc/self/fd/%d/" UNFINISHED, folder);
+    unlink(at->sun_path); /* what an agent left that died just here */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    mode_t before = umask(0777 & ~(mode_t)mode);
+    int rc = bind(fd, (struct sockaddr *)at, sizeof *at);
+    int errnum = errno;
+    umask(before);
+    errno = errnum;
+    if (rc == 0 && listen(fd, BACKLOG) == 0 && lstat(at->sun_path, &st) == 0) {
+        *id = (struct bind_id){.dev = st.st_dev, .ino = st.st_ino};
+        return fd;
+    }
+    errnum = errno;
+    close(fd);
+    errno = errnum;
+    return -1;
+}
+
+int bind_unix(const char *path, unsigned mode, const struct bind_id *ours, int patience_ms,
+              struct bind_id *id, struct err *e)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX}, unfinished;
     if (strlen(path) >= sizeof addr.sun_path)
         return err_set(e, "socket path %.120s is too long: at most %zu bytes", path,
                        sizeof addr.sun_path - 1);
     memcpy(addr.sun_path, path, strlen(path) + 1);
-    if (clear_path(&addr, e) < 0)
+    int folder = lock_folder(path, patience_ms, e);
+    if (folder < 0)
         return -1;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_errno(e, errno, "cannot listen on %s", path);
-    if (bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
-        fail_unix(path, e);
-        close(fd);
-        return -1;
+    int fd = -1;
+    if (expect_replaceable(&addr, ours, e) == 0) {
+        fd = make_unfinished(path, folder, mode, &unfinished, id);
+        if (fd < 0) {
+            err_errno(e, errno, "cannot listen on %s", path);
+        } else if (rename(unfinished.sun_path, path) < 0) {
+            err_errno(e, errno, "cannot listen on %s", path);
+            unlink(unfinished.sun_path);
+            close(fd);
+            fd = -1;
+        }
     }
-    /* Nobody can connect before listen, so there is no moment with a wider mode. */
-    struct stat st;
-    if (chmod(path, (mode_t)mode) < 0 || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0) {
-        err_errno(e, errno, "cannot listen on %s", path);
-        unlink(path);
-        close(fd);
-        return -1;
-    }
-    *id = (struct bind_id){.dev = st.st_dev, .ino = st.st_ino};
+    close(folder);
     return fd;
 }
 

@@ -17,8 +17,11 @@ struct bind_id {
     ino_t ino;
 };
 
-/* A socket at `path` with `mode`. One that answers is refused, a dead one is replaced. */
-int bind_unix(const char *path, unsigned mode, struct bind_id *id, struct err *e);
+/* A socket at `path` with `mode`, listening before it has that name. One that answers is refused, a
+ * dead one is replaced, and so is `ours` (NULL: none). Waits up to `patience_ms` while another
+ * agent starts in the same folder. */
+int bind_unix(const char *path, unsigned mode, const struct bind_id *ours, int patience_ms,
+              struct bind_id *id, struct err *e);
 
 /* Removes `path` if it is still the socket that was bound. */
 void bind_unlink(const char *path, const struct bind_id *id);

@@ -13,6 +13,7 @@
 #define ACCEPT_AT_ONCE 32
 #define PAUSE          (100 * NS_PER_MS) /* without descriptors */
 #define SWEEP_EVERY    (5 * NS_PER_S)
+#define PATIENCE_MS    100      /* with another agent that starts in the socket's folder */
 #define EVICT_AGE      NS_PER_S /* an idle connection is safe for so long */
 
 /* The share of the descriptors: a flood here must not take the ones that checks need. */
@@ -169,7 +170,7 @@ int listener_open_unix(struct listener *l, struct serve *s, const char *path, un
     l->path = strdup(path);
     if (!l->path)
         return err_set(e, "out of memory");
-    l->fd = bind_unix(path, mode, &l->id, e);
+    l->fd = bind_unix(path, mode, NULL, PATIENCE_MS, &l->id, e);
     if (l->fd < 0) {
         free(l->path);
         l->path = NULL;
