@@ -8,7 +8,7 @@ _probe_urls='mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix
 # The options of a command; of none, those of all.
 _probe_options()
 {
-    local all='-c --config --agent --timeout --json -q --quiet -v --verbose -h --help'
+    local all='-c --config --agent --timeout --json -q --quiet -v --verbose -h --help -V --version'
     case $1 in
         wait) echo "$all --interval --successes --any --invert" ;;
         check) echo "$all --invert" ;;

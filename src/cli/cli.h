@@ -34,7 +34,7 @@ struct cli {
     int64_t timeout_ns;  /* parsed; 0: not given */
     int64_t interval_ns; /* wait */
     uint32_t successes;  /* wait */
-    bool any, invert, watch, names, json, quiet, verbose, help;
+    bool any, invert, watch, names, json, quiet, verbose, help, version;
     char **targets; /* the words that are no options */
     size_t n_targets;
     char **run; /* after `--`; NULL: none */

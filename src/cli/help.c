@@ -165,6 +165,12 @@ static void print_option(FILE *out, const struct option_spec *o, bool says_comma
     print_filled(out, doc, OPTION_COLUMN);
 }
 
+static void print_command(FILE *out, const struct cli_command *c)
+{
+    fprintf(out, "  probe %s%s%s\n        %s\n", c->name, *c->synopsis ? " " : "", c->synopsis,
+            c->summary);
+}
+
 void help_print(FILE *out, const struct cli_command *only)
 {
     if (only)
@@ -173,8 +179,7 @@ void help_print(FILE *out, const struct cli_command *only)
     else
         fprintf(out, "probe: knows whether a service can be used\n\nCommands:\n");
     for (const struct cli_command *c = cli_commands; !only && c->name; c++)
-        fprintf(out, "  probe %s%s%s\n        %s\n", c->name, *c->synopsis ? " " : "", c->synopsis,
-                c->summary);
+        print_command(out, c);
     fprintf(out, "\nOptions:\n");
     for (const struct option_spec *o = options_table; o->name; o++)
         if (!only || options_apply(o, only->name))
@@ -233,6 +238,24 @@ static bool help_keys(const char *topic)
                            : "Keys of every probe, in [defaults] for all or in [probe NAME]:");
     print_keys(agent ? config_agent_keys : config_common_keys,
                agent ? config_n_agent_keys : config_n_common_keys);
+    return true;
+}
+
+static bool help_overview(const char *topic)
+{
+    if (strcmp(topic, "commands") == 0) {
+        for (const struct cli_command *c = cli_commands; c->name; c++)
+            print_command(stdout, c);
+        printf("\n'probe help COMMAND' says more.\n");
+        return true;
+    }
+    if (strcmp(topic, "types") != 0)
+        return false;
+    for (size_t t = 0; probe_types[t]; t++) {
+        printf("%-9s", probe_types[t]->name);
+        print_filled(stdout, probe_types[t]->summary, 9);
+    }
+    printf("\n'probe help TYPE' lists its targets and keys.\n");
     return true;
 }
 
@@ -310,6 +333,8 @@ static size_t all_topics(const char *words[TOPICS_MAX])
         words[n++] = c->name;
     for (size_t t = 0; probe_types[t]; t++)
         words[n++] = probe_types[t]->name;
+    words[n++] = "commands";
+    words[n++] = "types";
     words[n++] = "agent";
     words[n++] = "defaults";
     for (size_t i = 0; i < ARRAY_LEN(proses); i++)
@@ -376,8 +401,8 @@ int cmd_help(const struct cli *cli)
     for (size_t i = 0; i < cli->n_targets; i++) {
         const char *topic = cli->targets[i];
         topic += str_starts(topic, "/") ? 0 : strspn(topic, "-");
-        bool found = help_command(topic) || help_type(topic) || help_keys(topic) ||
-                     help_list(topic) || help_prose(topic);
+        bool found = help_overview(topic) || help_command(topic) || help_type(topic) ||
+                     help_keys(topic) || help_list(topic) || help_prose(topic);
         if (!help_entry(topic, found))
             return unknown_topic(cli->targets[i]);
         if (i + 1 < cli->n_targets)

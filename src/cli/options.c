@@ -35,6 +35,7 @@ const struct option_spec options_table[] = {
     {"quiet", 'q', ARG_NONE, NULL, NULL, "no output but errors"},
     {"verbose", 'v', ARG_NONE, NULL, NULL, "say more"},
     {"help", 'h', ARG_NONE, NULL, NULL, "this help"},
+    {"version", 'V', ARG_NONE, NULL, NULL, "the version, and that of every library"},
     {NULL, 0, ARG_NONE, NULL, NULL, NULL},
 };
 
@@ -192,6 +193,8 @@ static int set_flag(struct cli *cli, const char *name)
         cli->quiet = true;
     else if (strcmp(name, "verbose") == 0)
         cli->verbose = true;
+    else if (strcmp(name, "version") == 0)
+        cli->version = true;
     else
         cli->help = true;
     return OPTIONS_RUN;
@@ -304,11 +307,13 @@ int options_parse(struct cli *cli, int argc, char **argv)
         help_print(stdout, cli->command ? find_command(cli->command) : NULL);
         return EXIT_HEALTHY;
     }
+    if (cli->version)
+        cli->command = "version";
     if (!cli->command) {
         help_print(stderr, NULL);
         return EXIT_USAGE;
     }
-    return check_words(cli);
+    return cli->version ? OPTIONS_RUN : check_words(cli);
 }
 
 void options_fini(struct cli *cli)

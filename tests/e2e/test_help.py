@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-TOPICS = ["targets", "config", "durations", "agent", "defaults", "options", "exit-codes", "states", "reasons",
+TOPICS = ["commands", "types", "targets", "config", "durations", "agent", "defaults", "options", "exit-codes", "states", "reasons",
           "environment", "api", "status-json", "events", "metrics"]
 
 
@@ -89,3 +89,11 @@ def test_names_of_probes(probe):
     config.write_text("[probe b\n")
     r = probe.run("explain", "--names", "-c", config)
     assert r.code == 78 and not r.out
+
+
+def test_version_is_an_option_too(probe):
+    """As most programs have it, whatever else is on the line."""
+    wanted = probe.run("version")
+    assert wanted.code == 0
+    for words in (["-V"], ["--version"], ["check", "--version"]):
+        assert probe.run(*words).out == wanted.out, words
