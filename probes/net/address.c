@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,27 +38,6 @@ void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX])
     char ip[INET6_ADDRSTRLEN];
     inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip);
     snprintf(out, DIAL_TEXT_MAX, "[%s]:%u", ip, ntohs(a->sin6_port));
-}
-
-bool address_of_literal(const struct endpoint *ep, struct sockaddr_in6 *a)
-{
-    memset(a, 0, sizeof *a);
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(ep->port)};
-    if (inet_pton(AF_INET, ep->host, &in.sin_addr) == 1) {
-        memcpy(a, &in, sizeof in);
-        return true;
-    }
-    char bare[INET6_ADDRSTRLEN];
-    size_t len = strcspn(ep->host, "%");
-    if (len >= sizeof bare || !strchr(ep->host, ':'))
-        return false;
-    memcpy(bare, ep->host, len);
-    bare[len] = '\0';
-    a->sin6_family = AF_INET6;
-    a->sin6_port = htons(ep->port);
-    if (ep->host[len])
-        a->sin6_scope_id = if_nametoindex(ep->host + len + 1);
-    return inet_pton(AF_INET6, bare, &a->sin6_addr) == 1;
 }
 
 bool address_is_localhost(const char *host)

@@ -11,9 +11,6 @@
 /* "127.0.0.1:80", "[::1]:80" */
 void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX]);
 
-/* The address that the endpoint's host is, with its port; false when the host is a name. */
-bool address_of_literal(const struct endpoint *ep, struct sockaddr_in6 *a);
-
 /* localhost and *.localhost: the loopback, whatever files and servers say (RFC 6761 section 6.3).
  */
 bool address_is_localhost(const char *host);

@@ -101,7 +101,7 @@ static void fail_address(struct dial *d, const struct sockaddr_in6 *addr, int er
     char where[DIAL_TEXT_MAX + 300], text[DIAL_TEXT_MAX];
     struct sockaddr_in6 literal;
     address_text(addr, text);
-    if (address_of_literal(d->ep, &literal))
+    if (endpoint_address(d->ep, &literal))
         snprintf(where, sizeof where, "%s", text);
     else
         snprintf(where, sizeof where, "%s (%s)", text, d->ep->host);
@@ -441,7 +441,7 @@ void dial_start(struct dial *d, struct probe_run *run, const struct endpoint *ep
         try_unix(d);
         return;
     }
-    if (address_of_literal(ep, &literal))
+    if (endpoint_address(ep, &literal))
         add_address(d, &literal);
     else if (address_is_localhost(ep->host))
         loopback(d);

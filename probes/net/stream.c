@@ -134,7 +134,7 @@ static void after_handshake(struct stream *s)
 {
     struct err e;
     s->opened = true;
-    if (tls_days_left(tls_not_after(s->tls), s->tls_conf->min_days, &e) < 0) {
+    if (tls_days_left(tls_not_after(s->tls), s->tls_options.conf->min_days, &e) < 0) {
         fail(s, REASON_TLS, e.text);
     } else if (!tls_is_judged(s->tls)) {
         wait_for_judgement(s);
@@ -232,7 +232,7 @@ static void begin_tls(struct stream *s, const char *host)
     struct err e;
     probe_phase(s->run, PHASE_TLS);
     probe_note(s->run, "connected to %s, TLS handshake under way", s->peer);
-    s->tls = tls_open((struct tls_conf *)(uintptr_t)s->tls_conf, host, &e);
+    s->tls = tls_open(&s->tls_options, host, &e);
     if (!s->tls)
         fail(s, REASON_TLS, e.text);
     else
@@ -276,7 +276,7 @@ static void on_dialled(struct dial *d)
         end_dial(s);
     if (rc < 0)
         fail_uv(s, rc);
-    else if (s->tls_conf)
+    else if (s->tls_options.conf)
         begin_tls(s, ep->host);
     else {
         s->opened = s->told_open = true;
@@ -284,10 +284,10 @@ static void on_dialled(struct dial *d)
     }
 }
 
-void stream_start(struct stream *s, struct probe_run *run, const struct endpoint *ep,
-                  const struct tls_conf *tls, const struct stream_events *events, void *owner)
+void stream_open(struct stream *s, struct probe_run *run, const struct endpoint *ep,
+                 const struct tls_options *tls, const struct stream_events *events, void *owner)
 {
-    *s = (struct stream){.run = run, .events = events, .owner = owner, .tls_conf = tls};
+    *s = (struct stream){.run = run, .events = events, .owner = owner, .tls_options = *tls};
     s->dial = calloc(1, sizeof *s->dial);
     if (!s->dial) {
         fail(s, REASON_INTERNAL, "out of memory");
@@ -296,6 +296,13 @@ void stream_start(struct stream *s, struct probe_run *run, const struct endpoint
     s->dial->stream = s;
     s->n_open = 1; /* the dial */
     dial_start(&s->dial->dial, run, ep, on_dialled);
+}
+
+void stream_start(struct stream *s, struct probe_run *run, const struct endpoint *ep,
+                  const struct tls_conf *tls, const struct stream_events *events, void *owner)
+{
+    const struct tls_options options = {.conf = (struct tls_conf *)(uintptr_t)tls};
+    stream_open(s, run, ep, &options, events, owner);
 }
 
 int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
@@ -307,6 +314,20 @@ int stream_take(struct stream *s, struct probe_run *run, int fd, const char *pee
     s->opened = s->told_open = rc == 0;
     s->failed = rc < 0;
     return rc;
+}
+
+void stream_start_tls(struct stream *s, const struct tls_options *tls, const char *host)
+{
+    if (s->failed || s->closing)
+        return;
+    s->tls_options = *tls;
+    s->opened = s->told_open = false;
+    begin_tls(s, host);
+}
+
+const char *stream_alpn(const struct stream *s)
+{
+    return s->tls ? tls_alpn(s->tls) : "";
 }
 
 void stream_adopt(struct stream *s, struct probe_run *run)

@@ -32,8 +32,8 @@ struct stream {
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
     bool in_order;            /* set by the owner: end it by FIN, for who would log a reset */
     /* Private from here on: see stream.c. */
-    struct stream_dial *dial; /* NULL once connected: a kept connection carries none */
-    const struct tls_conf *tls_conf;
+    struct stream_dial *dial;       /* NULL once connected: a kept connection carries none */
+    struct tls_options tls_options; /* conf NULL: plain */
     struct tls *tls;
     union {
         uv_handle_t handle;
@@ -51,11 +51,22 @@ struct stream {
 void stream_start(struct stream *s, struct probe_run *run, const struct endpoint *ep,
                   const struct tls_conf *tls, const struct stream_events *events, void *owner);
 
+/* The same with more to ask of TLS; conf NULL in it: plain. What it points at must stay. */
+void stream_open(struct stream *s, struct probe_run *run, const struct endpoint *ep,
+                 const struct tls_options *tls, const struct stream_events *events, void *owner);
+
 /* The same on a descriptor that is connected to `peer` already, without TLS: no on_open comes. 0,
  * or a negative errno, when no event comes any more. The descriptor is the stream's in both cases,
  * and stream_close is owed. */
 int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
                 const struct stream_events *events, void *owner);
+
+/* Begins TLS on a stream that is open and plain (after stream_take, or a proxy's CONNECT): on_open
+ * or on_fail comes, perhaps from inside. `host`: as for tls_open; it is read during the call. */
+void stream_start_tls(struct stream *s, const struct tls_options *tls, const char *host);
+
+/* The protocol that the server chose of tls_options.alpn; "": none, or no TLS. */
+const char *stream_alpn(const struct stream *s);
 
 /* A kept stream serves another run now (NULL: none, it idles). */
 void stream_adopt(struct stream *s, struct probe_run *run);

@@ -10,7 +10,8 @@
 #include "base/str.h"
 #include "tls/tls_internal.h"
 
-#define S_PER_DAY INT64_C(86400)
+#define S_PER_DAY     INT64_C(86400)
+#define ALPN_NAME_MAX 255 /* RFC 7301 section 3.1 */
 
 struct tls {
     SSL *ssl; /* owns both BIOs */
@@ -19,6 +20,7 @@ struct tls {
     bool began, done;
     bool cert_asked, judged;
     int64_t not_after;
+    char alpn[ALPN_NAME_MAX + 1];
     char name[TLS_NAME_SIZE]; /* what the certificate must be for */
     char words[400];          /* what verification found first; "": nothing */
 };
@@ -63,9 +65,9 @@ int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAM
 }
 
 /* The name to send and to verify; an address is verified but never sent (RFC 6066 section 3). */
-static int set_name(struct tls *t, const char *host, struct err *e)
+static int set_name(struct tls *t, const char *host, bool elsewhere, struct err *e)
 {
-    const char *name = t->conf->server_name ? t->conf->server_name : host;
+    const char *name = t->conf->server_name && !elsewhere ? t->conf->server_name : host;
     if (!name)
         return t->conf->verify ? err_set(e, "tls_server_name is needed on a unix socket") : 0;
     int is_ip = tls_expect_name(SSL_get0_param(t->ssl), name, t->name, e);
@@ -74,8 +76,28 @@ static int set_name(struct tls *t, const char *host, struct err *e)
     return is_ip < 0 ? -1 : 0;
 }
 
-struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e)
+/* "h2,http/1.1" as RFC 7301 section 3.1 has it: each name after its length. */
+static int set_alpn(struct tls *t, const char *names, struct err *e)
 {
+    unsigned char list[ALPN_NAME_MAX];
+    size_t used = 0;
+    for (const char *at = names; at && *at;) {
+        size_t len = strcspn(at, ",");
+        if (len == 0 || used + 1 + len > sizeof list)
+            return err_set(e, "\"%s\" is no list of protocols", names);
+        list[used++] = (unsigned char)len;
+        memcpy(list + used, at, len);
+        used += len;
+        at += len + (at[len] == ',');
+    }
+    if (used && SSL_set_alpn_protos(t->ssl, list, (unsigned)used) != 0)
+        return err_set(e, "cannot set up TLS: out of memory");
+    return 0;
+}
+
+struct tls *tls_open(const struct tls_options *options, const char *host, struct err *e)
+{
+    struct tls_conf *c = options->conf;
     int key;
     SSL_CTX *ctx = tls_context(c, &key, e);
     if (!ctx)
@@ -102,7 +124,9 @@ struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e)
     SSL_set_verify(t->ssl, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, on_verify);
     SSL_set_cert_cb(t->ssl, on_cert_asked, NULL);
     SSL_set_connect_state(t->ssl);
-    if (set_name(t, host, e) == 0)
+    if (options->elsewhere)
+        SSL_certs_clear(t->ssl);
+    if (set_name(t, host, options->elsewhere, e) == 0 && set_alpn(t, options->alpn, e) == 0)
         return t;
     tls_free(t);
     return NULL;
@@ -150,11 +174,21 @@ static int fail(struct tls *t, int rc, struct err *e)
     return err_set(e, "%s", words);
 }
 
+/* Kept as printable text: words for a person may show it. */
+static void note_alpn(struct tls *t)
+{
+    const unsigned char *name;
+    unsigned len;
+    SSL_get0_alpn_selected(t->ssl, &name, &len);
+    str_excerpt(len ? (const char *)name : "", len, t->alpn, sizeof t->alpn);
+}
+
 static int handshake(struct tls *t, struct err *e)
 {
     int rc = SSL_do_handshake(t->ssl);
     if (rc == 1) {
         t->done = true;
+        note_alpn(t);
         return 0;
     }
     int error = SSL_get_error(t->ssl, rc);
@@ -225,6 +259,11 @@ void tls_shutdown(struct tls *t, struct buf *out)
 int64_t tls_not_after(const struct tls *t)
 {
     return t->not_after;
+}
+
+const char *tls_alpn(const struct tls *t)
+{
+    return t->alpn;
 }
 
 bool tls_is_judged(const struct tls *t)

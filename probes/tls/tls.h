@@ -82,9 +82,20 @@ bool tls_message_words(const char *message, char *out, size_t size);
 /* One session; bytes go in and out by memory, no I/O of its own. */
 struct tls;
 
+/* What a connection asks of its TLS, beyond the settings. */
+struct tls_options {
+    struct tls_conf *conf;
+    const char *alpn; /* protocols to offer, the best first: "h2,http/1.1"; NULL: none */
+    bool elsewhere; /* another host than the settings are for (a redirect): neither tls_server_name
+                       nor the client certificate is used */
+};
+
 /* `host` is verified (name or IP address) and, a name, sent as SNI unless the conf names another;
  * NULL (a unix socket) only where the conf names one or nothing is verified. */
-struct tls *tls_open(struct tls_conf *c, const char *host, struct err *e);
+struct tls *tls_open(const struct tls_options *options, const char *host, struct err *e);
+/* The protocol that the server chose of those offered; "": none. Printable, valid for the session.
+ */
+const char *tls_alpn(const struct tls *t);
 void tls_free(struct tls *t); /* NULL is fine */
 
 /* Ciphertext from the peer goes in (len 0 to begin); plaintext is added to `plain`, ciphertext to

@@ -176,6 +176,8 @@ static const char *words_of(unsigned long code)
         return "the server does not accept our client certificate";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         return "our client certificate has expired, says the server";
+    case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
+        return "the server speaks none of the protocols that were offered (ALPN)";
     case SSL_R_TLSV1_UNRECOGNIZED_NAME:
         return "the server does not know the name it was asked for (tls_server_name)";
     case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/str.h"
@@ -52,24 +53,47 @@ static bool looks_numeric(const char *host)
     return strspn(host, "0123456789.") == strlen(host);
 }
 
-static int check_host(const char *host, bool bracketed, struct err *e)
+/* The address before its zone. */
+static bool parse_v6(const char *host, struct in6_addr *v6)
+{
+    char bare[INET6_ADDRSTRLEN];
+    size_t len = strcspn(host, "%");
+    if (len >= sizeof bare)
+        return false;
+    memcpy(bare, host, len);
+    bare[len] = '\0';
+    return inet_pton(AF_INET6, bare, v6) == 1;
+}
+
+/* A zone is an interface's name or number (RFC 4007 section 11.2). */
+static int check_v6(const char *host, struct err *e)
+{
+    struct in6_addr v6;
+    const char *zone = strchr(host, '%');
+    if (!parse_v6(host, &v6) || (zone && strpbrk(zone, "[]/@ ")))
+        return err_set(e, "\"[%s]\" is not an IPv6 address", host);
+    if (IN6_IS_ADDR_LINKLOCAL(&v6) && (!zone || !zone[1]))
+        return err_set(e, "[%.*s] is link-local and needs its interface, as in [%.*s%%eth0]",
+                       (int)strcspn(host, "%"), host, (int)strcspn(host, "%"), host);
+    if (zone && (!zone[1] || strlen(zone + 1) >= IF_NAMESIZE))
+        return err_set(e, "\"[%s]\": after the %% goes the name or number of an interface", host);
+    return 0;
+}
+
+/* In a URI the % of a zone is written %25 (RFC 6874 section 2). */
+static void decode_zone(char *host)
+{
+    char *zone = strchr(host, '%');
+    if (zone && strncmp(zone, "%25", 3) == 0 && zone[3])
+        memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+}
+
+static int check_host(char *host, bool bracketed, struct err *e)
 {
     struct in_addr v4;
-    struct in6_addr v6;
     if (bracketed) {
-        char bare[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-        size_t len = strcspn(host, "%");
-        if (len < INET6_ADDRSTRLEN) {
-            memcpy(bare, host, len);
-            bare[len] = '\0';
-            bool valid = inet_pton(AF_INET6, bare, &v6) == 1;
-            if (valid && IN6_IS_ADDR_LINKLOCAL(&v6) && !host[len])
-                return err_set(e, "[%s] is link-local and needs its interface, as in [%s%%eth0]",
-                               host, host);
-            if (valid)
-                return 0;
-        }
-        return err_set(e, "\"[%s]\" is not an IPv6 address", host);
+        decode_zone(host);
+        return check_v6(host, e);
     }
     if (inet_pton(AF_INET, host, &v4) == 1)
         return 0;
@@ -117,7 +141,7 @@ static int split(const char *text, char **host, const char **port, bool *bracket
 int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port, struct err *e)
 {
     *ep = (struct endpoint){.port = default_port};
-    if (str_starts(text, "unix://"))
+    if (strncasecmp(text, "unix://", strlen("unix://")) == 0)
         return parse_unix(ep, text + strlen("unix://"), e);
     if (strchr(text, '@')) /* perhaps a password is in front of it: it is not repeated */
         return err_set(e, "an address has no '@', expected host:port without a user or password");
@@ -135,6 +159,69 @@ int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port,
     }
     endpoint_fini(ep);
     return -1;
+}
+
+static int check_listen_host(char **host, bool bracketed, struct err *e)
+{
+    struct in_addr v4;
+    const char *stands_for = *host;
+    if (bracketed)
+        return check_host(*host, true, e);
+    if (!**host)
+        stands_for = "*";
+    else if (strcasecmp(*host, "localhost") == 0)
+        stands_for = "127.0.0.1";
+    else if (strcmp(*host, "*") != 0 && inet_pton(AF_INET, *host, &v4) != 1)
+        return err_set(e,
+                       "\"%s\" is no IP address: what is listened on is an address, as in "
+                       "127.0.0.1:9797, [::1]:9797 or :9797",
+                       *host);
+    if (stands_for == *host)
+        return 0;
+    free(*host);
+    *host = strdup(stands_for);
+    return *host ? 0 : err_set(e, "out of memory");
+}
+
+int endpoint_parse_listen(struct endpoint *ep, const char *text, struct err *e)
+{
+    const char *port = NULL;
+    bool bracketed;
+    *ep = (struct endpoint){0};
+    if (split(text, &ep->host, &port, &bracketed, e) < 0)
+        return -1;
+    if (!port)
+        err_set(e, "\"%s\" has no port, expected an address and port as 127.0.0.1:9797 or :9797",
+                text);
+    else if (parse_port(port, &ep->port, e) == 0 && check_listen_host(&ep->host, bracketed, e) == 0)
+        return 0;
+    endpoint_fini(ep);
+    return -1;
+}
+
+static uint32_t scope_of(const char *zone)
+{
+    char *end;
+    unsigned index = if_nametoindex(zone);
+    unsigned long n = index ? 0 : strtoul(zone, &end, 10);
+    return index                                                       ? index
+           : isdigit((unsigned char)*zone) && !*end && n <= UINT32_MAX ? (uint32_t)n
+                                                                       : 0;
+}
+
+bool endpoint_address(const struct endpoint *ep, struct sockaddr_in6 *a)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(ep->port)};
+    const char *zone = strchr(ep->host, '%');
+    memset(a, 0, sizeof *a);
+    if (inet_pton(AF_INET, ep->host, &in.sin_addr) == 1) {
+        memcpy(a, &in, sizeof in);
+        return true;
+    }
+    a->sin6_family = AF_INET6;
+    a->sin6_port = htons(ep->port);
+    a->sin6_scope_id = zone ? scope_of(zone + 1) : 0;
+    return parse_v6(ep->host, &a->sin6_addr);
 }
 
 void endpoint_fini(struct endpoint *ep)

@@ -2,13 +2,16 @@
 #ifndef PROBE_BASE_ENDPOINT_H
 #define PROBE_BASE_ENDPOINT_H
 
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-/* Where to connect. Owns its strings. */
+/* Owns its strings. */
 struct endpoint {
-    char *host; /* name or literal address, without brackets; NULL for a unix socket */
+    char
+        *host; /* name or literal address, without brackets, "%eth0" kept; NULL for a unix socket */
     uint16_t port;
     char *path; /* of a unix socket; at most 107 bytes */
     int family; /* 0 any, 4, 6 */
@@ -17,6 +20,17 @@ struct endpoint {
 /* "host:port", "[v6]:port" or "unix:///path"; `default_port` 0: a port must be given. Refuses what
  * is not a valid name, address or port (1-65535), in words. */
 int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port, struct err *e);
+
+/* The same for a place to listen on: "127.0.0.1:9797", "[::1]:9797", "localhost:9797" (its host is
+ * then 127.0.0.1), ":9797" and "*:9797" (every address of both families: its host is then "*").
+ * A port must be given; other names are refused, for nobody may wait for a name server. */
+int endpoint_parse_listen(struct endpoint *ep, const char *text, struct err *e);
+
+/* The address that the host is, with the port, in the room of the larger family; its length is
+ * that of sockaddr_in where sin6_family is AF_INET. False when the host is a name. An interface
+ * that is not there ("%eth9") leaves scope 0. */
+bool endpoint_address(const struct endpoint *ep, struct sockaddr_in6 *a);
+
 void endpoint_fini(struct endpoint *ep);
 
 #endif

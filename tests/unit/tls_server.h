@@ -101,8 +101,9 @@ enum act {
 struct server {
     enum act act;
     struct pair cert;
-    X509 *client_ca; /* asks for a client certificate of this CA; NULL: none */
-    int max_version; /* 0: any */
+    X509 *client_ca;  /* asks for a client certificate of this CA; NULL: none */
+    int max_version;  /* 0: any */
+    const char *alpn; /* a protocol that it speaks; NULL: it knows nothing of ALPN */
     /* Private. */
     int fd;
     uint16_t port;
@@ -156,6 +157,20 @@ static void *server_main(void *arg)
     return NULL;
 }
 
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *len,
+                           const unsigned char *in, unsigned in_len, void *arg)
+{
+    (void)ssl;
+    size_t n = strlen(arg);
+    for (unsigned i = 0; i < in_len; i += in[i] + 1U)
+        if (in[i] == n && memcmp(in + i + 1, arg, n) == 0) {
+            *out = in + i + 1;
+            *len = in[i];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static void server_start(struct server *s)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -174,6 +189,8 @@ static void server_start(struct server *s)
         assert_int_equal(SSL_CTX_use_certificate(s->ctx, s->cert.cert), 1);
         assert_int_equal(SSL_CTX_use_PrivateKey(s->ctx, s->cert.key), 1);
     }
+    if (s->alpn)
+        SSL_CTX_set_alpn_select_cb(s->ctx, choose_protocol, (void *)(uintptr_t)s->alpn);
     if (s->client_ca) {
         X509_STORE_add_cert(SSL_CTX_get_cert_store(s->ctx), s->client_ca);
         SSL_CTX_set_verify(s->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

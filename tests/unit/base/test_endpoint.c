@@ -13,12 +13,31 @@
 static void test_endpoints(void **state)
 {
     (void)state;
-    static const char *const good[] = {"localhost:80", "127.0.0.1:1",      "[::1]:65535",
-                                       "a_b.c-d:8080", "unix:///a/b.sock", "[fe80::1%eth0]:80"};
-    static const char *const bad[] = {
-        "",        "host",      "host:",  "host:0",     ":80",          "host:65536",   "::1:80",
-        "[::1]80", "[::1",      "a b:80", "unix://rel", "1.2.3.400:80", "[fe80::1]:80", "a..b:80",
-        "host:8o", "[host]:80", "host:-1"};
+    static const char *const good[] = {
+        "localhost:80",     "127.0.0.1:1",       "[::1]:65535",    "a_b.c-d:8080",
+        "unix:///a/b.sock", "[fe80::1%eth0]:80", "[fe80::1%3]:80", "[fe80::1%25eth0]:80",
+        "[::1%lo]:80",      "UNIX:///a/b.sock"};
+    static const char *const bad[] = {"",
+                                      "host",
+                                      "host:",
+                                      "host:0",
+                                      ":80",
+                                      "host:65536",
+                                      "::1:80",
+                                      "[::1]80",
+                                      "[::1",
+                                      "a b:80",
+                                      "unix://rel",
+                                      "1.2.3.400:80",
+                                      "[fe80::1]:80",
+                                      "a..b:80",
+                                      "host:8o",
+                                      "[host]:80",
+                                      "host:-1",
+                                      "[fe80::1%]:80",
+                                      "[::1%]:80",
+                                      "[::1%a/b]:80",
+                                      "[::1%an-interface-too-long]:80"};
     struct endpoint ep;
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -49,9 +68,86 @@ static void test_user_info(void **state)
     }
 }
 
+static void test_listen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *host; /* NULL: refused */
+    } cases[] = {
+        {":9797", "*"},
+        {"*:9797", "*"},
+        {"localhost:9797", "127.0.0.1"},
+        {"LOCALHOST:9797", "127.0.0.1"},
+        {"127.0.0.1:9797", "127.0.0.1"},
+        {"0.0.0.0:9797", "0.0.0.0"},
+        {"[::]:9797", "::"},
+        {"[::1]:9797", "::1"},
+        {"[fe80::1%lo]:9797", "fe80::1%lo"},
+        {"9797", NULL},
+        {"", NULL},
+        {":", NULL},
+        {":0", NULL},
+        {"127.0.0.1:0", NULL},
+        {"127.0.0.1", NULL},
+        {"127.0.0.1:65536", NULL},
+        {"127.0.0.1:http", NULL},
+        {"example.com:9797", NULL},
+        {"127.0.0.300:9797", NULL},
+        {"::1:9797", NULL},
+        {"[::1]", NULL},
+        {"[fe80::1]:9797", NULL},
+        {"[localhost]:9797", NULL},
+        {"unix:///a", NULL},
+    };
+    struct endpoint ep;
+    struct err e = {0};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int rc = endpoint_parse_listen(&ep, cases[i].text, &e);
+        if ((rc == 0) != (cases[i].host != NULL))
+            fail_msg("\"%s\": %s", cases[i].text, rc ? e.text : "was taken");
+        if (rc)
+            continue;
+        assert_string_equal(ep.host, cases[i].host);
+        assert_int_equal(ep.port, 9797);
+        endpoint_fini(&ep);
+    }
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    struct endpoint ep;
+    struct sockaddr_in6 a;
+    static const struct {
+        const char *text;
+        int family; /* 0: a name */
+        uint32_t scope;
+    } cases[] = {
+        {"127.0.0.1:80", AF_INET, 0},
+        {"[::1]:80", AF_INET6, 0},
+        {"localhost:80", 0, 0},
+        {"[fe80::1%lo]:80", AF_INET6, 1},
+        {"[fe80::1%1]:80", AF_INET6, 1},
+        {"[fe80::1%25lo]:80", AF_INET6, 1},
+        {"[fe80::1%no-such-if]:80", AF_INET6, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(endpoint_parse(&ep, cases[i].text, 0, NULL), 0);
+        assert_int_equal(endpoint_address(&ep, &a), cases[i].family != 0);
+        if (cases[i].family) {
+            assert_int_equal(a.sin6_family, cases[i].family);
+            assert_int_equal(a.sin6_port, htons(80));
+        }
+        if (cases[i].family == AF_INET6)
+            assert_int_equal(a.sin6_scope_id, cases[i].scope);
+        endpoint_fini(&ep);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_endpoints),
-                                       cmocka_unit_test(test_user_info)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_endpoints), cmocka_unit_test(test_user_info),
+        cmocka_unit_test(test_listen), cmocka_unit_test(test_addresses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
