@@ -49,9 +49,9 @@ static void print_text(const char *path, const struct config *c, const struct co
     if (quiet)
         return;
     if (c)
-        printf("%s: good: %zu probe%s", path, c->n_checks, plural(c->n_checks));
+        printf("%s: valid: %zu probe%s", path, c->n_checks, plural(c->n_checks));
     else
-        printf("%s: bad: %zu error%s", path, r->errors, plural(r->errors));
+        printf("%s: invalid: %zu error%s", path, r->errors, plural(r->errors));
     if (r->warnings)
         printf(", %zu warning%s", r->warnings, plural(r->warnings));
     putchar('\n');

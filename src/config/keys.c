@@ -12,8 +12,8 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 const struct probe_key config_common_keys[] = {
     [COMMON_TYPE] = {.name = "type",
                      .kind = KEY_TEXT,
-                     .doc = "What is probed: mongo, tcp, http or process; known from the key that "
-                            "names the target, if that is of one type only."},
+                     .doc = "What is probed: mongo, tcp, http or process; not needed if the "
+                            "key that names the target belongs to one type only."},
     [COMMON_INTERVAL] = {.name = "interval",
                          .kind = KEY_DURATION,
                          .def = "30s",
@@ -53,8 +53,8 @@ const struct probe_key config_common_keys[] = {
     [COMMON_FAIL_INTERVAL] = {.name = "fail_interval",
                               .kind = KEY_DURATION,
                               .min = NS_PER_MS,
-                              .doc = "The interval while not healthy or while results are turning; "
-                                     "default: that of interval."},
+                              .doc = "The interval while not healthy, or while results contradict "
+                                     "the state; if not set, interval is used."},
     [COMMON_JITTER] = {.name = "jitter",
                        .kind = KEY_PERCENT,
                        .def = "0%",
@@ -62,7 +62,7 @@ const struct probe_key config_common_keys[] = {
     [COMMON_LEVEL] = {.name = "level",
                       .kind = KEY_WORDS,
                       .def = "ready",
-                      .doc = "Which verdicts this probe counts in: alive, ready or both."},
+                      .doc = "The verdicts that this probe is part of: alive, ready or both."},
     [COMMON_REQUIRED] = {.name = "required",
                          .kind = KEY_BOOL,
                          .def = "yes",

@@ -31,12 +31,14 @@ static void unknown_target(struct selection *s, const char *word)
     char schemes[256];
     if (shown_near)
         config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
-                          "no such probe and no URL, did you mean %s?", shown_near);
+                          "neither a probe of the configuration nor a URL, did you mean %s?",
+                          shown_near);
     else
-        config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
-                          "no such probe and no URL, expected the name of a probe, or a URL that "
-                          "begins with one of %s",
-                          target_schemes(schemes, sizeof schemes));
+        config_report_add(
+            s->report, true, NULL, 0, shown ? shown : "target",
+            "neither a probe of the configuration nor a URL; a URL begins with one of "
+            "%s",
+            target_schemes(schemes, sizeof schemes));
     free(names);
     free(near);
     free(shown);

@@ -220,7 +220,7 @@ static const struct family families[] = {
      READS_POLICY, add_healthy},
     {"probe_status", "gauge", "Always 1, for the status that the probe has.", READS_POLICY,
      add_status},
-    {"probe_info", "gauge", "What is probed, and which verdicts it counts in.", READS_POLICY,
+    {"probe_info", "gauge", "What is probed, and the verdicts that it is part of.", READS_POLICY,
      add_info},
     {"probe_last_check_duration_seconds", "gauge", "How long the last check that ended took.",
      READS_RESULT, add_last_duration},

@@ -270,24 +270,25 @@ static void test_bad_targets(void **state)
 {
     (void)state;
     bad(FILE_OF_TWO, "wob", CONFIG_BAD_TARGET,
-        "wob: no such probe and no URL, did you mean web?\n");
+        "wob: neither a probe of the configuration nor a URL, did you mean web?\n");
     bad(FILE_OF_TWO, "tcp://x", CONFIG_BAD_TARGET, "tcp://x: no port, expected HOST:PORT\n");
     bad(FILE_OF_TWO, "tpc://x:1", CONFIG_BAD_TARGET,
-        "tpc://x:1: no such probe and no URL, did you mean tcp://x:1?\n");
+        "tpc://x:1: neither a probe of the configuration nor a URL, did you mean tcp://x:1?\n");
     bad(FILE_OF_TWO, "localhost:80", CONFIG_BAD_TARGET,
-        "localhost:80: no such probe and no URL, did you mean tcp://localhost:80?\n");
+        "localhost:80: neither a probe of the configuration nor a URL, did you mean "
+        "tcp://localhost:80?\n");
     bad(FILE_OF_TWO, "zzz://u:secret@zzz", CONFIG_BAD_TARGET,
-        "zzz://***@zzz: no such probe and no URL, expected the name of a probe, or a URL that "
-        "begins with one of tcp://, unix://, s4:, web://, web:, s6:\n");
+        "zzz://***@zzz: neither a probe of the configuration nor a URL; a URL begins with "
+        "one of tcp://, unix://, s4:, web://, web:, s6:\n");
     bad(FILE_OF_TWO, "a=tcp://x:1 a=tcp://x:2", CONFIG_BAD_TARGET,
         "a=tcp://x:2: a second target of that name\n");
     bad(FILE_OF_TWO, "db db=tcp://x:2", CONFIG_BAD_TARGET,
         "db=tcp://x:2: a second target of that name\n");
     bad(FILE_OF_TWO, "web:x one two", CONFIG_BAD_TARGET,
         "web:x: \"x\" is not a whole number, expected decimal digits\n"
-        "one: no such probe and no URL, expected the name of a probe, or a URL that begins with "
+        "one: neither a probe of the configuration nor a URL; a URL begins with "
         "one of tcp://, unix://, s4:, web://, web:, s6:\n"
-        "two: no such probe and no URL, expected the name of a probe, or a URL that begins with "
+        "two: neither a probe of the configuration nor a URL; a URL begins with "
         "one of tcp://, unix://, s4:, web://, web:, s6:\n");
     /* A bad file comes before bad targets. */
     char *words = str_format("%s:1: probe a.type: not given, expected tcp or web\n", path);
