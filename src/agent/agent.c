@@ -28,6 +28,7 @@
 
 struct agent {
     const struct config_source *source;
+    const struct agent_conf *conf; /* of the start: what a reload cannot change is as it was */
     struct session session;
     struct serve *serve; /* NULL: not open */
     struct reports reports;
@@ -88,6 +89,25 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
 
 /* ---- Reload. ---- */
 
+/* The default socket's folder may be missing (a scratch image, a plain user): it is made if it can
+ * be, else the agent goes without the socket and says so. One that the user named must work. */
+static void prepare_default_socket(struct agent_conf *conf)
+{
+    if (!conf->socket || strcmp(conf->socket, CONFIG_DEFAULT_SOCKET) != 0)
+        return;
+    char dir[] = CONFIG_DEFAULT_SOCKET;
+    *strrchr(dir, '/') = '\0';
+    if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
+        log_warn("no socket: cannot make %s: %s", dir, strerror(errno));
+    } else if (access(dir, W_OK) < 0) {
+        log_warn("no socket: cannot write in %s: %s", dir, strerror(errno));
+    } else {
+        return;
+    }
+    free(conf->socket);
+    conf->socket = NULL;
+}
+
 void agent_log_report(const struct config_report *report)
 {
     for (size_t i = 0; i < report->n; i++)
@@ -100,13 +120,49 @@ static void on_reload_begin(struct reload *r)
     notify_reloading(&container_of(r, struct agent, reload)->notify);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What is taken at the start only. */
+static int expect_unchanged(const struct agent *a, const struct agent_conf *conf, struct err *e)
+{
+    const struct agent_conf *old = a->conf;
+    const char *key = !same_text(conf->socket, old->socket)   ? "socket"
+                      : conf->socket_mode != old->socket_mode ? "socket_mode"
+                      : !same_text(conf->listen, old->listen) ? "listen"
+                      : conf->ready_fd != old->ready_fd       ? "ready_fd"
+                                                              : NULL;
+    return key ? err_set(e, "%s is taken at the start: to change it, restart the agent", key) : 0;
+}
+
+/* The checks are put in place last: nothing can fail any more. */
+static int apply(struct reload *r, struct config *config, struct err *e)
+{
+    struct agent *a = container_of(r, struct agent, reload);
+    struct engine *engine = &a->session.engine;
+    struct agent_conf *conf = &config->agent;
+    struct reports_draft reports;
+    prepare_default_socket(conf);
+    if (expect_unchanged(a, conf, e) < 0 || reports_prepare(&a->reports, conf, &reports, e) < 0)
+        return -1;
+    if (engine_load(engine, config, e) < 0) {
+        reports_discard(&reports);
+        return -1;
+    }
+    reports_commit(&a->reports, conf, &reports);
+    engine->env.max_workers = conf->max_workers;
+    log_setup(conf->log_json, (enum log_level)conf->log_level);
+    return 0;
+}
+
 static void on_reload_end(struct reload *r, const struct config *config,
                           const struct config_report *report)
 {
     struct agent *a = container_of(r, struct agent, reload);
     agent_log_report(report);
     if (config) {
-        log_setup(config->agent.log_json, (enum log_level)config->agent.log_level);
         log_info("reloaded, %zu probes", config->n_checks);
         if (a->serve)
             serve_on_reload(a->serve);
@@ -186,25 +242,6 @@ static void on_watchdog(struct sched_entry *entry, int64_t now)
     sched_set(&a->session.engine.sched, entry, time_add(now, a->notify.watchdog_ns));
 }
 
-/* The default socket's folder may be missing (a scratch image, a plain user): it is made if it can
- * be, else the agent goes without the socket and says so. One that the user named must work. */
-static void prepare_default_socket(struct agent_conf *conf)
-{
-    if (!conf->socket || strcmp(conf->socket, CONFIG_DEFAULT_SOCKET) != 0)
-        return;
-    char dir[] = CONFIG_DEFAULT_SOCKET;
-    *strrchr(dir, '/') = '\0';
-    if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-        log_warn("no socket: cannot make %s: %s", dir, strerror(errno));
-    } else if (access(dir, W_OK) < 0) {
-        log_warn("no socket: cannot write in %s: %s", dir, strerror(errno));
-    } else {
-        return;
-    }
-    free(conf->socket);
-    conf->socket = NULL;
-}
-
 /* Ends in order what is open already: a defect in that must show here too. */
 static int give_up(struct agent *a)
 {
@@ -226,9 +263,9 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
         return -1;
     struct engine *engine = &a->session.engine;
     a->reload = (struct reload){.engine = engine,
-                                .reports = &a->reports,
                                 .source = a->source,
                                 .on_begin = on_reload_begin,
+                                .apply = apply,
                                 .on_end = on_reload_end};
     reload_init(&a->reload);
     prepare_default_socket(&config->agent);
@@ -260,7 +297,7 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
 
 int agent_run(const struct config_source *source, struct config *config, struct err *e)
 {
-    struct agent a = {.source = source};
+    struct agent a = {.source = source, .conf = &config->agent};
     if (config->agent.ready_fd >= 0 && ready_fd_take(config->agent.ready_fd, e) < 0)
         return AGENT_BAD_CONFIG;
     return open_all(&a, config, e) < 0 ? AGENT_FAILED

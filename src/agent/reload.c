@@ -1,126 +1,152 @@
-/* reload: see reload.h. The pieces go by the schedule: what is due earlier comes first, and a turn
- * of the schedule is cut as always, so that a reload of any size is to the checks as one more. */
+/* reload: see reload.h. */
 #include "agent/reload.h"
+
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/str.h"
 
-/* Of one piece; a check that falls due meanwhile is late by that. */
-#define PIECE_NS (NS_PER_MS / 4)
+/* A file system that does not answer for so long is told as the reload's failure. */
+#define GIVE_UP_NS (30 * NS_PER_S)
+/* Threads at once: one hangs, another reads. */
+#define THREADS 2
 
-static void ask(struct reload *r)
+/* All that the thread reads and writes. */
+struct reload_job {
+    struct work_job job;
+    struct reload *reload;
+    struct config_source source;
+    struct config_report report;
+    struct config *config; /* NULL: refused, or taken into use */
+};
+
+static void run_job(struct work_job *job)
 {
-    r->number++;
-    r->stage = RELOAD_ASKED;
-    sched_set(&r->engine->sched, &r->piece, clock_now());
+    struct reload_job *j = container_of(job, struct reload_job, job);
+    config_load(&j->source, &j->config, &j->report);
 }
 
-static void clear(struct reload *r)
+static void free_job(struct work_job *job)
 {
-    struct config *unfinished = NULL;
-    if (r->load)
-        config_load_end(r->load, &unfinished);
-    config_free(unfinished);
-    engine_draft_discard(r->draft);
-    config_free(r->config);
-    config_report_fini(&r->report);
-    r->load = NULL;
-    r->draft = NULL;
-    r->config = NULL;
-    r->stage = RELOAD_NONE;
+    struct reload_job *j = container_of(job, struct reload_job, job);
+    config_free(j->config);
+    config_report_fini(&j->report);
+    free(j);
 }
 
-static void end(struct reload *r, bool done)
+/* What is left of a configuration, the probes that did not change, takes long to free. */
+static void run_free(struct work_job *job)
 {
-    r->on_end(r, done ? r->config : NULL, &r->report);
-    clear(r);
-    if (r->again)
-        ask(r);
-    r->again = false;
+    struct reload_job *j = container_of(job, struct reload_job, job);
+    config_free(j->config);
+    j->config = NULL;
+}
+
+/* `config` NULL: it was refused. */
+static void tell(struct reload *r, const struct config *config, const struct config_report *report)
+{
+    sched_clear(&r->engine->sched, &r->giveup);
+    r->job = NULL;
+    r->on_end(r, config, report);
+    if (r->again) {
+        r->again = false;
+        r->number++;
+        sched_set(&r->engine->sched, &r->turn, clock_now());
+    }
 }
 
 static void refuse(struct reload *r, const char *why)
 {
-    if (why)
-        config_report_add(&r->report, true, NULL, 0, "agent", "%s", why);
-    end(r, false);
+    struct config_report report;
+    config_report_init(&report);
+    config_report_add(&report, true, NULL, 0, "agent", "%s", why);
+    tell(r, NULL, &report);
+    config_report_fini(&report);
+}
+
+static void on_loaded(struct work_job *job)
+{
+    struct reload_job *j = container_of(job, struct reload_job, job);
+    struct reload *r = j->reload;
+    struct err e;
+    bool done = j->config && r->apply(r, j->config, &e) == 0;
+    if (j->config && !done)
+        config_report_add(&j->report, true, NULL, 0, "agent", "%s", e.text);
+    tell(r, done ? j->config : NULL, &j->report);
+    j->job.run = run_free;
+    j->job.on_done = free_job;
+    if (!r->work || work_start(r->work, &j->job, NULL) < 0)
+        free_job(&j->job);
+}
+
+/* The thread keeps the job, which frees itself whenever it comes back. */
+static void on_give_up(struct sched_entry *entry, int64_t now)
+{
+    (void)now;
+    struct reload *r = container_of(entry, struct reload, giveup);
+    work_abandon(&r->job->job);
+    refuse(r, "the configuration could not be read within 30s: a file system hangs");
 }
 
 static void begin(struct reload *r)
 {
-    config_report_init(&r->report);
-    r->on_begin(r);
-    r->stage = RELOAD_LOADING;
-    r->load = config_load_begin(r->source, &r->report);
-    if (!r->load)
-        refuse(r, "out of memory");
-}
-
-static void load(struct reload *r)
-{
-    if (config_load_step(r->load))
-        return;
-    enum config_rc rc = config_load_end(r->load, &r->config);
-    r->load = NULL;
-    r->stage = RELOAD_DRAFTING;
-    if (rc != CONFIG_OK)
-        refuse(r, NULL);
-    else if (!(r->draft = engine_draft_begin(r->engine, r->config)))
-        refuse(r, "out of memory");
-}
-
-/* Nothing is changed where something cannot be. */
-static void draft(struct reload *r)
-{
-    struct reports_draft reports;
     struct err e;
-    int rc = engine_draft_step(r->draft);
-    if (rc > 0)
-        return;
-    if (rc < 0) {
-        refuse(r, "out of memory");
-    } else if (reports_prepare(r->reports, &r->config->agent, &reports, &e) < 0) {
+    r->on_begin(r);
+    if (!r->work && !(r->work = work_new(r->engine->loop, THREADS, &e))) {
         refuse(r, e.text);
-    } else {
-        engine_draft_commit(r->draft);
-        r->draft = NULL;
-        reports_commit(r->reports, &r->config->agent, &reports);
-        end(r, true);
+        return;
     }
+    struct reload_job *j = calloc(1, sizeof *j);
+    if (!j) {
+        refuse(r, "out of memory");
+        return;
+    }
+    *j = (struct reload_job){.job = {.run = run_job, .on_done = on_loaded, .free = free_job},
+                             .reload = r,
+                             .source = *r->source};
+    config_report_init(&j->report);
+    if (work_start(r->work, &j->job, &e) < 0) {
+        free_job(&j->job);
+        refuse(r, e.text);
+        return;
+    }
+    r->job = j;
+    sched_set(&r->engine->sched, &r->giveup, time_add(clock_now(), GIVE_UP_NS));
 }
 
-static void on_piece(struct sched_entry *entry, int64_t now)
+static void on_turn(struct sched_entry *entry, int64_t now)
 {
-    struct reload *r = container_of(entry, struct reload, piece);
-    while (r->stage != RELOAD_NONE && clock_now() - now < PIECE_NS) {
-        if (r->stage == RELOAD_ASKED)
-            begin(r);
-        else if (r->stage == RELOAD_LOADING)
-            load(r);
-        else
-            draft(r);
-    }
-    if (r->stage != RELOAD_NONE)
-        sched_set(&r->engine->sched, entry, clock_now());
+    (void)now;
+    begin(container_of(entry, struct reload, turn));
 }
 
 void reload_init(struct reload *r)
 {
-    r->piece.fire = on_piece;
+    r->turn.fire = on_turn;
+    r->giveup.fire = on_give_up;
 }
 
 uint64_t reload_ask(struct reload *r)
 {
-    if (r->stage == RELOAD_NONE)
-        ask(r);
-    else if (r->stage == RELOAD_LOADING || r->stage == RELOAD_DRAFTING)
+    if (r->job) {
         r->again = true;
+    } else if (!r->closed && !r->turn.pos) {
+        r->number++;
+        sched_set(&r->engine->sched, &r->turn, clock_now());
+    }
     return r->number + r->again;
 }
 
 void reload_close(struct reload *r)
 {
-    sched_clear(&r->engine->sched, &r->piece);
-    clear(r);
-    r->stage = RELOAD_CLOSED;
+    r->closed = true;
+    r->again = false;
+    sched_clear(&r->engine->sched, &r->turn);
+    sched_clear(&r->engine->sched, &r->giveup);
+    if (r->job)
+        work_abandon(&r->job->job);
+    r->job = NULL;
+    if (r->work)
+        work_close(r->work);
+    r->work = NULL;
 }

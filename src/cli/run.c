@@ -8,8 +8,8 @@
 
 int cmd_run(const struct cli *cli)
 {
-    const struct config_override overrides[2] = {{cli->timeout ? "timeout" : NULL, cli->timeout},
-                                                 {NULL, NULL}};
+    static struct config_override overrides[2]; /* a thread that hangs may outlive this call */
+    overrides[0] = (struct config_override){cli->timeout ? "timeout" : NULL, cli->timeout};
     const struct config_source source = {.path = cli->config,
                                          .targets = cli->targets,
                                          .n_targets = cli->n_targets,

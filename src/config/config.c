@@ -23,17 +23,13 @@ struct config_load {
     const char *path; /* NULL: no file */
     struct config_report *report;
     struct config *config;
-    enum config_rc rc;
-    size_t stage, at; /* which of `stages`; of what it goes through, which is next */
     struct ini_file ini;
-    struct ini_reader reader;
     const struct ini_section *agent, *defaults; /* NULL: not in the file */
     struct builder builder;
     struct loaded *probes;
     size_t n_probes;
     struct names names;
     bool has_secret;
-    size_t bad_options; /* errors of the command line: no reason not to look at the targets */
 };
 
 const char *config_default_path(void)
@@ -157,45 +153,30 @@ static void read_probe(struct config_load *l, struct loaded *p)
     l->has_secret = l->has_secret || s.has_secret;
 }
 
-/* ---- The stages: each is called until it is done; the work of one call is small ---- */
+/* ---- In order; -1: nothing more is to be seen, which is reported, or memory is short ---- */
 
-enum { STAGE_DONE, STAGE_MORE }; /* or -1: out of memory, or reported; nothing more to be seen */
-
-static int stage_open(struct config_load *l)
+static int read_file(struct config_load *l)
 {
-    l->config = calloc(1, sizeof *l->config);
-    if (!l->config || builder_init(&l->builder, l->report) < 0)
-        return -1;
     l->builder.keep_values = l->src.keep_values;
     l->builder.check_ready_file = l->src.check_ready_file;
-    if (l->path && !(l->config->path = strdup(l->path)))
+    if (!l->path)
+        return 0;
+    if (!(l->config->path = strdup(l->path)))
         return -1;
-    return l->path ? ini_begin(&l->reader, &l->ini, l->path, l->report) : STAGE_DONE;
+    return ini_read_file(&l->ini, l->path, l->report);
 }
 
-static int stage_read(struct config_load *l)
+static int sort_sections(struct config_load *l)
 {
-    return l->path ? ini_more(&l->reader) : STAGE_DONE;
-}
-
-static int stage_options(struct config_load *l)
-{
-    size_t before = l->report->errors;
-    builder_overrides(&l->builder, l->src.overrides, l->report);
-    l->bad_options = l->report->errors - before;
-    return STAGE_DONE;
-}
-
-static int stage_sort(struct config_load *l)
-{
-    if (!l->probes && !(l->probes = calloc(l->ini.n_sections + 1, sizeof *l->probes)))
+    if (!(l->probes = calloc(l->ini.n_sections + 1, sizeof *l->probes)))
         return -1;
-    if (l->at == l->ini.n_sections)
-        return STAGE_DONE;
-    return sort_section(l, &l->ini.sections[l->at++]) < 0 ? -1 : STAGE_MORE;
+    for (size_t i = 0; i < l->ini.n_sections; i++)
+        if (sort_section(l, &l->ini.sections[i]) < 0)
+            return -1;
+    return 0;
 }
 
-static int stage_common(struct config_load *l)
+static int read_common(struct config_load *l)
 {
     struct source s = source_of(l, l->agent);
     const struct ini_section *a = l->agent;
@@ -207,126 +188,63 @@ static int stage_common(struct config_load *l)
         builder_defaults(&l->builder, entries_of(l, l->defaults), l->defaults->n, &s);
         l->has_secret = l->has_secret || s.has_secret;
     }
-    return STAGE_DONE;
+    return 0;
 }
 
-static int stage_probes(struct config_load *l)
+/* Also what only all probes together show. */
+static void read_probes(struct config_load *l)
 {
-    if (l->at == l->n_probes)
-        return STAGE_DONE;
-    read_probe(l, &l->probes[l->at++]);
-    return STAGE_MORE;
-}
-
-static int stage_after(struct config_load *l)
-{
-    if (l->at == l->n_probes)
-        return STAGE_DONE;
-    after_check_names(l->probes, l->n_probes, l->at++, &l->names, l->path, l->report);
-    return STAGE_MORE;
-}
-
-static int stage_whole(struct config_load *l)
-{
+    for (size_t i = 0; i < l->n_probes; i++)
+        read_probe(l, &l->probes[i]);
+    for (size_t i = 0; i < l->n_probes; i++)
+        after_check_names(l->probes, l->n_probes, i, &l->names, l->path, l->report);
     if (l->n_probes)
         after_check_circles(l->probes, l->n_probes, &l->names, l->path, l->report);
     if (l->has_secret && (l->ini.mode & S_IROTH))
         config_report_add(l->report, false, l->path, 0, NULL,
                           "holds secrets and can be read by everybody, expected mode 0640 or less");
-    return l->report->errors > l->bad_options ? -1 : STAGE_DONE;
 }
 
-static int stage_select(struct config_load *l)
+static enum config_rc load(struct config_load *l)
 {
-    if (select_checks(l->config, &l->builder, &l->src, l->probes, l->n_probes, &l->names,
-                      l->report) < 0)
-        return -1;
-    l->rc = l->report->errors ? CONFIG_BAD_TARGET : CONFIG_OK;
-    return STAGE_DONE;
-}
-
-/* The last, whatever came before. */
-static int stage_clear(struct config_load *l)
-{
-    if (l->at == l->n_probes)
-        return STAGE_DONE;
-    check_conf_unref(l->probes[l->at].conf);
-    free(l->probes[l->at++].name);
-    return STAGE_MORE;
-}
-
-static int (*const stages[])(struct config_load *l) = {
-    stage_open,   stage_read,  stage_options, stage_sort,   stage_common,
-    stage_probes, stage_after, stage_whole,   stage_select, stage_clear,
-};
-#define LAST_STAGE (ARRAY_LEN(stages) - 1)
-
-bool config_load_step(struct config_load *l)
-{
-    int rc = stages[l->stage](l);
-    if (rc == STAGE_MORE)
-        return true;
-    if (l->stage == LAST_STAGE)
-        return false;
-    l->stage = rc < 0 ? LAST_STAGE : l->stage + 1;
-    l->at = 0;
-    return true;
-}
-
-static void begin(struct config_load *l, const struct config_source *src,
-                  struct config_report *report)
-{
-    *l = (struct config_load){
-        .src = *src, .path = src->path ? src->path : config_default_path(), .report = report};
-    l->rc = CONFIG_BAD;
-    names_init(&l->names);
-}
-
-static enum config_rc end(struct config_load *l, struct config **out)
-{
-    if (l->rc == CONFIG_BAD && !l->report->errors)
-        config_report_add(l->report, true, l->path, 0, NULL, "out of memory");
-    free(l->probes);
-    names_fini(&l->names);
-    builder_fini(&l->builder);
-    ini_file_fini(&l->ini);
-    config_report_finish(l->report);
-    *out = l->rc == CONFIG_OK ? l->config : NULL;
-    if (!*out)
-        config_free(l->config);
-    return l->rc;
-}
-
-struct config_load *config_load_begin(const struct config_source *src, struct config_report *report)
-{
-    struct config_load *l = malloc(sizeof *l);
-    if (l)
-        begin(l, src, report);
-    return l;
-}
-
-enum config_rc config_load_end(struct config_load *l, struct config **out)
-{
-    if (l->stage < LAST_STAGE) {
-        l->stage = LAST_STAGE;
-        l->at = 0;
-        l->rc = CONFIG_BAD;
-    }
-    while (config_load_step(l))
-        continue;
-    enum config_rc rc = end(l, out);
-    free(l);
-    return rc;
+    if (!l->config || builder_init(&l->builder, l->report) < 0 || read_file(l) < 0)
+        return CONFIG_BAD;
+    size_t before = l->report->errors; /* of the options: no reason not to look at the targets */
+    builder_overrides(&l->builder, l->src.overrides, l->report);
+    size_t bad_options = l->report->errors - before;
+    if (sort_sections(l) < 0 || read_common(l) < 0)
+        return CONFIG_BAD;
+    read_probes(l);
+    if (l->report->errors > bad_options || select_checks(l->config, &l->builder, &l->src, l->probes,
+                                                         l->n_probes, &l->names, l->report) < 0)
+        return CONFIG_BAD;
+    return l->report->errors ? CONFIG_BAD_TARGET : CONFIG_OK;
 }
 
 enum config_rc config_load(const struct config_source *src, struct config **out,
                            struct config_report *report)
 {
-    struct config_load l;
-    begin(&l, src, report);
-    while (config_load_step(&l))
-        continue;
-    return end(&l, out);
+    struct config_load l = {.src = *src,
+                            .path = src->path ? src->path : config_default_path(),
+                            .report = report,
+                            .config = calloc(1, sizeof *l.config)};
+    names_init(&l.names);
+    enum config_rc rc = load(&l);
+    if (rc == CONFIG_BAD && !report->errors)
+        config_report_add(report, true, l.path, 0, NULL, "out of memory");
+    for (size_t i = 0; i < l.n_probes; i++) {
+        check_conf_unref(l.probes[i].conf);
+        free(l.probes[i].name);
+    }
+    free(l.probes);
+    names_fini(&l.names);
+    builder_fini(&l.builder);
+    ini_file_fini(&l.ini);
+    config_report_finish(report);
+    *out = rc == CONFIG_OK ? l.config : NULL;
+    if (!*out)
+        config_free(l.config);
+    return rc;
 }
 
 void config_free(struct config *c)

@@ -4,6 +4,7 @@
 #ifndef PROBE_CONFIG_CONFIG_H
 #define PROBE_CONFIG_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ enum { LEVEL_ALIVE = 1, LEVEL_READY = 2 };
 /* One configured probe. Immutable and counted: a reload keeps the old one for a probe whose
  * settings did not change, and runs in flight hold on to theirs. */
 struct check_conf {
-    unsigned refs;
+    atomic_uint refs; /* a configuration may be freed on another thread than its checks */
     char *name;
     char *target; /* redacted, one line: from prepare */
     const struct probe_type *type;
@@ -93,19 +94,11 @@ enum config_rc {
     CONFIG_BAD_TARGET = -2, /* only targets are wrong (unknown name, bad URL): exit 64 */
 };
 
-/* Reads and checks everything. On CONFIG_OK *out is the caller's (config_free); warnings may be in
+/* Reads and checks everything, on any thread: it touches nothing but what it is given and returns.
+ * On CONFIG_OK *out is the caller's (config_free); warnings may be in
  * the report all the same. */
 enum config_rc config_load(const struct config_source *src, struct config **out,
                            struct config_report *report);
-
-/* The same in pieces, for an agent that checks meanwhile: each step is the work of microseconds, or
- * of the one probe that it builds. `report` and all that `src` points to must last until the end.
- * NULL: out of memory. */
-struct config_load *config_load_begin(const struct config_source *src,
-                                      struct config_report *report);
-bool config_load_step(struct config_load *l); /* false: that was the last */
-/* Frees the load. Before the last step it gives up: CONFIG_BAD. */
-enum config_rc config_load_end(struct config_load *l, struct config **out);
 
 void config_free(struct config *c); /* NULL is fine */
 

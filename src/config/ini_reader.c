@@ -6,19 +6,27 @@
  * continued lines stay where they are in the file's text. */
 #include "config/ini_reader.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
-/* Lines of one piece; the library keeps nothing between two, so each may be its own file to it. */
-#define PIECE_LINES 500
+struct ini_reader {
+    struct ini_file *file;
+    const char *name;
+    struct config_report *report;
+    char *at, *end;       /* what is not read yet */
+    int line;             /* of the physical line read last */
+    char *value_end;      /* where a continued line would go on; NULL: there is no value above */
+    size_t blank_lines;   /* since the value above */
+    bool section_refused; /* its entries are not kept */
+    bool line_refused;    /* nor are the lines that continue it */
+    bool failed;
+};
 
 static void problem(struct ini_reader *r, bool is_error, const char *text)
 {
@@ -179,10 +187,7 @@ static char *on_read(char *line, int size, void *arg)
     struct ini_file *f = r->file;
     char *s, *end;
     int n = 0;
-    if (r->resumed)
-        n = snprintf(line, (size_t)size, "[%zu]\n", f->n_sections - 1);
-    r->resumed = false;
-    while (!r->failed && n == 0 && r->line < r->pause && (s = next_line(r, &end))) {
+    while (!r->failed && n == 0 && (s = next_line(r, &end))) {
         if (end - s > INI_LINE_MAX) {
             problem(r, true, "the line is longer than 65536 bytes");
         } else if (memchr(s, '\0', (size_t)(end - s))) {
@@ -220,39 +225,28 @@ static int on_entry(void *arg, const char *section, const char *key, const char 
     return 1;
 }
 
-int ini_more(struct ini_reader *r)
+/* f->text holds `len` bytes and a NUL. */
+static int read_lines(struct ini_file *f, const char *name, size_t len,
+                      struct config_report *report)
 {
-    struct ini_file *f = r->file;
-    r->resumed = f->n_sections > 0;
-    r->pause = r->line + PIECE_LINES;
-    bool whole = ini_parse_stream(on_read, r, on_entry, r) == 0 && !r->failed;
-    if (whole && r->at < r->end)
-        return 1;
+    struct ini_reader r = {
+        .file = f, .name = name, .report = report, .at = f->text, .end = f->text + len};
+    if (len >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0)
+        r.at += 3;
+    bool whole = ini_parse_stream(on_read, &r, on_entry, &r) == 0 && !r.failed;
     for (size_t i = 0; i < f->n_entries; i++)
         whole = whole && f->entries[i].confirmed;
     if (whole)
         return 0;
-    config_report_add(r->report, true, r->name, 0, NULL,
-                      r->failed ? "cannot be read: out of memory"
-                                : "cannot be read: the INI library did not give back every entry");
+    config_report_add(report, true, name, 0, NULL,
+                      r.failed ? "cannot be read: out of memory"
+                               : "cannot be read: the INI library did not give back every entry");
     return -1;
-}
-
-/* f->text holds `len` bytes and room for a NUL. */
-static void begin(struct ini_reader *r, struct ini_file *f, const char *name, size_t len,
-                  struct config_report *report)
-{
-    *r = (struct ini_reader){.file = f, .name = name, .report = report, .at = f->text};
-    r->end = f->text + len;
-    *r->end = '\0';
-    if (len >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0)
-        r->at += 3;
 }
 
 int ini_read_text(struct ini_file *f, const char *name, const char *text, size_t len,
                   struct config_report *report)
 {
-    struct ini_reader r;
     *f = (struct ini_file){.text = malloc(len + 1)};
     if (!f->text) {
         config_report_add(report, true, name, 0, NULL, "cannot be read: out of memory");
@@ -260,66 +254,24 @@ int ini_read_text(struct ini_file *f, const char *name, const char *text, size_t
     }
     if (len)
         memcpy(f->text, text, len);
-    begin(&r, f, name, len, report);
-    int rc;
-    while ((rc = ini_more(&r)) == 1)
-        continue;
-    return rc;
+    f->text[len] = '\0';
+    return read_lines(f, name, len, report);
 }
 
-/* Reads to the end, which may be a pipe's; -1 with the words. */
-static int read_all(int fd, char **text, size_t *len, struct err *e)
-{
-    size_t size = 0;
-    *len = 0;
-    for (;;) {
-        if (size - *len < 4096) {
-            size = size ? 2 * size : 16384;
-            char *grown = realloc(*text, size);
-            if (!grown)
-                return err_set(e, "out of memory");
-            *text = grown;
-        }
-        ssize_t n = read(fd, *text + *len, size - *len - 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_set(e, "%s", strerror(errno));
-        if (n == 0)
-            return 0;
-        *len += (size_t)n;
-        if (*len > INI_FILE_MAX)
-            return err_set(e, "longer than %d MiB", INI_FILE_MAX / 1024 / 1024);
-    }
-}
-
-int ini_begin(struct ini_reader *r, struct ini_file *f, const char *path,
-              struct config_report *report)
+int ini_read_file(struct ini_file *f, const char *path, struct config_report *report)
 {
     *f = (struct ini_file){0};
-    struct err e = {.text = ""};
-    size_t len = 0;
+    struct err e;
+    size_t len;
     struct stat st;
-    /* Opened without blocking: a FIFO that nobody writes to is empty, not a hang. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int rc = -1;
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        err_set(&e, "%s", strerror(errno));
-    } else if (S_ISDIR(st.st_mode)) {
-        err_set(&e, "is a directory");
-    } else {
-        fcntl(fd, F_SETFL, 0);
-        f->mode = st.st_mode;
-        rc = read_all(fd, &f->text, &len, &e);
-    }
-    if (fd >= 0)
-        close(fd);
-    if (rc < 0) {
-        config_report_add(report, true, path, 0, NULL, "cannot be read: %s", e.text);
+    if (strcmp(path, "/dev/null") == 0) /* a device, but what people write for "none" */
+        return ini_read_text(f, path, "", 0, report);
+    if (file_read(path, INI_FILE_MAX, &f->text, &len, &st, &e) != FILE_OPEN) {
+        config_report_add(report, true, path, 0, NULL, "%s", e.text);
         return -1;
     }
-    begin(r, f, path, len, report);
-    return 0;
+    f->mode = st.st_mode;
+    return read_lines(f, path, len, report);
 }
 
 void ini_file_fini(struct ini_file *f)

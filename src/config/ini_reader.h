@@ -37,30 +37,10 @@ struct ini_file {
     size_t n_entries, size_entries;
 };
 
-/* A file being read, in pieces of a fraction of a millisecond: an agent checks meanwhile. */
-struct ini_reader {
-    struct ini_file *file;
-    const char *name;
-    struct config_report *report;
-    char *at, *end;       /* what is not read yet */
-    int line;             /* of the physical line read last */
-    int pause;            /* the piece ends after this line */
-    bool resumed;         /* the library is still to be told in which section the piece begins */
-    char *value_end;      /* where a continued line would go on; NULL: there is no value above */
-    size_t blank_lines;   /* since the value above */
-    bool section_refused; /* its entries are not kept */
-    bool line_refused;    /* nor are the lines that continue it */
-    bool failed;
-};
-
-/* Opens the file and takes its text; -1 when it cannot be read (reported). All that is pointed to
- * must last while it is read. Call ini_file_fini in any case. */
-int ini_begin(struct ini_reader *r, struct ini_file *f, const char *path,
-              struct config_report *report);
-
-/* Reads the next piece: 1 there is more, 0 that was all. What is wrong in it is reported, each with
- * its line, and the rest is read all the same; -1 when it cannot be read at all (reported too). */
-int ini_more(struct ini_reader *r);
+/* Reads all of the file, a regular one. What is wrong in it is reported, each with its line, and
+ * the rest is read all the same; -1 when it cannot be read at all (reported too). Call
+ * ini_file_fini in any case. */
+int ini_read_file(struct ini_file *f, const char *path, struct config_report *report);
 
 /* All of a text in memory; `name` stands for the file in the messages. 0 or -1 as above. */
 int ini_read_text(struct ini_file *f, const char *name, const char *text, size_t len,

@@ -125,17 +125,15 @@ struct engine {
 int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_workers,
                 const struct engine_hooks *hooks);
 
-/* Makes `config`'s checks the running ones; takes them from it (the config may be freed after).
+/* Makes `config`'s checks the running ones, with references of its own.
  * Checks with an equal name and fingerprint go on as they are, with state and history; others are
  * removed, or started afresh. 0, or -1 when out of memory and nothing was changed. */
 int engine_load(struct engine *e, struct config *config, struct err *err);
 
-/* The same in pieces, for an agent that checks meanwhile: nothing is changed before the commit,
- * which is one piece, longer the more checks change. A step is the work of a microsecond: 1 there
- * is more, 0 that was the last and the draft can be committed, -1 out of memory. Commit and discard
- * free the draft. One at a time; `config` must last until then, and the engine not be stopped. */
-struct engine_draft *engine_draft_begin(struct engine *e, struct config *config); /* NULL: memory */
-int engine_draft_step(struct engine_draft *d);
+/* The same in two steps: nothing is changed before the commit, in which nothing can fail. NULL: out
+ * of memory. Commit and discard free the draft; `config` must last until then, and nothing else
+ * happen to the engine. */
+struct engine_draft *engine_draft_new(struct engine *e, struct config *config);
 void engine_draft_commit(struct engine_draft *d);
 void engine_draft_discard(struct engine_draft *d); /* NULL is fine */
 

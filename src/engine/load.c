@@ -1,6 +1,5 @@
-/* load: a configuration becomes the running set of checks: first a draft of the new set, in small
- * steps beside the running one, then the change from one to the other, in which nothing can fail.
- */
+/* load: a configuration becomes the running set of checks: first a draft of the new set, beside the
+ * running one, then the change from one to the other, in which nothing can fail. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,26 +20,7 @@ struct engine_draft {
     struct check **checks; /* those that go on as they are, and new ones that are not armed */
     struct names by_name;
     struct links *links;
-    size_t stage, at; /* which of `stages`; the check that is next in it */
 };
-
-struct engine_draft *engine_draft_begin(struct engine *e, struct config *config)
-{
-    size_t n = config->n_checks;
-    /* Each check: its next start and its deadline; a removed one may still hold a deadline. */
-    size_t entries = 2 * (n + e->n_checks + e->n_closing) + ENGINE_OWN_ENTRIES;
-    struct engine_draft *d = malloc(sizeof *d);
-    if (!d)
-        return NULL;
-    *d = (struct engine_draft){.engine = e, .config = config, .n = n};
-    names_init(&d->by_name);
-    d->checks = calloc(n + 1, sizeof *d->checks);
-    d->links = calloc(n + 1, sizeof *d->links);
-    if (d->checks && d->links && sched_reserve(&e->sched, entries) == 0)
-        return d;
-    engine_draft_discard(d);
-    return NULL;
-}
 
 void engine_draft_discard(struct engine_draft *d)
 {
@@ -61,24 +41,20 @@ void engine_draft_discard(struct engine_draft *d)
     free(d);
 }
 
-/* ---- The stages: each is gone through check by check; 0, or -1 out of memory ---- */
+/* ---- The draft; 0, or -1 out of memory ---- */
 
-static int stage_check(struct engine_draft *d, size_t i)
+static int draft_check(struct engine_draft *d, size_t i)
 {
     struct check_conf *conf = d->config->checks[i];
     struct check *old = engine_find(d->engine, conf->name);
-    if (old && strcmp(old->conf->fingerprint, conf->fingerprint) == 0) {
-        check_conf_unref(conf); /* here, a piece of work, and not of all together at the end */
-        d->config->checks[i] = NULL;
-        d->checks[i] = old;
-    } else if (!(d->checks[i] = check_new(d->engine, conf))) {
+    bool same = old && strcmp(old->conf->fingerprint, conf->fingerprint) == 0;
+    if (!(d->checks[i] = same ? old : check_new(d->engine, conf)))
         return -1;
-    }
     return names_put(&d->by_name, d->checks[i]->conf->name, (uint32_t)i);
 }
 
 /* Names that were not selected (`run TARGET`) are no reason to wait. */
-static int stage_after(struct engine_draft *d, size_t i)
+static int draft_after(struct engine_draft *d, size_t i)
 {
     const struct check_conf *conf = d->checks[i]->conf;
     struct links *links = &d->links[i];
@@ -96,36 +72,53 @@ static int stage_after(struct engine_draft *d, size_t i)
     return 0;
 }
 
-static int stage_room(struct engine_draft *d, size_t i)
+/* The inverse of `after`: first the room for it. */
+static int draft_dependents(struct engine_draft *d)
 {
-    struct links *links = &d->links[i];
-    if (links->n_dependents &&
-        !(links->dependents = calloc(links->n_dependents, sizeof *links->dependents)))
+    for (size_t i = 0; i < d->n; i++) {
+        struct links *links = &d->links[i];
+        if (links->n_dependents &&
+            !(links->dependents = calloc(links->n_dependents, sizeof *links->dependents)))
+            return -1;
+        links->n_dependents = 0;
+    }
+    for (size_t i = 0; i < d->n; i++)
+        for (size_t k = 0; k < d->links[i].n_after; k++) {
+            uint32_t other = names_get(&d->by_name, d->links[i].after[k]->conf->name);
+            d->links[other].dependents[d->links[other].n_dependents++] = d->checks[i];
+        }
+    return 0;
+}
+
+static int draft_fill(struct engine_draft *d)
+{
+    struct engine *e = d->engine;
+    /* Each check: its next start and its deadline; a removed one may still hold a deadline. */
+    size_t entries = 2 * (d->n + e->n_checks + e->n_closing) + ENGINE_OWN_ENTRIES;
+    d->checks = calloc(d->n + 1, sizeof *d->checks);
+    d->links = calloc(d->n + 1, sizeof *d->links);
+    if (!d->checks || !d->links || sched_reserve(&e->sched, entries) < 0)
         return -1;
-    links->n_dependents = 0;
-    return 0;
+    for (size_t i = 0; i < d->n; i++)
+        if (draft_check(d, i) < 0)
+            return -1;
+    for (size_t i = 0; i < d->n; i++)
+        if (draft_after(d, i) < 0)
+            return -1;
+    return draft_dependents(d);
 }
 
-/* The inverse of `after`. */
-static int stage_dependents(struct engine_draft *d, size_t i)
+struct engine_draft *engine_draft_new(struct engine *e, struct config *config)
 {
-    for (size_t k = 0; k < d->links[i].n_after; k++) {
-        uint32_t other = names_get(&d->by_name, d->links[i].after[k]->conf->name);
-        d->links[other].dependents[d->links[other].n_dependents++] = d->checks[i];
-    }
-    return 0;
-}
-
-static int (*const stages[])(struct engine_draft *d, size_t i) = {stage_check, stage_after,
-                                                                  stage_room, stage_dependents};
-
-int engine_draft_step(struct engine_draft *d)
-{
-    if (d->at == d->n) {
-        d->at = 0;
-        return ++d->stage < ARRAY_LEN(stages);
-    }
-    return stages[d->stage](d, d->at++) < 0 ? -1 : 1;
+    struct engine_draft *d = malloc(sizeof *d);
+    if (!d)
+        return NULL;
+    *d = (struct engine_draft){.engine = e, .config = config, .n = config->n_checks};
+    names_init(&d->by_name);
+    if (draft_fill(d) == 0)
+        return d;
+    engine_draft_discard(d);
+    return NULL;
 }
 
 /* ---- The change ---- */
@@ -172,14 +165,9 @@ void engine_draft_commit(struct engine_draft *d)
 
 int engine_load(struct engine *e, struct config *config, struct err *err)
 {
-    struct engine_draft *d = engine_draft_begin(e, config);
-    int rc = d ? 1 : -1;
-    while (rc > 0)
-        rc = engine_draft_step(d);
-    if (rc == 0) {
-        engine_draft_commit(d);
-        return 0;
-    }
-    engine_draft_discard(d);
-    return err_set(err, "out of memory while loading %zu probes", config->n_checks);
+    struct engine_draft *d = engine_draft_new(e, config);
+    if (!d)
+        return err_set(err, "out of memory while loading %zu probes", config->n_checks);
+    engine_draft_commit(d);
+    return 0;
 }

@@ -23,7 +23,7 @@ struct work {
     struct list line, done;
     size_t most, n_threads;
     size_t refs; /* the owner's until the handle is closed, and each thread's */
-    bool open;   /* the handle may be used */
+    bool open;   /* the handle may be used, and results are wanted */
     uv_async_t wake;
 };
 
@@ -88,7 +88,7 @@ static void run_one(struct work *w, struct work_job *job)
     pthread_mutex_unlock(&w->lock);
     job->run(job);
     pthread_mutex_lock(&w->lock);
-    if (job->state == WORK_ABANDONED) {
+    if (job->state == WORK_ABANDONED || !w->open) {
         pthread_mutex_unlock(&w->lock);
         job->free(job);
         pthread_mutex_lock(&w->lock);
@@ -96,8 +96,7 @@ static void run_one(struct work *w, struct work_job *job)
     }
     move_to(job, WORK_DONE);
     append(&w->done, job);
-    if (w->open)
-        uv_async_send(&w->wake);
+    uv_async_send(&w->wake);
 }
 
 static void *thread_main(void *arg)
@@ -229,10 +228,17 @@ static void on_wake_closed(uv_handle_t *handle)
 
 void work_close(struct work *w)
 {
+    struct work_job *job;
+    struct list left = {.last = &left.first};
     pthread_mutex_lock(&w->lock);
-    assert(!w->line.first && !w->done.first);
     w->open = false;
+    while ((job = take_first(&w->line)) || (job = take_first(&w->done)))
+        append(&left, job);
     pthread_mutex_unlock(&w->lock);
+    while ((job = take_first(&left))) {
+        move_to(job, WORK_ABANDONED);
+        job->free(job);
+    }
     uv_close((uv_handle_t *)&w->wake, on_wake_closed);
 }
 

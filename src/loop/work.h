@@ -47,8 +47,8 @@ void work_abandon(struct work_job *job);
 /* Has it been waiting in line all the time, behind others? */
 bool work_is_waiting(struct work_job *job);
 
-/* Every job is done or abandoned by now. Its handle closes in the loop's next turn; the memory goes
- * with the last thread. */
+/* Abandons every job. Its handle closes in the loop's next turn; the memory goes with the last
+ * thread. */
 void work_close(struct work *w);
 
 /* Does a thread of any `work` still run? Then the process must end by _exit: exit handlers would

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "reports/agent_check.h"
 #include "reports/ready_fd.h"
@@ -140,8 +139,6 @@ void reports_commit(struct reports *r, struct agent_conf *conf, struct reports_d
         ready_file_close(&r->file);
         r->file = draft->file;
     }
-    if (conf->ready_fd != r->ready_fd_given)
-        log_warn("ready_fd is taken at the start only: the change needs a restart");
     char **no_argv = NULL;
     char *no_url = NULL;
     teller_set(&r->command, &conf->on_transition, &no_url, conf->on_transition_timeout);
@@ -162,8 +159,7 @@ int reports_open(struct reports *r, struct engine *e, struct agent_conf *conf,
                  const struct notify *n, struct err *err)
 {
     struct reports_draft draft;
-    *r = (struct reports){
-        .engine = e, .notify = n, .ready_fd = conf->ready_fd, .ready_fd_given = conf->ready_fd};
+    *r = (struct reports){.engine = e, .notify = n, .ready_fd = conf->ready_fd};
     r->review.fire = on_review;
     if (reports_prepare(r, conf, &draft, err) < 0)
         return -1;

@@ -33,8 +33,7 @@ struct reports {
     char *agent_check_address;
     const struct notify *notify;
     struct ready_file file;
-    int ready_fd;       /* -1: none, or it was told */
-    int ready_fd_given; /* the one of the start */
+    int ready_fd; /* -1: none, or it was told */
     struct teller command, webhook;
     struct sched_entry review;   /* the next by the clock */
     uv_idle_t at_once;           /* runs one in this turn; initialised while `open` */

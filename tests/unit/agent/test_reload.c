@@ -1,11 +1,12 @@
-/* A reload beside running checks: in pieces, all or nothing, one after the other, and dropped
- * wherever it stands. */
+/* A reload beside running checks: read on a thread, all or nothing, one after the other, given up
+ * where reading hangs, and dropped wherever it stands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,10 @@
 #include "agent/reload.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "reports/reports.h"
 
 #define PATIENCE (20 * NS_PER_S)
-#define MANY     20000 /* many pieces, also of the draft */
+#define MANY     20000
 
 struct rig {
     uv_loop_t loop;
@@ -26,31 +28,50 @@ struct rig {
     struct reload reload;
     struct config_source source;
     struct sched_entry due; /* always due, as a check of a busy agent */
-    size_t fired;           /* while a reload was at hand */
-    /* Done once, between two pieces of that stage, after so many of them. */
-    void (*act)(struct rig *r);
-    enum reload_stage act_at;
-    size_t act_after;
+    size_t fired;           /* while a thread was reading */
     char path[32];
     char story[64];     /* b: begun; d: done; r: refused */
     char problem[1024]; /* the first of the last report */
 };
 
+/* A reader that meets `ready_file` stands still at the gate, as long as it is shut. */
+static sem_t gate, arrived;
+static bool shut;
+
+static int stand_at_gate(const char *path, struct err *e)
+{
+    (void)path;
+    (void)e;
+    if (!shut)
+        return 0;
+    sem_post(&arrived);
+    while (sem_wait(&gate) < 0)
+        ;
+    return 0;
+}
+
+#define AT_GATE "[agent]\nready_file = /tmp/probe-reload-gate\n"
+
 static void on_due(struct sched_entry *entry, int64_t now)
 {
     struct rig *r = container_of(entry, struct rig, due);
-    r->fired += r->reload.stage == RELOAD_LOADING || r->reload.stage == RELOAD_DRAFTING;
-    if (r->act && r->reload.stage == r->act_at && r->act_after-- == 0) {
-        void (*act)(struct rig * r) = r->act;
-        r->act = NULL;
-        act(r);
-    }
+    r->fired += r->reload.job != NULL;
     sched_set(&r->engine.sched, entry, now);
 }
 
 static void on_begin(struct reload *reload)
 {
     strcat(container_of(reload, struct rig, reload)->story, "b");
+}
+
+static int apply(struct reload *reload, struct config *config, struct err *e)
+{
+    struct rig *r = container_of(reload, struct rig, reload);
+    struct reports_draft reports;
+    if (reports_prepare(&r->reports, &config->agent, &reports, e) < 0)
+        return -1;
+    reports_commit(&r->reports, &config->agent, &reports);
+    return engine_load(&r->engine, config, e);
 }
 
 static void on_end(struct reload *reload, const struct config *config,
@@ -61,12 +82,12 @@ static void on_end(struct reload *reload, const struct config *config,
     snprintf(r->problem, sizeof r->problem, "%s", report->n ? report->problems[0].text : "");
 }
 
-/* `head`, then n probes p0, p1, ... that are not due in this hour. */
+/* `head`, sections, then n probes p0, p1, ... that are not due in this hour. */
 static void configure(struct rig *r, const char *head, size_t n, const char *tail)
 {
     FILE *out = fopen(r->path, "w");
     assert_non_null(out);
-    fprintf(out, "[defaults]\ninitial_delay = 1h\n%s", head);
+    fprintf(out, "%s[defaults]\ninitial_delay = 1h\n", head);
     for (size_t i = 0; i < n; i++)
         fprintf(out, "[probe p%zu]\naddress = 127.0.0.1:1\n", i);
     fputs(tail, out);
@@ -82,6 +103,7 @@ static void rig_open(struct rig *r, size_t n, const char *tail)
     close(mkstemp(r->path));
     configure(r, "", n, tail);
     r->source.path = r->path;
+    r->source.check_ready_file = stand_at_gate;
     config_report_init(&report);
     assert_int_equal(config_load(&r->source, &config, &report), CONFIG_OK);
     uv_loop_init(&r->loop);
@@ -91,9 +113,9 @@ static void rig_open(struct rig *r, size_t n, const char *tail)
     config_free(config);
     config_report_fini(&report);
     r->reload = (struct reload){.engine = &r->engine,
-                                .reports = &r->reports,
                                 .source = &r->source,
                                 .on_begin = on_begin,
+                                .apply = apply,
                                 .on_end = on_end};
     reload_init(&r->reload);
     r->due.fire = on_due;
@@ -107,7 +129,8 @@ static void on_stopped(struct engine *e)
 
 static void rig_close(struct rig *r)
 {
-    reload_close(&r->reload);
+    if (!r->reload.closed)
+        reload_close(&r->reload);
     reports_close(&r->reports);
     engine_stop(&r->engine, on_stopped);
     uv_run(&r->loop, UV_RUN_DEFAULT);
@@ -121,22 +144,6 @@ static void turn_until(struct rig *r, const char *story)
     while (strcmp(r->story, story) != 0 && clock_now() < end)
         uv_run(&r->loop, UV_RUN_NOWAIT);
     assert_string_equal(r->story, story);
-}
-
-static void act_at(struct rig *r, enum reload_stage stage, size_t after, void (*act)(struct rig *r))
-{
-    r->act_at = stage;
-    r->act_after = after;
-    r->act = act;
-}
-
-/* Turns until that was done. */
-static void turn_until_acted(struct rig *r)
-{
-    int64_t end = clock_now() + PATIENCE;
-    while (r->act && clock_now() < end)
-        uv_run(&r->loop, UV_RUN_NOWAIT);
-    assert_null(r->act);
 }
 
 /* Every check is where its name and its place say. */
@@ -201,7 +208,7 @@ static void test_after(void **state)
     assert_ptr_equal(p0->dependents[1], c);
     assert_int_equal(b->n_dependents, 1);
     assert_ptr_equal(b->dependents[0], c);
-    configure(&r, "[probe b]\naddress = 127.0.0.1:1\n", 0, "");
+    configure(&r, "", 0, "[probe b]\naddress = 127.0.0.1:1\n");
     reload_ask(&r.reload);
     turn_until(&r, "bdbd");
     expect_whole(&r, 1);
@@ -249,18 +256,17 @@ static void test_refused(void **state)
     rig_close(&r);
 }
 
-static void ask_for_two(struct rig *r)
+static void await_reader(struct rig *r)
 {
-    assert_string_equal(r->story, "b");
-    configure(r, "", 2, "");
-    assert_int_equal(reload_ask(&r->reload), 2);
-    assert_int_equal(reload_ask(&r->reload), 2);
+    turn_until(r, "b");
+    while (sem_wait(&arrived) < 0)
+        ;
 }
 
-static void ask_again(struct rig *r)
+static void open_gate(void)
 {
-    assert_string_equal(r->story, "b");
-    assert_int_equal(reload_ask(&r->reload), 2);
+    shut = false;
+    sem_post(&gate);
 }
 
 /* Who asks while one is reading is answered by the next, which reads what there is by then. */
@@ -269,13 +275,15 @@ static void test_in_a_row(void **state)
     (void)state;
     struct rig r;
     rig_open(&r, 1, "");
-    configure(&r, "", MANY, "");
+    configure(&r, AT_GATE, MANY, "");
+    shut = true;
     assert_int_equal(reload_ask(&r.reload), 1);
     assert_int_equal(reload_ask(&r.reload), 1); /* it has not begun to read */
-    act_at(&r, RELOAD_LOADING, 3, ask_for_two);
-    turn_until_acted(&r);
-    act_at(&r, RELOAD_DRAFTING, 0, ask_again);
-    turn_until_acted(&r);
+    await_reader(&r);
+    configure(&r, "", 2, "");
+    assert_int_equal(reload_ask(&r.reload), 2);
+    assert_int_equal(reload_ask(&r.reload), 2);
+    open_gate();
     turn_until(&r, "bdbd");
     assert_int_equal(r.reload.number, 2);
     expect_whole(&r, 2);
@@ -286,32 +294,55 @@ static void test_in_a_row(void **state)
     rig_close(&r);
 }
 
-static void drop(struct rig *r)
+/* A file system that does not answer: the checks go on, the reload is refused in time, and another
+ * one is read beside it. */
+static void test_hangs(void **state)
 {
-    reload_close(&r->reload);
+    (void)state;
+    struct rig r;
+    rig_open(&r, 3, "");
+    configure(&r, AT_GATE, 1, "");
+    shut = true;
+    reload_ask(&r.reload);
+    await_reader(&r);
+    size_t fired = r.fired;
+    for (int i = 0; i < 10; i++)
+        uv_run(&r.loop, UV_RUN_NOWAIT);
+    assert_true(r.fired >= fired + 5);
+    assert_string_equal(r.story, "b");
+    sched_set(&r.engine.sched, &r.reload.giveup, clock_now());
+    turn_until(&r, "br");
+    assert_non_null(strstr(r.problem, "could not be read within 30s"));
+    expect_whole(&r, 3);
+    configure(&r, "", 2, "");
+    reload_ask(&r.reload);
+    turn_until(&r, "brbd");
+    expect_whole(&r, 2);
+    open_gate();
+    rig_close(&r);
+    assert_string_equal(r.story, "brbd");
 }
 
 /* The agent stops: nobody is told, nothing is left. */
 static void test_dropped(void **state)
 {
-    static const enum reload_stage stages[] = {RELOAD_LOADING, RELOAD_DRAFTING};
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(stages); i++)
-        for (size_t after = 0; after < 3; after++) {
-            struct rig r;
-            rig_open(&r, MANY, "");
-            configure(&r, "retries = 9\n", MANY, "after = p1\n");
-            reload_ask(&r.reload);
-            act_at(&r, stages[i], after, drop);
-            turn_until_acted(&r);
-            reload_ask(&r.reload); /* too late */
-            for (int t = 0; t < 3; t++)
-                uv_run(&r.loop, UV_RUN_NOWAIT);
-            assert_string_equal(r.story, "b");
-            expect_whole(&r, MANY);
-            rig_close(&r);
-        }
     struct rig r;
+    rig_open(&r, 3, "");
+    configure(&r, AT_GATE, 1, "");
+    shut = true;
+    reload_ask(&r.reload);
+    await_reader(&r);
+    reload_close(&r.reload);
+    reload_ask(&r.reload); /* too late */
+    open_gate();
+    while (work_any_running()) /* the result is there, and nobody takes it */
+        sched_yield();
+    for (int t = 0; t < 3; t++)
+        uv_run(&r.loop, UV_RUN_NOWAIT);
+    assert_string_equal(r.story, "b");
+    expect_whole(&r, 3);
+    rig_close(&r);
     rig_open(&r, 1, "");
     reload_ask(&r.reload);
     rig_close(&r);
@@ -320,10 +351,12 @@ static void test_dropped(void **state)
 
 int main(void)
 {
+    sem_init(&gate, 0, 0);
+    sem_init(&arrived, 0, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks_go_on), cmocka_unit_test(test_after),
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_in_a_row),
-        cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_hangs),        cmocka_unit_test(test_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

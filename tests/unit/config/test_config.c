@@ -134,7 +134,7 @@ static const struct {
      "of a file that holds it\n"
      "warning: f: holds secrets and can be read by everybody, expected mode 0640 or less\n"},
     {PROBE "password_file = /nonexistent/x\n",
-     "f:3: probe a.password_file: cannot open /nonexistent/x: No such file or directory\n"},
+     "f:3: probe a.password_file: /nonexistent/x cannot be read: No such file or directory\n"},
     {PROBE "password = ${CFG_NONE:-x}\npassword_file = /nonexistent/x\n",
      "f:4: probe a.password_file: password and password_file are both given, expected one of "
      "them\n"},
