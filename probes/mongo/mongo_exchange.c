@@ -21,12 +21,18 @@ enum step {
     STEP_SASL_CONTINUE,
     STEP_SASL_EMPTY, /* a server that wants one empty message more */
     STEP_PING,
+    STEP_LOOK, /* at /proc, on a thread */
     STEP_GUARD,
 };
 
 static const char *const words_of[] = {
-    [STEP_HELLO] = "hello",          [STEP_LEGACY] = "isMaster",  [STEP_SASL_START] = "login",
-    [STEP_SASL_CONTINUE] = "login",  [STEP_SASL_EMPTY] = "login", [STEP_PING] = "ping",
+    [STEP_HELLO] = "hello",
+    [STEP_LEGACY] = "isMaster",
+    [STEP_SASL_START] = "login",
+    [STEP_SASL_CONTINUE] = "login",
+    [STEP_SASL_EMPTY] = "login",
+    [STEP_PING] = "ping",
+    [STEP_LOOK] = "the look at /proc",
     [STEP_GUARD] = "getCmdLineOpts",
 };
 
@@ -237,7 +243,7 @@ static enum mongo_next take_challenge(struct mongo_exchange *x, const bson_t *do
         x->conversation = bson_iter_int32(&it);
     if (scram_challenge(&x->scram, text, len, &e))
         return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, e.text);
-    return x->scram.keys.valid ? answer_challenge(x) : MONGO_NEXT_WORK;
+    return x->scram.keys.valid ? answer_challenge(x) : MONGO_NEXT_SALT;
 }
 
 static enum mongo_next take_login(struct mongo_exchange *x, const bson_t *doc)
@@ -270,9 +276,15 @@ static enum mongo_next take_login(struct mongo_exchange *x, const bson_t *doc)
 /* A connection that has passed once is to a server that stays what it is. */
 static enum mongo_next take_ping(struct mongo_exchange *x)
 {
-    enum mongo_guard guard = MONGO_GUARD_CLEAR;
-    if (x->conf->init_guard && x->fresh)
-        guard = mongo_guard_look("/proc", x->address);
+    if (!x->conf->init_guard || !x->fresh || !mongo_guard_applies(x->address))
+        return conclude(x);
+    x->step = STEP_LOOK;
+    return MONGO_NEXT_LOOK;
+}
+
+enum mongo_next mongo_exchange_looked(struct mongo_exchange *x, enum mongo_guard guard)
+{
+    buf_reset(&x->out);
     if (guard == MONGO_GUARD_ASK)
         return ask_simple(x, STEP_GUARD);
     return guard == MONGO_GUARD_INIT ? init_phase(x) : conclude(x);
@@ -355,6 +367,9 @@ enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, 
 
 void mongo_exchange_note(const struct mongo_exchange *x, char out[PROBE_DETAIL_MAX])
 {
-    snprintf(out, PROBE_DETAIL_MAX, "connected to %s, %sno reply to %s", x->address,
-             x->step == STEP_PING ? "hello answered, " : "", words_of[x->step]);
+    const char *done = x->step == STEP_PING   ? "hello answered, "
+                       : x->step == STEP_LOOK ? "ping answered, "
+                                              : "";
+    snprintf(out, PROBE_DETAIL_MAX, "connected to %s, %s%s %s", x->address, done,
+             x->step == STEP_LOOK ? "waiting for" : "no reply to", words_of[x->step]);
 }

@@ -3,19 +3,22 @@
  *
  *   fresh:  hello + ping | hello, saslStart, saslContinue..., ping    then perhaps getCmdLineOpts
  *   kept:   hello + ping
- * `+`: in one write. A login's costly step is the caller's to run off the loop (MONGO_NEXT_WORK).
+ * `+`: in one write. A login's costly step and the look at /proc are the caller's to run off the
+ * loop.
  */
 #ifndef PROBE_MONGO_MONGO_EXCHANGE_H
 #define PROBE_MONGO_MONGO_EXCHANGE_H
 
 #include "mongo/mongo_conf.h"
+#include "mongo/mongo_guard.h"
 #include "mongo/mongo_hello.h"
 #include "mongo/mongo_scram.h"
 
 enum mongo_next {
     MONGO_NEXT_WAIT, /* for more bytes */
     MONGO_NEXT_SEND, /* `out` */
-    MONGO_NEXT_WORK, /* scram_salt(&scram.keys, ...), then mongo_exchange_worked */
+    MONGO_NEXT_SALT, /* scram_salt(&scram.keys, ...), then mongo_exchange_worked */
+    MONGO_NEXT_LOOK, /* mongo_guard_look(...), then mongo_exchange_looked */
     MONGO_NEXT_DONE, /* the verdict is in `reason` and `detail`, the server's own; `whole`: the
                         connection can serve further checks */
     MONGO_NEXT_FAIL, /* so is what went wrong with the connection or the bytes on it */
@@ -51,6 +54,9 @@ enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, 
 
 /* `rc`: what scram_salt returned. */
 enum mongo_next mongo_exchange_worked(struct mongo_exchange *x, int rc);
+
+/* What mongo_guard_look found. */
+enum mongo_next mongo_exchange_looked(struct mongo_exchange *x, enum mongo_guard guard);
 
 /* The connection ended: the detail for it, in `detail`. */
 void mongo_exchange_cut(struct mongo_exchange *x, const char *words);

@@ -27,7 +27,7 @@ static bool ends_in(const char *text, size_t len, const char *end)
 }
 
 /* Its port is fixed, and its socket is named after that. */
-static bool may_be_temporary(const char *address)
+bool mongo_guard_applies(const char *address)
 {
     if (str_starts(address, "127.") || str_starts(address, "[::1]") ||
         str_starts(address, "localhost:"))
@@ -152,7 +152,7 @@ static void look_at(struct look *l, const char *proc_root, const char *pid)
 enum mongo_guard mongo_guard_look(const char *proc_root, const char *address)
 {
     struct look l = {false, false, false};
-    if (!may_be_temporary(address))
+    if (!mongo_guard_applies(address))
         return MONGO_GUARD_CLEAR;
     DIR *dir = opendir(proc_root);
     size_t n = 0;

@@ -34,7 +34,10 @@ enum mongo_guard {
 #define MONGO_GUARD_WORDS                                                                          \
     "%s is the temporary server of the image's init phase (its command line tells)"
 
-/* The first sign, for a server at `address` ("127.0.0.1:27017", "unix:///path", "localhost:27017").
+/* Can the server at `address` ("127.0.0.1:27017", "unix:///path", "localhost:27017") be it? */
+bool mongo_guard_applies(const char *address);
+
+/* The first sign. It reads the files of every process, and blocks where one of them is stuck.
  * `proc_root` is "/proc" but in tests. */
 enum mongo_guard mongo_guard_look(const char *proc_root, const char *address);
 

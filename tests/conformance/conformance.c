@@ -1,6 +1,6 @@
 /* The conformance suite: every type of the registry, through the real configuration and engine, as
  * a one-shot and as an agent: the right verdict, one result a run, the deadline kept, an end in
- * every state, and nothing left: no handle, descriptor or child. */
+ * every state (ways.h), and nothing left: no handle, descriptor or child. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,76 +15,18 @@
 #include <sys/wait.h>
 #include <uv.h>
 
-#include "base/clock.h"
 #include "base/str.h"
-#include "config/config.h"
+#include "bench.h"
+#include "child/worker.h"
 #include "conformance.h"
-#include "engine/engine.h"
 #include "registry.h"
 #include "server.h"
+#include "ways.h"
 
 #define TIMEOUT_TEXT "300ms" /* of a check */
-#define LIMIT        (10 * NS_PER_S)
-#define MAX_TURNS    12 /* after how many turns of the loop a run is ended midway */
+#define MAX_TURNS    12      /* after how many turns of the loop a run is ended midway */
 
 extern const struct conformance_type *const conformance_types[];
-
-struct bench {
-    uv_loop_t loop;
-    struct engine engine;
-    size_t results, wanted;
-    enum reason reason;
-    char detail[1024];
-    bool stopped;
-};
-
-static void on_stopped(struct engine *e)
-{
-    container_of(e, struct bench, engine)->stopped = true;
-}
-
-static void on_result(void *ctx, struct check *c, const struct check_result *r)
-{
-    (void)c;
-    struct bench *b = ctx;
-    b->reason = r->reason;
-    snprintf(b->detail, sizeof b->detail, "%s", r->detail);
-    if (++b->results == b->wanted)
-        engine_stop(&b->engine, on_stopped);
-}
-
-static void open_bench(struct bench *b, const char *target, bool agent, size_t wanted)
-{
-    const struct config_override overrides[] = {
-        {"timeout", TIMEOUT_TEXT}, {"interval", "5ms"}, {NULL, NULL}};
-    char *targets[] = {(char *)(uintptr_t)target};
-    struct config_source source = {
-        .path = "/dev/null", .targets = targets, .n_targets = 1, .overrides = overrides};
-    struct config_report report;
-    struct config *config;
-    struct err e;
-    config_report_init(&report);
-    if (config_load(&source, &config, &report) != CONFIG_OK)
-        fail_msg("%s: %s", target, report.n ? report.problems[0].text : "not taken");
-    config_report_fini(&report);
-    *b = (struct bench){.wanted = wanted, .reason = REASON_COUNT};
-    struct engine_hooks hooks = {.on_result = on_result, .ctx = b};
-    assert_int_equal(uv_loop_init(&b->loop), 0);
-    assert_int_equal(engine_init(&b->engine, &b->loop, agent, 1, &hooks), 0);
-    assert_int_equal(engine_load(&b->engine, config, &e), 0);
-    config_free(config);
-}
-
-static void run_bench(struct bench *b, const char *what)
-{
-    int64_t limit = clock_now() + LIMIT;
-    while (uv_run(&b->loop, UV_RUN_ONCE))
-        if (clock_now() > limit)
-            fail_msg("%s: not over after 10 s (%zu results)", what, b->results);
-    assert_true(b->stopped);
-    if (uv_loop_close(&b->loop) != 0)
-        fail_msg("%s: handles are left open", what);
-}
 
 static size_t count_fds(void)
 {
@@ -114,15 +56,21 @@ static const char *expected(const struct conformance_case *c)
     return words;
 }
 
+static struct bench_target target_of(const struct conformance_case *c)
+{
+    return (struct bench_target){.file = "/dev/null", .target = c->target, .timeout = TIMEOUT_TEXT};
+}
+
 /* As a one-shot, and three times in a row in an agent: the verdict is the same. */
 static void check_verdict(const char *type, struct conformance_case *c)
 {
+    const struct bench_target target = target_of(c);
     for (size_t wanted = 1; wanted <= 3; wanted += 2) {
         struct bench b;
         char what[400];
         snprintf(what, sizeof what, "%s: %s (%s, %zu results)", type, c->name, c->target, wanted);
-        open_bench(&b, c->target, wanted > 1, wanted);
-        run_bench(&b, what);
+        bench_open(&b, &target, wanted > 1, wanted);
+        bench_run(&b, what);
         if (!c->reasons[b.reason])
             fail_msg("%s: expected %s, got %s: %s", what, expected(c), reason_name(b.reason),
                      b.detail);
@@ -132,16 +80,17 @@ static void check_verdict(const char *type, struct conformance_case *c)
 /* Ended after each number of turns: whatever phase that hits. */
 static void check_cancel(const char *type, struct conformance_case *c)
 {
+    const struct bench_target target = target_of(c);
     for (int agent = 0; agent < 2; agent++)
         for (int turns = 0; turns < MAX_TURNS; turns++) {
             struct bench b;
             char what[400];
             snprintf(what, sizeof what, "%s: %s ended after %d turns", type, c->name, turns);
-            open_bench(&b, c->target, agent, 1000000);
+            bench_open(&b, &target, agent, 1000000);
             for (int i = 0; i < turns; i++)
                 uv_run(&b.loop, UV_RUN_ONCE);
-            engine_stop(&b.engine, on_stopped);
-            run_bench(&b, what);
+            bench_stop(&b);
+            bench_run(&b, what);
         }
 }
 
@@ -201,6 +150,10 @@ static void test_type(void **state)
         run_common(t);
     for (size_t i = 0; i < t->n_cases; i++)
         run_case(t, &t->cases[i]);
+    size_t fds = count_fds();
+    ways_run(t->name);
+    assert_int_equal(count_fds(), fds);
+    expect_no_child(t->name);
 }
 
 /* The registry and the suite hold the same types. */
@@ -218,6 +171,9 @@ static void test_all_are_here(void **state)
 /* usage: conformance [TYPE]; without one, all of them. */
 int main(int argc, char **argv)
 {
+    int child = worker_child_main(argc, argv);
+    if (child >= 0)
+        return child;
     const char *only = argc > 1 ? argv[1] : NULL;
     uv_loop_t first; /* libuv keeps a pipe for signals from the first loop on */
     if (uv_loop_init(&first) != 0 || uv_loop_close(&first) != 0)

@@ -28,7 +28,7 @@ static enum mongo_next feed(struct mongo_exchange *x, struct buf *in, const uint
     if (used > in->len)
         abort();
     buf_consume(in, used);
-    return next == MONGO_NEXT_WORK ? work(x) : next;
+    return next == MONGO_NEXT_SALT ? work(x) : next;
 }
 
 static void play(struct mongo_exchange *x, struct buf *in, const uint8_t *data, size_t size)

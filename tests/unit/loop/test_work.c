@@ -7,21 +7,18 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/str.h"
 #include "loop/work.h"
+#include "no_threads.h"
 
 struct item {
     struct work_job job;
@@ -195,23 +192,6 @@ static void test_abandoned_when_done(void **state)
     assert_int_equal(n_done, 0);
     assert_int_equal(n_freed, 2);
     close_all();
-}
-
-/* Every call that makes a thread is refused from now on. */
-static void refuse_threads(int errnum)
-{
-    unsigned refuse = SECCOMP_RET_ERRNO | (unsigned)errnum;
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 435, 0, 1), /* clone3 */
-        BPF_STMT(BPF_RET | BPF_K, refuse),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog filter = {.len = ARRAY_LEN(code), .filter = code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-        _exit(77);
 }
 
 static int play_refused(int errnum)

@@ -1,6 +1,9 @@
 /* Logins over our own codec, and what goes through the driver's child, which is this program. */
+#include <errno.h>
+
 #include "child/worker.h"
 #include "mongo_rig.h"
+#include "no_threads.h"
 #include "run_harness.h"
 
 /* ---- logins ---- */
@@ -97,6 +100,32 @@ static void login_cancelled_at_any_time(void **state)
     end(&s);
 }
 
+/* A login needs a thread: without one it cannot be found out, and nothing is aborted. */
+static void login_without_threads(void **state)
+{
+    (void)state;
+    static const int errnums[] = {EAGAIN, EPERM};
+    const char *words[] = {"login", NULL};
+    struct server s = serve(words);
+    void *conf = conf_with_user(&s, "user:pencil@", "");
+    for (size_t i = 0; i < ARRAY_LEN(errnums); i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            refuse_threads(errnums[i]);
+            harness_open(&h);
+            check(conf, NULL, LONG_MS);
+            harness_close(&h);
+            _exit(h.reason == REASON_INTERNAL && strstr(h.detail, "cannot make a thread") ? 0 : 1);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 77)
+            assert_int_equal(status, 0);
+    }
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
 /* ---- the driver's child: this program, see main ---- */
 
 static void driver(void **state)
@@ -152,6 +181,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(login),
         cmocka_unit_test(login_is_kept),
         cmocka_unit_test(login_cancelled_at_any_time),
+        cmocka_unit_test(login_without_threads),
         cmocka_unit_test(driver),
         cmocka_unit_test(driver_is_killed),
     };

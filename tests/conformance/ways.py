@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""The servers of the ways in which a check may go, for the conformance suite: ways.py FOLDER TYPE
+
+Writes FOLDER/ways.ini with one probe a way of that type, prints "ready" and serves until its stdin
+ends. A new way is one entry of WAYS: the keys of its probe and what answers it.
+"""
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../servers"))
+
+FOLDER = sys.argv[1]
+
+
+def greet(sock, port):
+    sock.sendall(b"ready\r\n")
+    sock.recv(100)
+
+
+def http(sock, port):
+    while sock.recv(4096):
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfine\n")
+
+
+def redirect(sock, port):
+    request = sock.recv(4096)
+    hop = int(request.split(b" ")[1].strip(b"/") or 0) if request else 9
+    if hop < 3:
+        place = b"http://localhost:%d/%d" % (port, hop + 1)
+        sock.sendall(b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % place)
+    else:
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+def http2(sock, port):
+    """SETTINGS, then 200 without a body to each request."""
+    frame = lambda kind, flags, stream, body=b"": len(body).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + body
+    take = lambda n: sock.recv(n, socket.MSG_WAITALL) if not isinstance(sock, ssl.SSLSocket) else take_tls(sock, n)
+    take(24)
+    sock.sendall(frame(4, 0, 0))
+    while True:
+        head = take(9)
+        if len(head) < 9:
+            return
+        take(int.from_bytes(head[:3], "big"))
+        if head[3] == 4 and not head[4]:
+            sock.sendall(frame(4, 1, 0))
+        elif head[3] == 1:
+            sock.sendall(frame(1, 5, int.from_bytes(head[5:], "big"), b"\x88"))
+
+
+def take_tls(sock, n):
+    data = b""
+    while len(data) < n:
+        more = sock.recv(n - len(data))
+        if not more:
+            return data
+        data += more
+    return data
+
+
+def mongo(scenario):
+    def play(sock, port):
+        import argparse
+
+        from mongo_scripted import SCENARIOS, Connection
+
+        options = argparse.Namespace(port=port, set="rs0", delay=0, unix=None)
+        SCENARIOS[scenario](Connection(sock, options, 0))
+
+    return play
+
+
+# name: (type, what answers, how it listens, the keys)
+WAYS = {
+    "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
+    "tcp by name": ("tcp", greet, "", "address = localhost:{port}\nexpect = ready"),
+    "tcp unix": ("tcp", greet, "unix", "address = unix://{path}\nexpect = ready"),
+    "tcp tls": ("tcp", greet, "tls", "address = 127.0.0.1:{port}\nexpect = ready\ntls = yes\ntls_verify = no"),
+    "http plain": ("http", http, "", "url = http://127.0.0.1:{port}/"),
+    "http by name": ("http", http, "", "url = http://localhost:{port}/"),
+    "http unix": ("http", http, "unix", "url = http://localhost/\nconnect_to = unix://{path}"),
+    "http redirect": ("http", redirect, "", "url = http://localhost:{port}/\nfollow_redirects = yes"),
+    "http tls": ("http", http, "tls", "url = https://127.0.0.1:{port}/\ntls_verify = no"),
+    "http 2": ("http", http2, "h2", "url = https://127.0.0.1:{port}/\nhttp_version = 2\ntls_verify = no"),
+    "mongo plain": ("mongo", mongo("up"), "", "uri = mongodb://127.0.0.1:{port}/"),
+    "mongo by name": ("mongo", mongo("up"), "", "uri = mongodb://localhost:{port}/"),
+    "mongo unix": ("mongo", mongo("up"), "unix", "uri = mongodb://{escaped}/"),
+    "mongo tls": ("mongo", mongo("up"), "tls", "uri = mongodb://127.0.0.1:{port}/?tls=true\ntls_verify = no"),
+    "mongo login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/"),
+    "mongo driver": ("mongo", mongo("up"), "", "uri = mongodb://127.0.0.1:{port}/?directConnection=false"),
+    "process pid": ("process", None, "", "pid = {pid}"),
+}
+
+
+def certificate():
+    path = FOLDER + "/server.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", path + ".key", "-out", path],
+        check=True, stderr=subprocess.DEVNULL,
+    )
+    return path, path + ".key"
+
+
+def serve_one(sock, answer, context, port):
+    try:
+        with sock:
+            if context:
+                sock = context.wrap_socket(sock, server_side=True)
+            answer(sock, port)
+    except Exception:
+        pass  # the client went away: that is what the suite does
+
+
+def serve(listener, answer, context, port):
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=serve_one, args=(sock, answer, context, port), daemon=True).start()
+
+
+def listen(answer, how, number):
+    context = None
+    if how in ("tls", "h2"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate())
+        if how == "h2":
+            context.set_alpn_protocols(["h2"])
+    port, path = 0, "%s/%d.sock" % (FOLDER, number)
+    if how == "unix":
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+    else:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    listener.listen(64)
+    threading.Thread(target=serve, args=(listener, answer, context, port), daemon=True).start()
+    return {"port": port, "path": path, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
+
+
+def main():
+    with open(FOLDER + "/ways.ini", "w") as out:
+        for number, (name, (kind, answer, how, keys)) in enumerate(WAYS.items()):
+            if kind == sys.argv[2]:
+                where = listen(answer, how, number) if answer else {"pid": os.getpid()}
+                out.write("[probe %s]\n%s\n\n" % (name.replace(" ", "-"), keys.format(**where)))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
