@@ -10,14 +10,14 @@ deps_list()
         build) echo gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev \
             libmongoc-dev libinih-dev libc-ares-dev libmicrohttpd-dev libjansson-dev libssl-dev \
             libcmocka-dev ;;
-        servers) echo python3 procps util-linux ;;
+        servers) echo python3 python3-pymongo procps util-linux ;;
         test) echo 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-dev' \
             'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'nginx-light|nginx' \
             git shellcheck python3-pytest python3-pytest-xdist python3-pytest-rerunfailures python3-pymongo python3-dnslib \
             openssl curl haproxy prometheus iproute2 nftables strace faketime s6 python3-yaml python3-pyte \
             'chromium|chromium-browser' python3-websocket fonts-dejavu-core \
             mandoc zsh fish bash-completion ;;
-        static) echo musl-tools linux-libc-dev dpkg-dev make patch perl xz-utils ;;
+        static) echo debian-archive-keyring linux-libc-dev dpkg-dev make perl xz-utils ;;
         bench) echo wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
             prometheus-blackbox-exporter openssl libmongoc-dev ;;
         deb) echo dpkg-dev gzip ;;

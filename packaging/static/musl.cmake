@@ -1,11 +1,14 @@
 # The tool chain of the static build: gcc against musl, and of libraries only those that
 # packaging/static/build made. PROBE_STATIC_PREFIX (environment) is their folder.
 set(prefix $ENV{PROBE_STATIC_PREFIX})
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR $ENV{PROBE_STATIC_PROCESSOR})
 set(CMAKE_C_COMPILER ${prefix}/bin/musl-cc)
+set(CMAKE_AR $ENV{PROBE_STATIC_TRIPLE}-ar CACHE STRING "")
+set(CMAKE_RANLIB $ENV{PROBE_STATIC_TRIPLE}-ranlib CACHE STRING "")
 set(CMAKE_C_FLAGS_INIT "$ENV{PROBE_STATIC_CFLAGS}")
-# What a check touches lies together: see order.
 set(CMAKE_EXE_LINKER_FLAGS_INIT
-    "-static -no-pie -Wl,-T,${CMAKE_CURRENT_LIST_DIR}/order.ld -Wl,-Map,probe.map -Wl,--gc-sections -Wl,-z,relro -Wl,-z,noexecstack -Wl,--build-id=none")
+    "-static-pie -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none")
 set(CMAKE_FIND_ROOT_PATH ${prefix})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

@@ -32,7 +32,7 @@ sbom_package() { # NAME VERSION SHA256-or-dash KIND
       "externalRefs": [{
         "referenceCategory": "PACKAGE-MANAGER",
         "referenceType": "purl",
-        "referenceLocator": "pkg:deb/debian/$1@${2//+/%2B}?arch=source&distro=bookworm"
+        "referenceLocator": "pkg:deb/debian/$1@${2//+/%2B}?arch=source&distro=trixie"
       }]
     }
 JSON

@@ -1,9 +1,20 @@
 # shellcheck shell=bash disable=SC2154
-# sources.sh: gets each dependency's source from Debian: a private copy of the machine's own package
-# sources with deb-src in place of deb, so that nothing under /etc or /var/lib/apt changes.
+# sources.sh: gets each dependency's source from Debian, whatever release this machine has. apt works
+# with package sources and folders of its own, so that nothing under /etc or /var/lib/apt changes.
 # `source_fetch` leaves its result in $dsc; nothing here builds anything.
 
+suite=trixie
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 indexed=no dsc=
+
+mirror_of() { # NAME: debian or debian-security: the address that this machine has for it
+  cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+    awk -v name="$1" -v address="http://deb.debian.org/$1" '
+      /^[[:space:]]*#/ { next }
+      { for (i = 1; i <= NF; i++)
+          if (!found && $i ~ "^https?://.*/" name "/?$") { address = $i; found = 1 } }
+      END { sub("/$", "", address); print address }'
+}
 
 apt_private() { # the apt options that keep all state under $cache/static-apt
   local state=$cache/static-apt
@@ -12,107 +23,114 @@ apt_private() { # the apt options that keep all state under $cache/static-apt
     -o "Acquire::http::Timeout=30" -o "Acquire::Retries=2" -o "APT::Sandbox::User=root"
 }
 
-sources_index() { # TYPES: "deb-src" or "deb": the list of packages of that kind
-  local state=$cache/static-apt file found=0 type=$1
+sources_index() { # the list of what the mirror has, once a run; apt checks Debian's signature
+  [ $indexed = no ] || return 0
+  indexed=yes
+  local state=$cache/static-apt name suites options
   mkdir -p "$state/sources" "$state/lists/partial" "$state/cache/archives/partial"
   rm -f "$state"/sources/*
-  for file in /etc/apt/sources.list.d/*.sources; do
-    [ -e "$file" ] || continue
-    sed -E "s/^Types:.*/Types: $type/" "$file" >"$state/sources/${file##*/}" && found=1
+  for name in debian debian-security; do
+    suites="$suite $suite-updates"
+    [ $name = debian ] || suites=$suite-security
+    printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
+      "$(mirror_of $name)" "$suites" "$keyring" >"$state/sources/$name.sources"
   done
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -s "$file" ] || continue
-    sed -nE "s/^deb(-src)?[[:space:]]/$type /p" "$file" | sort -u \
-      >"$state/sources/copy-$(basename "$file" .list).list"
-    found=1
-  done
-  [ $found = 1 ] || return 1
+  mapfile -t options < <(apt_private)
+  timeout 180 apt-get "${options[@]}" -qq update >"$state/update.log" 2>&1
+}
+
+pins() { # NAME: its lines in versions
+  awk -v n="$1" '$1 == n {print $2, $3}' "$here/versions"
+}
+
+listed() { # NAME: the versions that the mirror lists, newest first
   local options
+  sources_index || true
   mapfile -t options < <(apt_private)
-  timeout 180 apt-get "${options[@]}" -qq update >"$cache/static-apt/update.log" 2>&1
-}
-
-source_candidates() { # NAME: the pinned version first, then what the index lists, newest first
-  local name=$1 pinned options version
-  pinned=$(awk -v n="$name" '$1 == n {print $2}' "$here/versions")
-  [ "$pin" = yes ] || echo "$pinned"
-  mapfile -t options < <(apt_private)
-  apt-cache "${options[@]}" showsrc --only-source "$name" 2>/dev/null |
-    awk '/^Version:/ {print $2}' | sort -ruV | while read -r version; do
-    if [ "$version" != "$pinned" ] || [ "$pin" = yes ]; then echo "$version"; fi
-  done
-}
-
-source_in() { # NAME DIR: prints the .dsc of that name that lies there
-  local dsc
-  for dsc in "$2"/"$1"_*.dsc; do
-    [ ! -e "$dsc" ] || { echo "$dsc" && return 0; }
-  done
-  return 1
+  apt-cache "${options[@]}" showsrc --only-source "$1" 2>/dev/null |
+    awk '/^Version:/ {print $2}' | sort -ruV
 }
 
 source_folder() { # NAME VERSION: what was fetched once stays, so a later build needs no network
   echo "$cache/static-sources/$1_${2//[^A-Za-z0-9.+~-]/_}"
 }
 
-source_download() { # NAME VERSION
-  local dir options
-  dir=$(source_folder "$1" "$2")
-  [ ! -e "$dir/.complete" ] || return 0
-  [ $indexed = yes ] || { sources_index deb-src || true; } && indexed=yes
+fetch_file() { # ADDRESS NAME SHA256: into the current folder, by apt's own downloader
+  local options
   mapfile -t options < <(apt_private)
-  rm -rf "$dir" && mkdir -p "$dir"
-  (cd "$dir" && timeout 300 apt-get "${options[@]}" -qq --download-only --only-source \
-    source "$1=$2") >"$dir/.log" 2>&1 && : >"$dir/.complete"
+  timeout 300 /usr/lib/apt/apt-helper "${options[@]}" download-file "$1/$2" "$2" "SHA256:$3"
 }
 
-# NAME: leaves in $dsc the path of a .dsc with its files beside it.
-source_fetch() {
-  local name=$1 version pinned tried=""
-  if [ -n "${PROBE_STATIC_SOURCES:-}" ] && dsc=$(source_in "$name" "$PROBE_STATIC_SOURCES"); then
-    source_check "$name" "$dsc" && return 0
-    return 1
-  fi
-  pinned=$(awk -v n="$name" '$1 == n {print $2}' "$here/versions")
-  if [ "$pin" = yes ] || ! source_download "$name" "$pinned"; then
-    [ $indexed = yes ] || { sources_index deb-src || true; } && indexed=yes
-  fi
-  for version in $(source_candidates "$name"); do
-    if source_download "$name" "$version" && dsc=$(source_in "$name" "$(source_folder "$name" "$version")"); then
-      [ -z "$tried" ] || say "warning: $name$tried could not be had, $version is used instead"
-      source_check "$name" "$dsc" && return 0
-      return 1
-    fi
-    tried="$tried $version"
+# A pinned source needs no list: its address follows from its name, its content from its checksum.
+fetch_pinned() { # NAME VERSION SHA256: into the current folder
+  local folder=${1:0:1} at file="$1_${2#*:}.dsc" sum name
+  [[ $1 != lib* ]] || folder=${1:0:4}
+  for at in "$(mirror_of debian)/pool/main" "$(mirror_of debian-security)/pool/updates/main"; do
+    at=$at/$folder/$1
+    fetch_file "$at" "$file" "$3" || continue
+    while read -r sum name; do
+      fetch_file "$at" "$name" "$sum" || continue 2
+    done < <(awk '/^[^ ]/ {on = /^Checksums-Sha256:/; next} on && NF == 3 {print $1, $3}' "$file")
+    return 0
   done
-  say "no source of $name could be had (tried:${tried:- nothing, the index lists none})"
   return 1
 }
 
-source_way_on() {
-  say "error: the build needs the source of $1."
+fetch_listed() { # NAME VERSION: into the current folder
+  local options
+  mapfile -t options < <(apt_private)
+  timeout 300 apt-get "${options[@]}" -qq --download-only --only-source source "$1=$2"
+}
+
+source_download() { # NAME VERSION [SHA256]
+  local dir way=fetch_listed
+  dir=$(source_folder "$1" "$2")
+  [ $# = 2 ] || way=fetch_pinned
+  if [ ! -e "$dir/.complete" ]; then
+    rm -rf "$dir" && mkdir -p "$dir"
+    (cd "$dir" && "$way" "$@") >"$dir/.log" 2>&1 || return 1
+    : >"$dir/.complete"
+  fi
+  dsc=$(source_in "$1" "$dir")
+}
+
+source_in() { # NAME DIR: prints the .dsc of that name that lies there
+  local found
+  for found in "$2"/"$1"_*.dsc; do
+    [ ! -e "$found" ] || { echo "$found" && return 0; }
+  done
+  return 1
+}
+
+# NAME: leaves in $dsc the path of a .dsc with its files beside it: the pinned one, or else, with a
+# warning, the newest that the mirror has; with --pin the newest first.
+source_fetch() {
+  local name=$1 version sum first=""
+  if [ -n "${PROBE_STATIC_SOURCES:-}" ] && dsc=$(source_in "$name" "$PROBE_STATIC_SOURCES"); then
+    source_check "$name"
+    return
+  fi
+  while read -r version sum; do
+    # shellcheck disable=SC2086 # no sum is no argument
+    if source_download "$name" "$version" $sum && source_check "$name"; then
+      [ -z "$first" ] || say "warning: $name $first could not be had: $version is used instead"
+      return 0
+    fi
+    first=${first:-$version}
+  done < <([ "$pin" = no ] || listed "$name"; pins "$name"; [ "$pin" = yes ] || listed "$name")
+  say "error: the source of $name could not be had (wanted: ${first:-nothing is pinned})."
   say "  A way on: lay the .dsc, .orig.tar.* and .debian.tar.* of the version that"
   say "  packaging/static/versions names into a folder and set PROBE_STATIC_SOURCES to it,"
   say "  or run 'packaging/static/build --pin' to take what the mirror has today."
   [ ! -s "$cache/static-apt/update.log" ] || sed 's/^/  apt: /' "$cache/static-apt/update.log" >&2
-}
-
-# NAME FOLDER: leaves a binary package there.
-package_download() {
-  local options
-  sources_index deb || return 1
-  indexed=no
-  mapfile -t options < <(apt_private)
-  (cd "$2" && timeout 300 apt-get "${options[@]}" -qq download "$1")
-}
-
-source_check() { # NAME DSC: the pinned version has the pinned content
-  local name=$1 dsc=$2 version want have
-  version=$(awk '/^Version:/ {print $2; exit}' "$dsc")
-  read -r _ pinned want < <(grep "^$name " "$here/versions")
-  [ "$version" = "$pinned" ] && [ "$want" != - ] && [ "$pin" = no ] || return 0
-  have=$(sha256sum "$dsc" | cut -d' ' -f1)
-  [ "$have" = "$want" ] && return 0
-  say "error: $dsc has SHA-256 $have, packaging/static/versions says $want: not used"
   return 1
+}
+
+source_check() { # NAME: the pinned version, in $dsc, has the pinned content
+  local version want have
+  version=$(awk '/^Version:/ {print $2; exit}' "$dsc")
+  want=$(pins "$1" | awk -v v="$version" '$1 == v {print $2}')
+  have=$(sha256sum "$dsc" | cut -d' ' -f1)
+  [ -z "$want" ] || [ "$have" = "$want" ] ||
+    { say "error: $dsc has SHA-256 $have, packaging/static/versions says $want: not used" && return 1; }
 }

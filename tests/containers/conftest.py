@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = "t" + secrets.token_hex(3)
 LABEL = f"probe.test={RUN}"
 DOCKERFILE = ROOT / "packaging/docker/Dockerfile"
+# The images are made from the static build that is there; test_images makes one from the sources.
+PREBUILT = {"PREBUILT": "build-static"} if (ROOT / "build-static/probe").exists() else {}
 COMPOSE_DIR = ROOT / "packaging/compose"
-IMAGES = {"binary": None, "sidecar": None, "example-app": None}
+IMAGES = {name: f"probe-test/{name}:{RUN}" for name in ("binary", "sidecar", "example-app", "mongodb")}
+made_once = set()
 
 
 def sh(*args, check=True, timeout=120, **kw):
@@ -109,23 +113,38 @@ def build(target, tag, context=ROOT, buildkit=False, **args):
     return sh(*command, context, timeout=1200, env=env)
 
 
-@pytest.fixture(scope="session")
-def images(tmp_path_factory):
-    """The images of the Dockerfile, and mongodb: a real server with probe in it."""
-    made = {}
-    for target in ("binary", "sidecar", "example-app"):
-        made[target] = f"probe-test/{target}:{RUN}"
-        build(target, made[target])
-    context = tmp_path_factory.mktemp("mongo")
-    shutil.copy(os.environ["PROBE_TEST_MONGO"], context / "ferretdb")
+def make_mongo(folder):
+    """A real server's image, and mongodb: the same with probe in it."""
+    shutil.copy(os.environ["PROBE_TEST_MONGO"], folder / "ferretdb")
     for name in ("mongo.Dockerfile", "mongo-entrypoint"):
-        shutil.copy(ROOT / "tests/containers/images" / name, context)
-    sh("docker", "build", "--force-rm", "-f", context / "mongo.Dockerfile", "-t", f"probe-test/mongo:{RUN}", "--label", LABEL,
-       "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}", context, timeout=300,
-       env=dict(os.environ, DOCKER_BUILDKIT="0"))
-    made["mongodb"] = f"probe-test/mongodb:{RUN}"
-    build("with-probe", made["mongodb"], SERVICE_IMAGE=f"probe-test/mongo:{RUN}")
-    return made
+        shutil.copy(ROOT / "tests/containers/images" / name, folder)
+    sh("docker", "build", "--force-rm", "-f", folder / "mongo.Dockerfile", "-t", f"probe-test/mongo:{RUN}", "--label", LABEL,
+       "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}", folder, timeout=300, env=dict(os.environ, DOCKER_BUILDKIT="0"))
+    build("with-probe", IMAGES["mongodb"], SERVICE_IMAGE=f"probe-test/mongo:{RUN}", **PREBUILT)
+
+
+def missing(tag):
+    return docker("image", "inspect", tag, check=False).returncode != 0
+
+
+@pytest.fixture(scope="session")
+def mongo_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("mongo")
+
+
+@pytest.fixture
+def images(mongo_folder):
+    """The images of the Dockerfile. Somebody else may clean up the engine meanwhile: what is gone is made anew."""
+    for target, tag in IMAGES.items():
+        if missing(tag):
+            if target in made_once:
+                warnings.warn(f"{tag} was removed by somebody: it is made anew", stacklevel=1)
+            made_once.add(target)
+            if target == "mongodb":
+                make_mongo(mongo_folder)
+            else:
+                build(target, tag, **PREBUILT)
+    return IMAGES
 
 
 @pytest.fixture
@@ -232,14 +251,22 @@ def remove_everything():
         remove_images()
 
 
+def own_images():
+    found = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", "--filter", f"label={LABEL}").stdout.splitlines()
+    return [name if "<none>" not in name else ident for name, _, ident in (line.partition(" ") for line in found)]
+
+
 def remove_images():
-    """What was tagged, and the stages below: those that are built on the base image have its label."""
+    """What this run made, and the stages below, which have the label of the base image. Another run's stages look the
+    same: what is in use stays."""
     for _ in range(20):
-        found = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", "--filter", "label=probe.test").stdout.split("\n")
-        names = [name if "<none>" not in name else ident for name, _, ident in (line.partition(" ") for line in found if line)]
-        if not names:
-            return
-        docker("image", "rm", "--force", *names, check=False)
+        if not (found := own_images()):
+            break
+        docker("image", "rm", "--force", *found, check=False)
+    docker("image", "prune", "--force", "--filter", "label=probe.test", check=False)
+    others = docker("image", "ls", "--quiet", "--filter", "label=probe.test").stdout.split()
+    if others:
+        warnings.warn(f"images of other runs, or the base image, stay on the engine: {' '.join(others)}", stacklevel=1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -250,4 +277,4 @@ def nothing_left():
         left = docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={LABEL}").stdout.split()
         assert not left, f"{kind}: {left}"
     if not os.environ.get("PROBE_TEST_KEEP_IMAGES"):
-        assert not docker("image", "ls", "--all", "--quiet", "--filter", "label=probe.test").stdout.split()
+        assert not own_images()

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import LABEL, ROOT, RUN, docker, free_port, sh
+from conftest import LABEL, PREBUILT, ROOT, RUN, docker, free_port, sh
 
 TEXT = (ROOT / "packaging/README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- runs: (\w+) -->\n```sh\n(.*?)```", TEXT, re.S))
@@ -15,7 +15,7 @@ BLOCKS = dict(re.findall(r"<!-- runs: (\w+) -->\n```sh\n(.*?)```", TEXT, re.S))
 SHIM = """#!/bin/bash
 # Labels what is made, and uses the base image of the tests.
 case "$1" in
-    build) shift && DOCKER_BUILDKIT=0 exec {real} build --label {label} --build-arg BASE="$BASE" "$@" ;;
+    build) shift && DOCKER_BUILDKIT=0 exec {real} build --label {label} --build-arg BASE="$BASE" $PREBUILT "$@" ;;
     run) shift && exec {real} run --label {label} "$@" ;;
     network) [ "$2" != create ] || exec {real} network create --label {label} "$3" ;;
 esac
@@ -44,7 +44,7 @@ def test_block(name, images, tmp_path):
             assert os.environ.get("CI") != "true"
             pytest.skip("no Compose v2")
     tree = tmp_path / "tree"
-    for part in ("CMakeLists.txt", ".dockerignore", "conf", "packaging", "probes", "src"):
+    for part in ("CMakeLists.txt", ".dockerignore", "conf", "packaging", "probes", "src", *PREBUILT.values()):
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("secrets", ".env"))
@@ -57,7 +57,8 @@ def test_block(name, images, tmp_path):
     (shims / "docker").chmod(0o755)
     mine = {f"{n}_IMAGE": f"probe-test/{n.lower()}-readme:{RUN}" for n in ("MONGO_SERVICE", "APP", "PROBE")}
     mongo = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"probe-test/mongo:{RUN}").stdout.strip()
-    env = dict(os.environ, PATH=f"{shims}:{os.environ['PATH']}", BASE=os.environ["PROBE_TEST_BASE"], MONGO_IMAGE=mongo,
+    env = dict(os.environ, PATH=f"{shims}:{os.environ['PATH']}", BASE=os.environ["PROBE_TEST_BASE"],
+               PREBUILT=" ".join(f"--build-arg {name}={value}" for name, value in PREBUILT.items()), MONGO_IMAGE=mongo,
                COMPOSE_PROJECT_NAME=f"{RUN}readme", APP_PORT=str(free_port()), PROBE_PORT=str(free_port()),
                SUBNET="172.30.19.0/24", **mine)
     if name == "gate":

@@ -392,7 +392,7 @@ class Server:
         self.listener.close()
 
 
-def ask(stage, network, kind, numbers, tries=5):
+def ask(stage, network, kind, numbers, tries=20):
     """One `probe check` of these mutants; what it says of each."""
     sections = "".join(f"[probe m{n}]\n{kind.keys(n)}" for n in numbers)
     config = stage.program.write(

@@ -199,7 +199,8 @@ def out_of_descriptors(stage):
     agent, _ = started(stage)
     # Asked over a connection that stands already: a new one would need a descriptor as well.
     asks = UnixConnection(agent.socket, 10)
-    asks.connect()
+    asks.request("GET", "/status/x")  # answered: it is accepted
+    asks.getresponse().read()
     soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
 
     def internal():
