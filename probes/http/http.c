@@ -1,8 +1,6 @@
-/* http: one request, over HTTP or HTTPS or a unix socket, and the verdict on its reply. The dialler
- * connects, so that names and refusals read the same in every type; the exchange goes on on the
- * descriptor that it is handed and looks nothing up. Redirects are followed here, one
- * connection a hop, so that a secret never reaches another host. It never retries: the schedule
- * does. */
+/* http: one request, over HTTP or HTTPS or a unix socket, and the verdict on its reply. Redirects
+ * are followed here, one connection a hop, so that a secret never reaches another host. It never
+ * retries: the schedule does. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 #include "base/str.h"
 #include "http/http_conf.h"
 #include "http/http_exchange.h"
+#include "http/http_failure.h"
 
 #define REDIRECTS_MAX 10
 
@@ -35,7 +34,6 @@ static const bool may_move[HTTP_RUN_N_STATES][HTTP_RUN_N_STATES] = {
 struct http_run {
     struct probe_run run;
     enum http_run_state state;
-    struct dial dial;
     struct http_exchange exchange;
     /* The present hop; both point into conf until a redirect. */
     const struct http_url *url;
@@ -64,6 +62,12 @@ static bool at_origin(const struct http_run *r)
     return http_url_same_origin(r->url, &conf_of(r)->url);
 }
 
+/* To connect_to where the URL's own host would be, and to the proxy always. */
+static bool uses_own_endpoint(const struct http_run *r)
+{
+    return at_origin(r) || conf_of(r)->by_proxy;
+}
+
 /* ---- The end ---- */
 
 static void release(struct http_run *r)
@@ -75,21 +79,16 @@ static void release(struct http_run *r)
     probe_release(&r->run);
 }
 
-/* The dial of a hop is gone: the next one, or the end. */
-static void on_dial_closed(struct dial *d)
+/* A hop is closed: the next one, or the end. */
+static void on_exchange_ended(struct http_exchange *x)
 {
-    struct http_run *r = container_of(d, struct http_run, dial);
+    struct http_run *r = container_of(x, struct http_run, exchange);
     if (r->state == HTTP_RUN_ENDING) {
         release(r);
     } else {
         probe_note(&r->run, "redirected to %s", r->url->shown);
         begin_hop(r);
     }
-}
-
-static void on_exchange_ended(struct http_exchange *x)
-{
-    dial_close(&container_of(x, struct http_run, exchange)->dial, on_dial_closed);
 }
 
 /* To HTTP_RUN_LEAVING or _ENDING. Nothing of the run may be touched after this. */
@@ -160,18 +159,23 @@ static int check_loop(struct http_run *r, const struct http_url *to, const char 
 }
 
 /* Makes the Location the present hop; -1 with the words when it cannot be followed. */
-static int redirect(struct http_run *r, const char *location, struct err *e)
+static int redirect(struct http_run *r, const struct http_text *location, struct err *e)
 {
     struct http_url to;
-    if (!*location)
-        return err_set(e, "HTTP %d from %s: its Location is empty or over %d bytes",
-                       r->exchange.reply.status, r->exchange.peer, HTTP_LOCATION_MAX);
-    if (http_url_resolve(&to, r->url, location, e) < 0) {
+    const char *peer = http_exchange_peer(&r->exchange);
+    char *text = str_dup_n(location->data, location->len);
+    if (!text)
+        return err_set(e, "out of memory");
+    int rc = *text ? http_url_resolve(&to, r->url, text, e) : err_set(e, "it is empty");
+    if (rc < 0) {
         char excerpt[96];
-        str_excerpt(location, strcspn(location, "?"), excerpt, sizeof excerpt);
-        return err_prefix(e, "HTTP %d from %s redirects to \"%s\", which cannot be followed",
-                          r->exchange.reply.status, r->exchange.peer, excerpt);
+        str_excerpt(text, strcspn(text, "?"), excerpt, sizeof excerpt);
+        err_prefix(e, "HTTP %d from %s redirects to \"%s\", which cannot be followed",
+                   r->exchange.reply.status, peer, excerpt);
     }
+    free(text);
+    if (rc < 0)
+        return -1;
     const char *method = redirected_method(r->method, r->exchange.reply.status);
     if (check_loop(r, &to, method, e) < 0) {
         http_url_fini(&to);
@@ -182,7 +186,7 @@ static int redirect(struct http_run *r, const char *location, struct err *e)
     r->next_url = to;
     r->url = &r->next_url;
     r->method = method;
-    if (at_origin(r) || http_conf_endpoint(r->url, &r->next_ep, e) == 0) {
+    if (uses_own_endpoint(r) || http_conf_endpoint(r->url, &r->next_ep, e) == 0) {
         r->next_ep.family = conf_of(r)->family;
         return 0;
     }
@@ -192,7 +196,7 @@ static int redirect(struct http_run *r, const char *location, struct err *e)
 static void judge(struct http_run *r)
 {
     const struct http_reply *reply = &r->exchange.reply;
-    const char *peer = r->exchange.peer;
+    const char *peer = http_exchange_peer(&r->exchange);
     struct err e;
     char words[PROBE_DETAIL_MAX + sizeof e.text];
     enum reason reason = http_expect_check(&conf_of(r)->expect, reply, &e);
@@ -211,12 +215,12 @@ static void on_exchanged(struct http_exchange *x)
 {
     struct http_run *r = container_of(x, struct http_run, exchange);
     struct err e;
-    char location[HTTP_LOCATION_MAX];
-    enum reason reason = http_exchange_result(x, &e);
+    struct http_text location;
+    enum reason reason = http_failure(x, &e);
     if (reason != REASON_OK)
         conclude(r, reason, e.text);
-    else if (http_exchange_redirects(x, location, sizeof location)) {
-        if (redirect(r, location, &e) < 0)
+    else if (http_exchange_redirects(x, &location)) {
+        if (redirect(r, &location, &e) < 0)
             conclude(r, REASON_MISMATCH, e.text);
         else
             end_hop(r, HTTP_RUN_LEAVING);
@@ -232,32 +236,20 @@ static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
     http_exchange_note(&((struct http_run *)run)->exchange, out);
 }
 
-static void on_dialled(struct dial *d)
-{
-    struct http_run *r = container_of(d, struct http_run, dial);
-    struct err e;
-    if (d->reason != REASON_OK) {
-        conclude(r, d->reason, d->detail);
-        return;
-    }
-    r->exchange = (struct http_exchange){.run = &r->run,
-                                         .conf = conf_of(r),
-                                         .url = r->url,
-                                         .method = r->method,
-                                         .peer = d->peer,
-                                         .at_origin = at_origin(r),
-                                         .fd = d->fd};
-    probe_note_later(&r->run, describe);
-    if (http_exchange_start(&r->exchange, on_exchanged, &e) < 0)
-        conclude(r, REASON_INTERNAL, e.text);
-}
-
-/* Nothing of the run may be touched after dial_start: it may have been released from inside. */
+/* Nothing of the run may be touched after this: it may have been released from inside. */
 static void begin_hop(struct http_run *r)
 {
     move(r, HTTP_RUN_HOP);
-    r->exchange = (struct http_exchange){.fd = -1};
-    dial_start(&r->dial, &r->run, at_origin(r) ? &conf_of(r)->ep : &r->next_ep, on_dialled);
+    r->exchange = (struct http_exchange){
+        .run = &r->run,
+        .conf = conf_of(r),
+        .url = r->url,
+        .ep = uses_own_endpoint(r) ? &conf_of(r)->ep : &r->next_ep,
+        .method = r->method,
+        .at_origin = at_origin(r),
+        .describe = describe,
+    };
+    http_exchange_start(&r->exchange, on_exchanged);
 }
 
 static void http_start(struct probe_run *run)

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "http/http2.h"
 
 enum {
     K_URL,
@@ -27,6 +28,7 @@ enum {
     K_MAX_BODY,
     K_HTTP_VERSION,
     K_CONNECT_TO,
+    K_PROXY,
     K_TLS,
     K_FAMILY = K_TLS + TLS_KEY_COUNT,
     K_COUNT
@@ -78,8 +80,8 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
     {.name = "follow_redirects",
      .kind = KEY_BOOL,
      .def = "no",
-     .doc = "yes: the last reply of at most 10 redirects is judged. Credentials and headers are "
-            "not sent to another host."},
+     .doc = "yes: the last reply of at most 10 redirects is judged. Credentials, headers and the "
+            "body go to the URL's own scheme, host and port only."},
     {.name = "max_body",
      .kind = KEY_SIZE,
      .def = "1MiB",
@@ -90,10 +92,16 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
      .kind = KEY_CHOICE,
      .def = "any",
      .choices = versions,
-     .doc = "The version of HTTP to speak: any, 1.0, 1.1 or 2."},
+     .doc = "The version of HTTP to speak: any, 1.0, 1.1 or 2. any is 1.1, and 2 with a server "
+            "that takes nothing else in the TLS handshake."},
     {.name = "connect_to",
      .kind = KEY_TEXT,
      .doc = "host:port or unix:///path to connect to, instead of the URL's host."},
+    {.name = "proxy",
+     .kind = KEY_TEXT,
+     .flags = KEY_MAY_HIDE,
+     .doc = "http://host:port of a proxy to go through, with CONNECT for https. Proxies of the "
+            "environment are never used."},
     TLS_KEYS,
     {.name = "family",
      .kind = KEY_CHOICE,
@@ -150,13 +158,23 @@ static void hide(struct build *b, size_t key, const char *secret)
         fail(b, key, "out of memory");
 }
 
-static void add_header(struct build *b, struct curl_slist **list, const char *line)
+static void add_header(struct build *b, const char *name, size_t name_len, const char *value,
+                       bool is_safe)
 {
-    struct curl_slist *grown = curl_slist_append(*list, line);
-    if (grown)
-        *list = grown;
-    else
+    struct http_conf *c = b->conf;
+    struct http_conf_header *grown = realloc(c->headers, (c->n_headers + 1) * sizeof *grown);
+    if (grown) {
+        c->headers = grown;
+        grown[c->n_headers++] =
+            (struct http_conf_header){str_dup_n(name, name_len), strdup(value), is_safe};
+    }
+    if (!grown || !grown[c->n_headers - 1].name || !grown[c->n_headers - 1].value)
         fail(b, K_HEADER, "out of memory");
+}
+
+static void add_own(struct build *b, const char *name, const char *value, bool is_safe)
+{
+    add_header(b, name, strlen(name), value, is_safe);
 }
 
 /* Headers that say nothing of who asks; any other may be a credential. */
@@ -192,53 +210,33 @@ static void prepare_header(struct build *b, const char *line)
         return;
     }
     const char *value = line + n + 1 + strspn(line + n + 1, " \t");
-    char *sent = *value ? strdup(line) : str_format("%.*s;", (int)n, line); /* curl's "empty" */
-    if (!sent) {
-        fail(b, K_HEADER, "out of memory");
-        return;
-    }
-    add_header(b, &b->conf->headers, sent);
-    if (is_safe_header(line, n))
-        add_header(b, &b->conf->safe_headers, sent);
-    else if (!name_is(line, n, "Host")) {
+    add_header(b, line, n, value, is_safe_header(line, n));
+    if (!is_safe_header(line, n) && !name_is(line, n, "Host")) {
         hide(b, K_HEADER, value);
         const char *blank = strrchr(value, ' '); /* "Bearer TOKEN" */
         hide(b, K_HEADER, blank ? blank + 1 : NULL);
     }
-    free(sent);
 }
 
-/* What curl would add by itself and a health check does not want. */
+const char *http_conf_header(const struct http_conf *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_headers; i++)
+        if (strcasecmp(c->headers[i].name, name) == 0)
+            return c->headers[i].value;
+    return NULL;
+}
+
 static void prepare_headers(struct build *b)
 {
     const struct probe_value *v = &b->values[K_HEADER];
-    bool typed = false, agent = false, host = false, connection = false;
-    for (size_t i = 0; i < v->n_lines; i++) {
-        size_t n = token_len(v->lines[i]);
-        typed = typed || name_is(v->lines[i], n, "Content-Type");
-        agent = agent || name_is(v->lines[i], n, "User-Agent");
-        host = host || name_is(v->lines[i], n, "Host");
-        connection = connection || name_is(v->lines[i], n, "Connection");
+    for (size_t i = 0; i < v->n_lines; i++)
         prepare_header(b, v->lines[i]);
-    }
     /* There is no second request on a connection; said so, the server need not keep it for one. */
-    const char *const more[] = {"Expect:", typed ? NULL : "Content-Type:",
-                                agent ? NULL : "User-Agent: probe/" PROBE_VERSION,
-                                connection ? NULL : "Connection: close"};
-    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
-        if (!more[i])
-            continue;
-        add_header(b, &b->conf->headers, more[i]);
-        add_header(b, &b->conf->safe_headers, more[i]);
-    }
-    if (!host && b->conf->tls_url) {
-        char *line = str_format("Host: %s", b->conf->url.authority);
-        if (line)
-            add_header(b, &b->conf->headers, line);
-        else
-            fail(b, K_HEADER, "out of memory");
-        free(line);
-    }
+    static const char *const usual[][2] = {
+        {"Accept", "*/*"}, {"User-Agent", "probe/" PROBE_VERSION}, {"Connection", "close"}};
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+        if (!http_conf_header(b->conf, usual[i][0]))
+            add_own(b, usual[i][0], usual[i][1], true);
 }
 
 static void prepare_method(struct build *b)
@@ -299,21 +297,28 @@ static void prepare_expect(struct build *b)
         fail(b, K_METHOD, "the reply to HEAD has no body, but one is expected");
 }
 
-/* Basic credentials (RFC 7617). */
-static void prepare_basic(struct build *b, const char *user, const char *password)
+/* "Basic ..." (RFC 7617); NULL without memory, which is told. */
+static char *basic(struct build *b, size_t key, const char *user, const char *password)
 {
     char *plain = str_format("%s:%s", user, password);
     char *coded = plain ? str_base64(plain) : NULL;
-    char *line = coded ? str_format("Authorization: Basic %s", coded) : NULL;
-    if (line)
-        add_header(b, &b->conf->headers, line);
-    else
-        fail(b, K_PASSWORD, "out of memory");
-    hide(b, K_PASSWORD, password);
-    hide(b, K_PASSWORD, coded);
+    char *value = coded ? str_format("Basic %s", coded) : NULL;
+    if (!value)
+        fail(b, key, "out of memory");
+    hide(b, key, password);
+    hide(b, key, coded);
     str_wipe(plain);
     str_wipe(coded);
-    str_wipe(line);
+    return value;
+}
+
+static void authorize(struct build *b, size_t key, char *value)
+{
+    if (value)
+        add_own(b, "Authorization", value, false);
+    else
+        fail(b, key, "out of memory");
+    str_wipe(value);
 }
 
 /* The names of the keys that may also stand in the URL; the key wins nothing, both is an error. */
@@ -339,14 +344,9 @@ static void prepare_credentials(struct build *b)
     if (token && (!*token || strcspn(token, " \t") != strlen(token) || has_control(token)))
         fail(b, K_BEARER_TOKEN, "the token is empty or has a blank or a control byte in it");
     if (user)
-        prepare_basic(b, user, password ? password : "");
+        authorize(b, K_PASSWORD, basic(b, K_PASSWORD, user, password ? password : ""));
     if (token) {
-        char *line = str_format("Authorization: Bearer %s", token);
-        if (line)
-            add_header(b, &c->headers, line);
-        else
-            fail(b, K_BEARER_TOKEN, "out of memory");
-        str_wipe(line);
+        authorize(b, K_BEARER_TOKEN, str_format("Bearer %s", token));
         hide(b, K_BEARER_TOKEN, token);
     }
     if (!c->url.tls && !c->url.socket_path && (user || token) && !b->values[K_CONNECT_TO].given &&
@@ -383,34 +383,41 @@ static void prepare_endpoint(struct build *b)
     c->ep.family = c->family;
 }
 
-/* Curl sends and verifies the name in the URL: so tls_server_name takes its place there, and the
- * true host goes into the Host header. */
-static void prepare_server_name(struct build *b)
+static void prepare_proxy(struct build *b)
 {
     struct http_conf *c = b->conf;
-    if (!c->tls.server_name || !c->url.tls)
+    struct http_url proxy;
+    struct err e;
+    const char *text = b->values[K_PROXY].text;
+    if (!text)
         return;
-    bool v6 = strchr(c->tls.server_name, ':');
-    c->tls_url = str_format("https://%s%s%s:%u%s", v6 ? "[" : "", c->tls.server_name, v6 ? "]" : "",
-                            (unsigned)c->url.port, c->url.path);
-    struct http_url check = {0};
-    if (!c->tls_url)
-        fail(b, K_TLS + TLS_KEY_SERVER_NAME, "out of memory");
-    else if (http_url_parse(&check, c->tls_url, NULL) < 0 ||
-             strcasecmp(check.host, c->tls.server_name) != 0)
-        fail(b, K_TLS + TLS_KEY_SERVER_NAME, "it is not a host name or address");
-    http_url_fini(&check);
+    if (c->url.socket_path)
+        fail(b, K_PROXY, "the url names a socket, which no proxy can reach");
+    else if (b->values[K_CONNECT_TO].given)
+        fail(b, K_PROXY, "connect_to is given too: a request goes one way");
+    else if (c->version == HTTP_VERSION_2 && !c->url.tls)
+        fail(b, K_PROXY, "HTTP/2 without TLS does not pass a proxy");
+    if (http_url_parse(&proxy, text, &e) < 0) {
+        fail(b, K_PROXY, e.text);
+        return;
+    }
+    endpoint_fini(&c->ep);
+    c->by_proxy = true;
+    if (proxy.tls || proxy.socket_path || strcmp(proxy.path, "/") != 0)
+        fail(b, K_PROXY, "it must be of the form http://host:port");
+    else if (http_conf_endpoint(&proxy, &c->ep, &e) < 0)
+        fail(b, K_PROXY, e.text);
+    c->ep.family = c->family;
+    if (proxy.user || proxy.password)
+        c->proxy_auth =
+            basic(b, K_PROXY, proxy.user ? proxy.user : "", proxy.password ? proxy.password : "");
+    http_url_fini(&proxy);
 }
 
 static void prepare_version(struct build *b)
 {
-    static const long plain[] = {CURL_HTTP_VERSION_NONE, CURL_HTTP_VERSION_1_0,
-                                 CURL_HTTP_VERSION_1_1, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE};
-    struct http_conf *c = b->conf;
-    int64_t choice = b->values[K_HTTP_VERSION].num;
-    c->needs_http2 = choice == 3;
-    c->version = plain[choice];
-    if (c->needs_http2 && !(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2))
+    b->conf->version = (enum http_version)b->values[K_HTTP_VERSION].num;
+    if (b->conf->version == HTTP_VERSION_2 && !http2_is_there())
         fail(b, K_HTTP_VERSION, "this build cannot speak HTTP/2");
 }
 
@@ -430,6 +437,7 @@ void *http_conf_prepare(const struct probe_value *values, struct probe_report *r
         fail(&b, K_URL, "out of memory");
         return NULL;
     }
+    prepare_version(&b);
     c->family = values[K_FAMILY].num == 1 ? 4 : values[K_FAMILY].num == 2 ? 6 : 0;
     c->follow = values[K_FOLLOW_REDIRECTS].num != 0;
     c->max_body = (size_t)values[K_MAX_BODY].num;
@@ -440,18 +448,16 @@ void *http_conf_prepare(const struct probe_value *values, struct probe_report *r
         fail(&b, K_URL, e.text);
     else {
         prepare_endpoint(&b);
+        prepare_proxy(&b);
         prepare_credentials(&b);
     }
     bool may_use_tls =
         c->url.tls || !c->url.text || c->follow || probe_is_missing(report, K_FOLLOW_REDIRECTS);
     if (tls_conf_init(&c->tls, &values[K_TLS], K_TLS, may_use_tls, report) < 0)
         b.failed = true;
-    else if (c->url.text)
-        prepare_server_name(&b);
     prepare_method(&b);
     prepare_headers(&b);
     prepare_expect(&b);
-    prepare_version(&b);
     if (!b.failed && !(*target = target_text(c)))
         fail(&b, K_URL, "out of memory");
     if (!b.failed)
@@ -466,13 +472,14 @@ void http_conf_dispose(void *conf)
     http_url_fini(&c->url);
     endpoint_fini(&c->ep);
     free(c->method);
-    for (struct curl_slist *h = c->headers; h; h = h->next)
-        explicit_bzero(h->data, strlen(h->data));
-    curl_slist_free_all(c->headers);
-    curl_slist_free_all(c->safe_headers);
+    for (size_t i = 0; i < c->n_headers; i++) {
+        free(c->headers[i].name);
+        str_wipe(c->headers[i].value);
+    }
+    free(c->headers);
     free(c->body);
     http_expect_fini(&c->expect);
-    free(c->tls_url);
+    str_wipe(c->proxy_auth);
     http_mask_fini(&c->mask);
     free(c->max_body_text);
     tls_conf_fini(&c->tls);

@@ -61,24 +61,6 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
                   struct probe_report *report);
 void tls_conf_fini(struct tls_conf *c);
 
-/* For a library that does TLS itself (curl), one connection: what we found out about the peer. */
-struct tls_guest {
-    int64_t not_after; /* end of the peer's certificate, s since the epoch; 0: none seen yet */
-    char words[400];   /* why it was not accepted; "": it was, or none was seen */
-    char name[256];    /* private */
-    const struct tls_conf *conf;
-};
-
-/* The library's SSL_CTX gets our trust, our verification for `host` (as in tls_open) and,
- * `with_own`, our certificate. `g`, zeroed, must stay as long as the SSL_CTX. 0, or -1 with the
- * words. */
-int tls_guest_setup(struct tls_guest *g, struct tls_conf *c, const char *host, void *ssl_ctx,
-                    bool with_own, struct err *e);
-
-/* Our words for an error that the library told in OpenSSL's ("... error:0A00045C:SSL
- * routines::..."). False: none is in it, or we know none better. */
-bool tls_message_words(const char *message, char *out, size_t size);
-
 /* One session; bytes go in and out by memory, no I/O of its own. */
 struct tls;
 

@@ -1,5 +1,6 @@
 /* tls_conf: the TLS keys of a type, read and checked. OpenSSL is only touched where a file has to
  * be looked into. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,15 @@ static int check_name(const char *name, struct probe_report *report, size_t key)
 {
     struct endpoint ep;
     struct err e;
-    if (!name || strchr(name, ':')) /* an IPv6 address: OpenSSL checks it */
+    struct in6_addr v6;
+    if (!name)
         return 0;
+    if (strchr(name, ':')) {
+        if (inet_pton(AF_INET6, name, &v6) == 1)
+            return 0;
+        probe_error(report, key, "it is not a host name or address");
+        return -1;
+    }
     if (endpoint_parse(&ep, name, 443, &e) < 0) {
         probe_error(report, key, "%s", e.text);
         return -1;

@@ -198,12 +198,3 @@ void tls_error_words(char *out, size_t size)
         snprintf(out, size, "the handshake failed: %s",
                  code ? ERR_reason_error_string(code) : "no reason given");
 }
-
-bool tls_message_words(const char *message, char *out, size_t size)
-{
-    const char *at = strstr(message, "error:");
-    const char *words = at ? words_of(strtoul(at + strlen("error:"), NULL, 16)) : NULL;
-    if (words)
-        snprintf(out, size, "%s", words);
-    return words != NULL;
-}

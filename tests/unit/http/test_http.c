@@ -313,7 +313,7 @@ static const struct scene scenes[] = {
      {READ, SEND("HTTP/1.1 200 OK\r\n"), {ACT_FLOOD, "X-More: 0123456789\r\n"}},
      {NULL},
      REASON_PROTOCOL,
-     "are over 64 KiB"},
+     "are over 256 KiB"},
     {"endless header line",
      {READ, SEND("HTTP/1.1 200 OK\r\nX: "), {ACT_FLOOD, "0123456789abcdef"}},
      {NULL},
@@ -323,7 +323,7 @@ static const struct scene scenes[] = {
      {READ, {ACT_FLOOD, "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"}},
      {NULL},
      REASON_PROTOCOL,
-     "are over 64 KiB"},
+     "are over 256 KiB"},
 };
 
 static void play(const struct scene *scene)

@@ -267,7 +267,9 @@ static void test_broken_handshakes(void **state)
     broken(STEPS({ACT_SOME, NULL}, {ACT_RESET, NULL}), "https", REASON_RESET,
            "during the TLS handshake");
     broken(STEPS({ACT_SEND, "HTTP/1.1 400 Bad Request\r\n\r\n"}, {ACT_FIN, NULL}), "https",
-           REASON_TLS, "the server does not speak TLS: is the URL http://?");
+           REASON_TLS,
+           "the server does not speak TLS; it sent \"HTTP/1.1 400 Bad Request\\r\\n\\r\\n\": is "
+           "the URL http://?");
     broken(STEPS({ACT_SEND, "\x16\x03\x03"}, {ACT_FIN, NULL}), "https", REASON_CLOSED,
            "during the TLS handshake");
     broken(STEPS({ACT_TLS, NULL}, {ACT_READ, NULL}), "https", REASON_CLOSED, "without a reply");
@@ -296,7 +298,7 @@ static void cancel_at(const char *note, const struct step *steps)
 static void test_cancel(void **state)
 {
     (void)state;
-    cancel_at("the TLS handshake is not over", STEPS({ACT_HANG, NULL}));
+    cancel_at("TLS handshake under way", STEPS({ACT_HANG, NULL}));
     cancel_at("no reply to GET https://127.0.0.1:", STEPS({ACT_TLS, NULL}, {ACT_HANG, NULL}));
 }
 

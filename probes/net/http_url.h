@@ -1,7 +1,7 @@
 /* http_url: an address of the http type taken apart: http://, https:// and
  * http+unix:///path/to.sock:/request/path. Text only: it looks nothing up and opens nothing. */
-#ifndef PROBE_HTTP_HTTP_URL_H
-#define PROBE_HTTP_HTTP_URL_H
+#ifndef PROBE_NET_HTTP_URL_H
+#define PROBE_NET_HTTP_URL_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "http/http_wire.h"
+#include "net/http_wire.h"
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 #define CHUNKED OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
@@ -138,7 +138,7 @@ static enum http_wire_step take(struct http_wire *w, struct seen *s, bool is_hea
     buf_init(&s->body, 4096);
     buf_init(&s->lines, SIZE_MAX / 2);
     buf_init(&s->junk, 4096);
-    http_wire_init(w, is_head, &events, s);
+    http_wire_init(w, is_head ? HTTP_WIRE_HEAD : HTTP_WIRE_ANY, &events, s);
     enum http_wire_step step = HTTP_WIRE_MORE;
     for (size_t at = 0; at < len && step == HTTP_WIRE_MORE; at += step_len) {
         /* A copy of just that size: a byte read beyond it is an error that is seen. */

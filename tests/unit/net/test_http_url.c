@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "http/http_url.h"
+#include "net/http_url.h"
 
 static void test_parts(void **state)
 {

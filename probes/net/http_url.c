@@ -1,6 +1,6 @@
 /* http_url: see http_url.h. The taking apart is libcurl's own, so that what is shown, dialled and
  * requested can never be three different things. */
-#include "http/http_url.h"
+#include "net/http_url.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

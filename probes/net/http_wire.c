@@ -1,6 +1,6 @@
 /* http_wire: see http_wire.h. Everything but the bytes of a body is a line: they are gathered one
  * by one and each is taken by the state that it comes in. */
-#include "http/http_wire.h"
+#include "net/http_wire.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 #define PREFIX  "HTTP/1."
 #define NO_SIZE "a chunk's size is not a number"
 
-void http_wire_init(struct http_wire *w, bool is_head, const struct http_wire_events *events,
-                    void *owner)
+void http_wire_init(struct http_wire *w, enum http_wire_kind kind,
+                    const struct http_wire_events *events, void *owner)
 {
-    *w = (struct http_wire){.is_head = is_head, .events = events, .owner = owner};
+    *w = (struct http_wire){.kind = kind, .events = events, .owner = owner};
     buf_init(&w->line, HTTP_LINE_MAX);
 }
 
@@ -156,7 +156,8 @@ static enum http_wire_step begin_body(struct http_wire *w)
         w->length_kind = HTTP_LENGTH_NONE;
         return HTTP_WIRE_MORE;
     }
-    if (w->is_head || w->status == 204 || w->status == 304)
+    bool tunnel = w->kind == HTTP_WIRE_CONNECT && w->status < 300;
+    if (w->kind == HTTP_WIRE_HEAD || tunnel || w->status == 204 || w->status == 304)
         return HTTP_WIRE_WHOLE;
     if (w->coding == HTTP_CODING_OTHER)
         return broken(w, "a Transfer-Encoding that was not asked for");
@@ -320,10 +321,37 @@ enum http_wire_step http_wire_feed(struct http_wire *w, const char *data, size_t
         data += used;
         len -= used;
     }
+    w->extra = len;
     return step;
 }
 
 enum http_wire_step http_wire_end(const struct http_wire *w)
 {
     return w->state == HTTP_AT_UNTIL_CLOSE ? HTTP_WIRE_WHOLE : HTTP_WIRE_BROKEN;
+}
+
+/* ---- Lines that were gathered ---- */
+
+bool http_header_next(const struct buf *headers, const char *name, size_t *at,
+                      struct http_text *value)
+{
+    size_t name_len = strlen(name);
+    while (*at < headers->len) {
+        const char *line = headers->data + *at;
+        const char *end = memchr(line, '\n', headers->len - *at);
+        size_t len = end ? (size_t)(end - line) : headers->len - *at;
+        *at += len + (end ? 1 : 0);
+        if (len <= name_len || line[name_len] != ':' || !name_is(line, name_len, name))
+            continue;
+        value->data = line + name_len + 1;
+        value->len = len - name_len - 1;
+        while (value->len && isspace((unsigned char)value->data[0])) {
+            value->data++;
+            value->len--;
+        }
+        while (value->len && isspace((unsigned char)value->data[value->len - 1]))
+            value->len--;
+        return true;
+    }
+    return false;
 }

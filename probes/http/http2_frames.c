@@ -1,0 +1,113 @@
+/* http2_frames: what the server's frames say of the end of an exchange, and the words for it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/http2.h"
+
+enum { FRAME_RST_STREAM = 3, FRAME_SETTINGS = 4, FRAME_GOAWAY = 7 };
+enum { CODE_REFUSED_STREAM = 7, CODE_HTTP_1_1_REQUIRED = 13 };
+#define OUR_STREAM 1 /* a client's first */
+
+static uint32_t number(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void end_of_frame(struct http2_frames *f)
+{
+    uint32_t stream = number(f->head + 5) & INT32_MAX;
+    if (f->head[3] == FRAME_RST_STREAM && stream == OUR_STREAM && f->n_payload >= 4) {
+        f->is_reset = true;
+        f->reset_code = number(f->payload);
+    } else if (f->head[3] == FRAME_GOAWAY && f->n_payload >= 8) {
+        f->is_goaway = true;
+        f->goaway_last = number(f->payload) & INT32_MAX;
+        f->goaway_code = number(f->payload + 4);
+        snprintf(f->debug, sizeof f->debug, "%.*s", (int)(f->n_payload - 8),
+                 (const char *)f->payload + 8);
+        str_printable(f->debug, sizeof f->debug - 1);
+    }
+    f->n_head = f->n_payload = 0;
+}
+
+void http2_frames_take(struct http2_frames *f, const char *data, size_t len)
+{
+    if (!f->began)
+        f->is_http1 = len >= 5 && memcmp(data, "HTTP/", 5) == 0;
+    f->began = true;
+    while (len && !f->is_http1) {
+        if (f->n_head < sizeof f->head) {
+            f->head[f->n_head++] = (unsigned char)*data++;
+            len--;
+            f->left = number(f->head) >> 8;
+        } else {
+            size_t n = len < f->left ? len : f->left, room = sizeof f->payload - f->n_payload;
+            memcpy(f->payload + f->n_payload, data, n < room ? n : room);
+            f->n_payload += n < room ? n : room;
+            f->left -= (uint32_t)n;
+            data += n;
+            len -= n;
+        }
+        if (f->n_head == sizeof f->head && !f->left)
+            end_of_frame(f);
+    }
+}
+
+/* RFC 9113 section 7. */
+static const char *code_name(uint32_t code, char buf[16])
+{
+    static const char *const names[] = {"NO_ERROR",
+                                        "PROTOCOL_ERROR",
+                                        "INTERNAL_ERROR",
+                                        "FLOW_CONTROL_ERROR",
+                                        "SETTINGS_TIMEOUT",
+                                        "STREAM_CLOSED",
+                                        "FRAME_SIZE_ERROR",
+                                        "REFUSED_STREAM",
+                                        "CANCEL",
+                                        "COMPRESSION_ERROR",
+                                        "CONNECT_ERROR",
+                                        "ENHANCE_YOUR_CALM",
+                                        "INADEQUATE_SECURITY",
+                                        "HTTP_1_1_REQUIRED"};
+    if (code < ARRAY_LEN(names))
+        return names[code];
+    snprintf(buf, 16, "code %u", (unsigned)code);
+    return buf;
+}
+
+enum reason http2_words(const struct http2 *h, const char *peer, struct err *e)
+{
+    const struct http2_frames *f = &h->frames;
+    char buf[16];
+    if (f->is_http1) {
+        err_set(e, "%s speaks HTTP/1: http_version is 2", peer);
+    } else if ((f->is_reset && f->reset_code == CODE_HTTP_1_1_REQUIRED) ||
+               (f->is_goaway && f->goaway_code == CODE_HTTP_1_1_REQUIRED)) {
+        err_set(e,
+                "%s wants HTTP/1.1 for this request (HTTP_1_1_REQUIRED): set http_version to 1.1",
+                peer);
+        return REASON_MISMATCH;
+    } else if (f->is_reset && f->reset_code == CODE_REFUSED_STREAM) {
+        err_set(e, "%s refused the request before it looked at it (REFUSED_STREAM)", peer);
+    } else if (f->is_reset) {
+        err_set(e, "%s ended the request with %s", peer, code_name(f->reset_code, buf));
+    } else if (f->is_goaway && f->goaway_last < OUR_STREAM) {
+        err_set(e, "%s takes no more requests on this connection (GOAWAY, %s)%s%s", peer,
+                code_name(f->goaway_code, buf), *f->debug ? ": " : "", f->debug);
+    } else if (f->is_goaway && f->goaway_code) {
+        err_set(e, "%s ended the connection (GOAWAY, %s)%s%s", peer, code_name(f->goaway_code, buf),
+                *f->debug ? ": " : "", f->debug);
+    } else if (h->rc == CURLE_OUT_OF_MEMORY) {
+        err_set(e, "out of memory");
+        return REASON_INTERNAL;
+    } else if (h->rc == CURLE_OK) {
+        return REASON_OK;
+    } else {
+        err_set(e, "the reply from %s is broken: %s", peer,
+                h->rc == CURLE_HTTP2 || h->rc == CURLE_HTTP2_STREAM ? "not as HTTP/2 has it"
+                                                                    : curl_easy_strerror(h->rc));
+    }
+    return REASON_PROTOCOL;
+}
