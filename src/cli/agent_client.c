@@ -199,7 +199,7 @@ static int send_request(int fd, const char *method, const char *path, int64_t de
 {
     struct buf b;
     buf_init(&b, HEAD_MAX);
-    buf_printf(&b, "%s %s HTTP/1.0\r\nHost: probe\r\nContent-Length: 0\r\n\r\n", method, path);
+    buf_printf(&b, "%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", method, path);
     int rc = b.failed ? err_set(e, "the request is too long") : 0;
     for (size_t at = 0; rc == 0 && at < b.len;) {
         ssize_t n = send(fd, b.data + at, b.len - at, MSG_NOSIGNAL);

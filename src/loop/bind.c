@@ -103,7 +103,25 @@ static int fail(int fd, int errnum, const char *text, struct err *e)
     return err_errno(e, errnum, "cannot listen on %s", text);
 }
 
-int bind_tcp(const char *listen_text, struct err *e)
+static int bind_and_listen(int fd, const struct tcp_address *a)
+{
+    return bind(fd, (const struct sockaddr *)&a->addr, a->len) < 0 ? -1 : listen(fd, BACKLOG);
+}
+
+/* Shares the port with `beside` for the moment of binding, and with nobody afterwards. */
+static int bind_beside(int fd, int beside, const struct tcp_address *a)
+{
+    int on = 1, off = 0;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(beside, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    int rc = bind_and_listen(fd, a), errnum = errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+    setsockopt(beside, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+    errno = errnum;
+    return rc;
+}
+
+int bind_tcp(const char *listen_text, int beside, struct err *e)
 {
     struct tcp_address a;
     if (parse_listen(listen_text, &a, e) < 0)
@@ -123,9 +141,10 @@ int bind_tcp(const char *listen_text, struct err *e)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (a.addr.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof only6);
-    if (bind(fd, (struct sockaddr *)&a.addr, a.len) < 0 || listen(fd, BACKLOG) < 0)
-        return fail(fd, errno, listen_text, e);
-    return fd;
+    if (bind_and_listen(fd, &a) == 0 ||
+        (errno == EADDRINUSE && beside >= 0 && bind_beside(fd, beside, &a) == 0))
+        return fd;
+    return fail(fd, errno, listen_text, e);
 }
 
 /* Where a socket is made, in the folder that it goes to, before it gets its name. */

@@ -7,9 +7,10 @@
 #include "base/err.h"
 
 /* "127.0.0.1:9797", "[::1]:9797", "localhost:9797", ":9797" (every address). Names other than
- * localhost are refused: nothing here may wait for a name server. Returns a listening, non-blocking
- * descriptor, or -1. */
-int bind_tcp(const char *listen_text, struct err *e);
+ * localhost are refused: nothing here may wait for a name server. `beside`: a socket of this
+ * process that is about to be replaced, and may have the port as well (-1: none). Returns a
+ * listening, non-blocking descriptor, or -1. */
+int bind_tcp(const char *listen_text, int beside, struct err *e);
 
 /* Which file a socket's path was when it was bound, so that only that one is removed. */
 struct bind_id {

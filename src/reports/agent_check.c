@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,7 +38,8 @@ struct agent_check {
         int64_t until;
     } open[CONNECTIONS]; /* the oldest first */
     size_t n_open;
-    bool resting; /* short of descriptors: not accepting until the next tick */
+    size_t max_open;
+    bool resting; /* accept(2) fails: not again until the next tick */
     int64_t line_at;
     size_t line_len;
     char line[AGENT_CHECK_LINE];
@@ -113,7 +115,7 @@ static void serve_one(struct agent_check *a, int fd, int64_t now)
         close(fd);
         return;
     }
-    if (a->n_open == CONNECTIONS)
+    if (a->n_open == a->max_open)
         drop(a, 0);
     a->open[a->n_open].fd = fd;
     a->open[a->n_open].until = time_add(now, LINGER);
@@ -131,15 +133,24 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             serve_one(a, fd, now);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            uv_poll_stop(&a->poll);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            uv_poll_stop(&a->poll); /* out of descriptors, or forbidden */
             a->resting = true;
             want_tick(a);
             return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return;
         }
     }
+}
+
+/* A small share of the descriptors: a flood here must not take the ones that checks need. */
+static size_t connections_allowed(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 16 >= CONNECTIONS)
+        return CONNECTIONS;
+    return r.rlim_cur < 32 ? 2 : (size_t)r.rlim_cur / 16;
 }
 
 struct agent_check *agent_check_open(struct engine *e, const char *address, bool drain,
@@ -152,7 +163,8 @@ struct agent_check *agent_check_open(struct engine *e, const char *address, bool
     }
     a->engine = e;
     a->drain = drain;
-    a->fd = bind_tcp(address, err);
+    a->max_open = connections_allowed();
+    a->fd = bind_tcp(address, -1, err);
     if (a->fd < 0) {
         err_prefix(err, "agent_check");
         free(a);

@@ -13,8 +13,7 @@
 struct events {
     char *ring[RING_SIZE]; /* event n is at n % RING_SIZE */
     uint64_t first, next;  /* sequence numbers of the oldest kept and of the next */
-    struct stream *listeners;
-    size_t n_listeners;
+    struct document *listeners;
     int64_t beat_due;
     uint64_t beat; /* heartbeats so far: a listener sends one for each that it sees */
 };
@@ -57,8 +56,8 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
 
 static void wake_all(struct events *ev)
 {
-    for (struct stream *st = ev->listeners; st; st = st->next_listener)
-        stream_wake(st);
+    for (struct document *d = ev->listeners; d; d = d->next_listener)
+        stream_wake(d);
 }
 
 void events_add(struct serve *s, const struct check *c, enum health_status from)
@@ -91,79 +90,78 @@ void events_restart(struct serve *s)
 
 enum { PART_HELLO, PART_PRESENT, PART_LIVE };
 
-static void restart(struct stream *st, const struct engine *e, const struct events *ev)
+static void restart(struct document *d, const struct engine *e, const struct events *ev)
 {
-    if (st->part != PART_HELLO)
-        buf_puts(&st->buf, "event: reset\ndata: {}\n\n");
-    st->part = PART_PRESENT;
-    st->generation = e->generation;
-    st->index = 0;
-    st->seq = ev->next;
+    if (d->part != PART_HELLO)
+        buf_puts(&d->buf, "event: reset\ndata: {}\n\n");
+    d->part = PART_PRESENT;
+    d->generation = e->generation;
+    d->index = 0;
+    d->seq = ev->next;
 }
 
-static enum stream_state events_more(struct stream *st, int64_t now)
+static enum made events_more(struct document *d, int64_t now)
 {
-    struct serve *s = request_serve(st->request);
+    struct serve *s = request_serve(d->request);
     const struct engine *e = s->engine;
     struct events *ev = s->events;
-    if (st->part == PART_HELLO) {
-        buf_puts(&st->buf, "retry: 2000\n\n");
-        restart(st, e, ev);
+    if (d->part == PART_HELLO) {
+        buf_puts(&d->buf, "retry: 2000\n\n");
+        restart(d, e, ev);
     }
-    if (st->generation != e->generation || st->seq < ev->first)
-        restart(st, e, ev);
-    if (st->part == PART_PRESENT) {
-        for (int i = 0; i < 16 && st->index < e->n_checks; i++) {
-            const struct check *c = e->checks[st->index++];
-            add_event(&st->buf, c, NULL, health_status_name(document_status_of(c, now)));
+    if (d->generation != e->generation || d->seq < ev->first)
+        restart(d, e, ev);
+    if (d->part == PART_PRESENT) {
+        for (int i = 0; i < 16 && d->index < e->n_checks; i++) {
+            const struct check *c = e->checks[d->index++];
+            add_event(&d->buf, c, NULL, health_status_name(document_status_of(c, now)));
         }
-        if (st->index < e->n_checks)
-            return STREAM_MORE;
-        st->part = PART_LIVE;
+        if (d->index < e->n_checks)
+            return MADE_SOME;
+        d->part = PART_LIVE;
     }
-    for (int i = 0; i < 16 && st->seq < ev->next; i++)
-        buf_puts(&st->buf, ev->ring[st->seq++ % RING_SIZE]);
-    if (st->seq < ev->next)
-        return STREAM_MORE;
-    if (st->beat != ev->beat && st->buf.len == 0)
-        buf_puts(&st->buf, ": still here\n\n");
-    st->beat = ev->beat;
-    return STREAM_WAIT;
+    for (int i = 0; i < 16 && d->seq < ev->next; i++)
+        buf_puts(&d->buf, ev->ring[d->seq++ % RING_SIZE]);
+    if (d->seq < ev->next)
+        return MADE_SOME;
+    if (d->beat != ev->beat && d->buf.len == 0)
+        buf_puts(&d->buf, ": still here\n\n");
+    d->beat = ev->beat;
+    return MADE_WAIT;
 }
 
 void events_begin(struct request *req)
 {
     struct serve *s = request_serve(req);
     struct events *ev = s->events;
-    if (ev->n_listeners >= EVENT_LISTENERS) {
-        request_text(req, MHD_HTTP_SERVICE_UNAVAILABLE, "too many event listeners: at most %d\n",
-                     EVENT_LISTENERS);
-        return;
-    }
-    req->endless = true;
+    conn_take_place(req->conn, PLACE_EVENTS);
     stream_begin(req, MHD_HTTP_OK, "text/event-stream", events_more);
-    struct stream *st = req->stream;
-    if (!st)
+    struct document *d = req->document;
+    if (!d)
         return;
-    st->beat = ev->beat;
-    st->next_listener = ev->listeners;
+    d->beat = ev->beat;
+    d->next_listener = ev->listeners;
     if (ev->listeners)
-        ev->listeners->prev_listener = st;
-    ev->listeners = st;
-    if (ev->n_listeners++ == 0)
+        ev->listeners->prev_listener = d;
+    ev->listeners = d;
+    if (!d->next_listener)
         ev->beat_due = time_add(clock_now(), HEARTBEAT);
     serve_want_tick(s, ev->beat_due);
 }
 
-void events_end(struct stream *st)
+bool events_is(const struct document *d)
 {
-    struct events *ev = request_serve(st->request)->events;
-    if (st->more != events_more)
+    return d->more == events_more;
+}
+
+void events_end(struct document *d)
+{
+    struct events *ev = request_serve(d->request)->events;
+    if (!events_is(d))
         return;
-    if (st->next_listener)
-        st->next_listener->prev_listener = st->prev_listener;
-    *(st->prev_listener ? &st->prev_listener->next_listener : &ev->listeners) = st->next_listener;
-    ev->n_listeners--;
+    if (d->next_listener)
+        d->next_listener->prev_listener = d->prev_listener;
+    *(d->prev_listener ? &d->prev_listener->next_listener : &ev->listeners) = d->next_listener;
 }
 
 int64_t events_heartbeat(struct serve *s, int64_t now)

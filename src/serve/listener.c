@@ -1,7 +1,10 @@
-/* listener: accepts connections, as many as fit, and ends those that hold a place without using it.
- * Accepting is ours and not libmicrohttpd's, so that a full table or a lack of descriptors pauses
- * the listener instead of spinning. */
+/* listener: a listening socket and the libmicrohttpd daemon of its connections, on our loop and
+ * without a thread. Accepting is ours and not libmicrohttpd's, so that a full table or a lack of
+ * descriptors pauses the listener instead of spinning. */
+#include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,202 +13,259 @@
 
 #include "serve/internal.h"
 
-#define ACCEPT_AT_ONCE 32
-#define PAUSE          (100 * NS_PER_MS) /* without descriptors */
-#define SWEEP_EVERY    (5 * NS_PER_S)
-#define PATIENCE_MS    100      /* with another agent that starts in the socket's folder */
-#define EVICT_AGE      NS_PER_S /* an idle connection is safe for so long */
+#define ACCEPT_AT_ONCE 64
+#define SEND_BUFFER    (128 * 1024)      /* the kernel's, of a TCP connection; it doubles it */
+#define PAUSE          (100 * NS_PER_MS) /* where accept(2) fails */
+#define PATIENCE_MS    100 /* at the start, with another agent that starts in the same folder */
 
 /* The share of the descriptors: a flood here must not take the ones that checks need. */
-static size_t connections_allowed(size_t most, size_t part)
+static size_t connections_allowed(bool is_unix)
 {
     struct rlimit r;
+    size_t most = is_unix ? UNIX_CONNECTIONS : TCP_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
         return most;
-    size_t share = (size_t)r.rlim_cur / part;
+    size_t share = (size_t)r.rlim_cur / (is_unix ? 8 : 2);
     return share < 4 ? 4 : share < most ? share : most;
 }
 
-static void on_closed(uv_handle_t *h)
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void listener_move(struct listener *l, enum listener_state to)
 {
-    serve_handle_closed(((struct listener *)h->data)->serve);
+    assert(l->state != LISTENER_DRAINING);
+    if (to != LISTENER_ACCEPTING)
+        uv_poll_stop(&l->accepting);
+    else if (uv_poll_start(&l->accepting, UV_READABLE, on_connection) < 0)
+        to = LISTENER_PAUSED;
+    l->state = to;
+    l->paused_until = time_add(clock_now(), PAUSE);
+    if (to == LISTENER_PAUSED)
+        serve_want_tick(l->serve, l->paused_until);
 }
 
-/* Frees a place: the connection that is idle the longest. False when none is idle for a while. */
-static bool evict(struct listener *l, int64_t now)
+/* How many stand at the door: of a listening TCP socket the kernel tells it. */
+static size_t count_waiting(const struct listener *l)
 {
-    struct conn *oldest = NULL;
-    for (struct conn *c = l->serve->conns; c; c = c->next)
-        if (c->shard->listener == l && !c->busy && (!oldest || c->since < oldest->since))
-            oldest = c;
-    if (!oldest || now - oldest->since < EVICT_AGE)
-        return false;
-    oldest->since = now; /* its end takes a turn: not twice */
-    shutdown(oldest->fd, SHUT_RDWR);
-    return true;
-}
-
-static struct shard *shard_with_room(struct listener *l)
-{
-    for (size_t i = 0; i < l->n_shards; i++)
-        if (l->shards[i]->n_conns < SHARD_CONNECTIONS)
-            return l->shards[i];
-    if (l->n_shards == l->max_shards)
-        return NULL;
-    struct err e;
-    struct shard *sh = shard_open(l, &e);
-    if (sh)
-        l->shards[l->n_shards++] = sh;
-    return sh;
-}
-
-static void stop_polling(struct listener *l)
-{
-    uv_poll_stop(&l->poll);
-    l->polling = false;
-}
-
-static void pause_accepting(struct listener *l, int64_t now)
-{
-    stop_polling(l);
-    l->paused_until = now + PAUSE;
-    serve_want_tick(l->serve, l->paused_until);
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    if (l->is_unix || getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+        info.tcpi_unacked < 1)
+        return 1;
+    return info.tcpi_unacked < ACCEPT_AT_ONCE ? info.tcpi_unacked : ACCEPT_AT_ONCE;
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct listener *l = poll->data;
-    int64_t now = clock_now();
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         if (l->n_conns >= l->max_conns) {
-            l->full = true;
-            stop_polling(l);
-            evict(l, now);
-            serve_want_tick(l->serve, time_add(now, NS_PER_S));
-            return;
-        }
-        struct shard *sh = shard_with_room(l);
-        if (!sh) {
-            pause_accepting(l, now);
+            if (i > 0)
+                return; /* whether one more stands there, the next turn tells */
+            conn_evict(l, count_waiting(l));
+            listener_move(l, LISTENER_FULL);
             return;
         }
         struct sockaddr_storage addr = {.ss_family = l->is_unix ? AF_UNIX : AF_UNSPEC};
         socklen_t len = sizeof addr;
         int fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            pause_accepting(l, now);
+        if (fd >= 0) {
+            if (MHD_add_connection(l->daemon, fd, (struct sockaddr *)&addr, len) == MHD_YES) {
+                l->ready = true;
+                serve_want_turn(l->serve);
+            }
+        } else if (errno == EAGAIN) {
             return;
-        }
-        if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            listener_move(l, LISTENER_PAUSED); /* out of descriptors, or forbidden */
             return;
-        if (fd < 0)
-            continue;
-        if (MHD_add_connection(sh->daemon, fd, (struct sockaddr *)&addr, len) == MHD_YES) {
-            sh->ready = true;
-            serve_want_turn(l->serve);
         }
     }
 }
 
 void listener_review(struct listener *l, int64_t now)
 {
-    if (!l->open || l->polling)
-        return;
-    if (now < l->paused_until) {
+    if (l->state == LISTENER_DRAINING && l->n_conns == 0)
+        listener_close(l);
+    else if ((l->state == LISTENER_FULL && l->n_conns < l->max_conns) ||
+             (l->state == LISTENER_PAUSED && now >= l->paused_until))
+        listener_move(l, LISTENER_ACCEPTING);
+    else if (l->state == LISTENER_PAUSED)
         serve_want_tick(l->serve, l->paused_until);
-        return;
-    }
-    if (l->n_conns >= l->max_conns) {
-        evict(l, now);
-        serve_want_tick(l->serve, time_add(now, NS_PER_S));
-        return;
-    }
-    l->paused_until = 0;
-    l->full = false;
-    l->polling = uv_poll_start(&l->poll, UV_READABLE, on_connection) == 0;
 }
 
-static int listener_start(struct listener *l, struct serve *s, struct err *e)
+/* ---- The daemon ---- */
+
+/* Left as it came: names are decoded where they are used, with what is refused in them. */
+static size_t keep_escaped(void *cls, struct MHD_Connection *mhd, char *text)
 {
-    l->serve = s;
-    int rc = uv_poll_init(s->loop, &l->poll, l->fd);
-    if (rc < 0) {
-        if (l->is_unix)
-            bind_unlink(l->path, &l->id);
-        close(l->fd);
-        free(l->path);
-        l->path = NULL;
-        return err_set(e, "cannot listen: %s", uv_strerror(rc));
+    (void)cls;
+    (void)mhd;
+    return strlen(text);
+}
+
+static void on_runnable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *l = poll->data;
+    (void)status;
+    (void)events;
+    l->ready = true;
+    serve_want_turn(l->serve);
+}
+
+void listener_run(struct listener *l)
+{
+    l->ready = false;
+    MHD_run(l->daemon);
+    unsigned long long ms;
+    l->due = TIME_NEVER;
+    if (MHD_get_timeout(l->daemon, &ms) != MHD_YES)
+        return;
+    if (ms == 0) {
+        l->ready = true;
+    } else if (ms < INT64_MAX / NS_PER_MS) {
+        l->due = time_add(clock_now(), (int64_t)ms * NS_PER_MS);
+        serve_want_tick(l->serve, l->due);
     }
-    l->poll.data = l;
-    l->open = true;
-    serve_handle_opened(s);
-    /* The first daemon now: later there may be no descriptors, and this tells what fails. */
-    l->shards[0] = shard_open(l, e);
-    if (!l->shards[0])
-        return -1;
-    l->n_shards = 1;
-    listener_review(l, clock_now());
+}
+
+/* ---- Opening and closing ---- */
+
+static void on_closed(uv_handle_t *h)
+{
+    struct listener *l = h->data;
+    struct serve *s = l->serve;
+    if (--l->handles == 0) {
+        free(l->text);
+        free(l);
+    }
+    serve_handle_closed(s);
+}
+
+static int add_poll(struct listener *l, uv_poll_t *poll, int fd, struct err *e)
+{
+    int rc = uv_poll_init(l->serve->loop, poll, fd);
+    if (rc < 0)
+        return err_set(e, "cannot listen on %s: %s", l->text, uv_strerror(rc));
+    poll->data = l;
+    l->handles++;
+    serve_handle_opened(l->serve);
     return 0;
 }
 
-int listener_open_tcp(struct listener *l, struct serve *s, const char *text, struct err *e)
+/* The daemon at once, with its descriptors: later there may be none, and this tells what fails. */
+static int add_daemon(struct listener *l, struct err *e)
 {
-    *l = (struct listener){.max_shards = TCP_SHARDS,
-                           .max_conns =
-                               connections_allowed((size_t)TCP_SHARDS * SHARD_CONNECTIONS, 2)};
-    l->fd = bind_tcp(text, e);
-    return l->fd < 0 ? -1 : listener_start(l, s, e);
+    l->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+        request_handle, l, MHD_OPTION_CONNECTION_LIMIT, (unsigned)l->max_conns,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, l,
+        MHD_OPTION_NOTIFY_COMPLETED, request_end, l, MHD_OPTION_URI_LOG_CALLBACK, request_begin, l,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
+    if (!l->daemon)
+        return err_set(e, "cannot start the HTTP server: out of memory or descriptors");
+    return add_poll(l, &l->running,
+                    MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, e);
 }
 
-int listener_open_unix(struct listener *l, struct serve *s, const char *path, unsigned mode,
-                       struct err *e)
+static int bind_it(struct listener *l, const struct listener *old, struct err *e)
 {
-    *l = (struct listener){.is_unix = true,
-                           .max_shards = UNIX_SHARDS,
-                           .max_conns =
-                               connections_allowed((size_t)UNIX_SHARDS * SHARD_CONNECTIONS, 8)};
-    l->path = strdup(path);
-    if (!l->path)
-        return err_set(e, "out of memory");
-    l->fd = bind_unix(path, mode, NULL, PATIENCE_MS, &l->id, e);
-    if (l->fd < 0) {
-        free(l->path);
-        l->path = NULL;
-        return -1;
+    bool same_path = old && l->is_unix && strcmp(old->text, l->text) == 0;
+    if (l->is_unix)
+        return bind_unix(l->text, l->mode, same_path ? &old->id : NULL, old ? 0 : PATIENCE_MS,
+                         &l->id, e);
+    int fd = bind_tcp(l->text, old ? old->fd : -1, e), size = SEND_BUFFER;
+    if (fd >= 0) /* its connections inherit it */
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    return fd;
+}
+
+struct listener *listener_open(struct serve *s, bool is_unix, const char *text, unsigned mode,
+                               const struct listener *old, struct err *e)
+{
+    struct listener *l = calloc(1, sizeof *l);
+    if (!l || !(l->text = strdup(text))) {
+        free(l);
+        err_set(e, "out of memory");
+        return NULL;
     }
-    return listener_start(l, s, e);
+    l->serve = s;
+    l->state = LISTENER_PAUSED; /* until it is started */
+    l->is_unix = is_unix;
+    l->mode = mode;
+    l->due = l->paused_until = TIME_NEVER;
+    l->max_conns = connections_allowed(is_unix);
+    l->fd = bind_it(l, old, e);
+    if (l->fd < 0) {
+        free(l->text);
+        free(l);
+        return NULL;
+    }
+    l->next = s->listeners;
+    s->listeners = l;
+    if (add_poll(l, &l->accepting, l->fd, e) < 0 || add_daemon(l, e) < 0) {
+        listener_close(l);
+        return NULL;
+    }
+    return l;
+}
+
+void listener_start(struct listener *l)
+{
+    uv_poll_start(&l->running, UV_READABLE, on_runnable);
+    listener_move(l, LISTENER_ACCEPTING);
+}
+
+/* Gives up the socket and its name. */
+static void stop_listening(struct listener *l)
+{
+    if (l->fd < 0)
+        return;
+    if (l->is_unix)
+        bind_unlink(l->text, &l->id);
+    if (l->accepting.data)
+        uv_close((uv_handle_t *)&l->accepting, on_closed);
+    close(l->fd);
+    l->fd = -1;
+    l->state = LISTENER_DRAINING;
+}
+
+void listener_drain(struct listener *l)
+{
+    if (!l)
+        return;
+    stop_listening(l);
+    for (struct conn *c = l->serve->conns; c; c = c->next)
+        if (c->listener == l && (c->state == CONN_READING || c->place == PLACE_EVENTS))
+            conn_move(c, CONN_CUT);
+    while (route_end_oldest_wait(l))
+        ;
+    serve_want_turn(l->serve);
 }
 
 void listener_close(struct listener *l)
 {
-    if (!l->open)
-        return;
-    l->open = false;
-    uv_close((uv_handle_t *)&l->poll, on_closed);
-    close(l->fd);
-    if (l->is_unix)
-        bind_unlink(l->path, &l->id);
-    free(l->path);
-    l->path = NULL;
-}
-
-void conn_sweep(struct serve *s, int64_t now)
-{
-    if (now < s->sweep_due) {
-        if (s->conns)
-            serve_want_tick(s, s->sweep_due);
-        return;
+    struct serve *s = l->serve;
+    struct listener **at = &s->listeners;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    serve_handle_opened(s); /* serve stays until the daemon is gone */
+    if (l->daemon) {
+        MHD_run(l->daemon);
+        MHD_run(l->daemon);
+        MHD_stop_daemon(l->daemon);
     }
-    for (struct conn *c = s->conns; c; c = c->next) {
-        if (now < c->deadline)
-            continue;
-        c->deadline = TIME_NEVER;
-        shutdown(c->fd, SHUT_RDWR);
+    stop_listening(l);
+    if (l->running.data)
+        uv_close((uv_handle_t *)&l->running, on_closed);
+    else if (l->handles == 0) {
+        free(l->text);
+        free(l);
     }
-    s->sweep_due = now + SWEEP_EVERY;
-    if (s->conns)
-        serve_want_tick(s, s->sweep_due);
+    serve_handle_closed(s);
 }

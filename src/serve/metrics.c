@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 #define PROBES_AT_ONCE 64
 #define AHEAD          16 /* probes: how early what is read of one is asked for */
+#define FDS_COUNTED    1000
 #define REST_OF_LINE   96 /* behind the name: a label of ours, the value, what is between them */
 
 /* One line of a family: of the probe `c`, whose label `{name="web"` is made already. */
@@ -121,9 +123,13 @@ static void add_labelled(const struct line *l, const char *label, const char *va
     buf_wrote(l->out, BUF_WRITE(buf_write_uint(at, n), "\n"));
 }
 
-/* Seconds, with as many digits of a fraction: at most 9. */
+/* Seconds, with as many digits of a fraction: at most 9. A clock may stand before 1970. */
 static char *write_seconds(char *at, int64_t ns, int digits)
 {
+    if (ns < 0) {
+        *at++ = '-';
+        ns = -ns;
+    }
     int64_t rest = ns % NS_PER_S;
     for (int i = digits; i < 9; i++)
         rest /= 10;
@@ -249,16 +255,21 @@ static void add_gauge(struct buf *b, const char *name, const char *help, double 
     buf_printf(b, "%s %.9g\n", name, value);
 }
 
+/* Linux 6.2 and later say it as the folder's size. Before, the entries are counted, as many as cost
+ * no more than a moment. -1: not known. */
 static long count_open_fds(void)
 {
+    struct stat st;
+    if (stat("/proc/self/fd", &st) == 0 && st.st_size > 0)
+        return (long)st.st_size;
     DIR *d = opendir("/proc/self/fd");
     long n = -3; /* ".", ".." and the directory itself */
     if (!d)
         return -1;
-    while (readdir(d))
+    while (n <= FDS_COUNTED && readdir(d))
         n++;
     closedir(d);
-    return n;
+    return n <= FDS_COUNTED ? n : -1;
 }
 
 /* Start time and resident pages from /proc/self/stat: fields 22 and 24. False: not to be had. */
@@ -345,7 +356,7 @@ static void add_durations(struct buf *b, const struct engine *e)
     add_head(b, name, "histogram", "How long the checks took.");
     for (const struct check_durations *d = e->durations; d; d = d->next) {
         uint64_t sum = 0;
-        char seconds[BUF_UINT_MAX + 12];
+        char seconds[BUF_UINT_MAX + 13];
         for (int i = 0; i <= CHECK_BUCKETS; i++) {
             sum += d->buckets[i];
             buf_printf(b, "%s_bucket{type=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, d->type->name,
@@ -417,47 +428,47 @@ static void ask_for(const struct engine *e, size_t i, enum reads reads)
         __builtin_prefetch(&soon->conf->policy);
 }
 
-static void add_lines(struct stream *st, const struct family *f, int64_t now)
+static void add_lines(struct document *d, const struct family *f, int64_t now)
 {
-    const struct serve *s = request_serve(st->request);
+    const struct serve *s = request_serve(d->request);
     const struct engine *e = s->engine;
     const struct metrics_labels *labels = s->labels;
-    struct line l = {.out = &st->buf, .family = f, .family_len = strlen(f->name), .now = now};
-    size_t begins = st->index ? labels->ends[st->index - 1] : 0;
-    for (int i = 0; i < PROBES_AT_ONCE && st->index < e->n_checks; i++) {
-        size_t ends = labels->ends[st->index];
-        ask_for(e, st->index, f->reads);
+    struct line l = {.out = &d->buf, .family = f, .family_len = strlen(f->name), .now = now};
+    size_t begins = d->index ? labels->ends[d->index - 1] : 0;
+    for (int i = 0; i < PROBES_AT_ONCE && d->index < e->n_checks; i++) {
+        size_t ends = labels->ends[d->index];
+        ask_for(e, d->index, f->reads);
         l.label = labels->text.data + begins;
         l.label_len = ends - begins;
-        l.c = e->checks[st->index++];
+        l.c = e->checks[d->index++];
         begins = ends;
         f->add(&l);
     }
 }
 
-enum stream_state metrics_more(struct stream *st, int64_t now)
+enum made metrics_more(struct document *d, int64_t now)
 {
-    struct serve *s = request_serve(st->request);
+    struct serve *s = request_serve(d->request);
     const struct engine *e = s->engine;
-    if (stream_outdated(st))
-        return STREAM_DONE;
-    if (st->part == 0) {
+    if (stream_outdated(d))
+        return MADE_ALL;
+    if (d->part == 0) {
         int made = make_labels(s);
         if (made < 0)
-            st->failed = true;
+            d->failed = true;
         if (made <= 0)
-            return STREAM_MORE;
-        add_agent(&st->buf, s, now);
-        st->part = 1;
-        return e->n_checks ? STREAM_MORE : STREAM_DONE;
+            return MADE_SOME;
+        add_agent(&d->buf, s, now);
+        d->part = 1;
+        return e->n_checks ? MADE_SOME : MADE_ALL;
     }
-    const struct family *f = &families[st->part - 1];
-    if (st->index == 0)
-        add_head(&st->buf, f->name, f->type, f->help);
-    add_lines(st, f, now);
-    if (st->index < e->n_checks)
-        return STREAM_MORE;
-    st->index = 0;
-    st->part++;
-    return (size_t)st->part > ARRAY_LEN(families) ? STREAM_DONE : STREAM_MORE;
+    const struct family *f = &families[d->part - 1];
+    if (d->index == 0)
+        add_head(&d->buf, f->name, f->type, f->help);
+    add_lines(d, f, now);
+    if (d->index < e->n_checks)
+        return MADE_SOME;
+    d->index = 0;
+    d->part++;
+    return (size_t)d->part > ARRAY_LEN(families) ? MADE_ALL : MADE_SOME;
 }

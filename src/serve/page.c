@@ -147,20 +147,20 @@ static void add_icon(struct buf *b, const char *class)
                        shapes[i][1], shapes[i][2]);
 }
 
-static void make_nonce(char nonce[STREAM_NONCE_SIZE])
+static void make_nonce(char nonce[NONCE_SIZE])
 {
-    unsigned char bytes[(STREAM_NONCE_SIZE - 1) / 2];
+    unsigned char bytes[(NONCE_SIZE - 1) / 2];
     if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != sizeof bytes)
         return; /* without one nothing may run: the page is readable all the same */
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static void add_word(struct stream *st, const char *word, size_t len, const struct verdict *v,
+static void add_word(struct document *d, const char *word, size_t len, const struct verdict *v,
                      int64_t now)
 {
-    const struct engine *e = request_serve(st->request)->engine;
-    struct buf *b = &st->buf;
+    const struct engine *e = request_serve(d->request)->engine;
+    struct buf *b = &d->buf;
     char stamp[CLOCK_RFC3339_SIZE];
 #define WORD_IS(text) (len == sizeof(text) - 1 && memcmp(word, text, len) == 0)
     if (WORD_IS("verdict"))
@@ -176,7 +176,7 @@ static void add_word(struct stream *st, const char *word, size_t len, const stru
     else if (WORD_IS("counts"))
         add_counts(b, v);
     else if (WORD_IS("nonce"))
-        buf_puts(b, st->nonce);
+        buf_puts(b, d->nonce);
     else if (WORD_IS("version"))
         buf_puts(b, PROBE_VERSION);
     else if (WORD_IS("uptime"))
@@ -189,36 +189,36 @@ static void add_word(struct stream *st, const char *word, size_t len, const stru
 }
 
 /* Appends the template from `at`, words filled in, up to {{rows}} or its end. */
-static void add_template(struct stream *st, const char *at, const struct verdict *v, int64_t now)
+static void add_template(struct document *d, const char *at, const struct verdict *v, int64_t now)
 {
     const char *open;
     while ((open = strstr(at, "{{"))) {
-        buf_add(&st->buf, at, (size_t)(open - at));
+        buf_add(&d->buf, at, (size_t)(open - at));
         const char *word = open + 2, *close = strstr(word, "}}");
         at = close + 2;
         if (strncmp(word, "rows", 4) == 0)
             return;
-        add_word(st, word, (size_t)(close - word), v, now);
+        add_word(d, word, (size_t)(close - word), v, now);
     }
-    buf_puts(&st->buf, at);
+    buf_puts(&d->buf, at);
 }
 
-enum stream_state page_more(struct stream *st, int64_t now)
+enum made page_more(struct document *d, int64_t now)
 {
-    struct serve *s = request_serve(st->request);
+    struct serve *s = request_serve(d->request);
     const struct engine *e = s->engine;
-    if (stream_outdated(st))
-        return STREAM_DONE;
-    if (st->part == 0) {
+    if (stream_outdated(d))
+        return MADE_ALL;
+    if (d->part == 0) {
         struct verdict v = judge(s, now);
-        make_nonce(st->nonce);
-        add_template(st, page_html, &v, now);
-        st->part = 1;
+        make_nonce(d->nonce);
+        add_template(d, page_html, &v, now);
+        d->part = 1;
     }
-    for (int i = 0; i < 8 && st->index < e->n_checks; i++)
-        page_add_row(&st->buf, e->checks[st->index++], now);
-    if (st->index < e->n_checks)
-        return STREAM_MORE;
-    add_template(st, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), NULL, now);
-    return STREAM_DONE;
+    for (int i = 0; i < 8 && d->index < e->n_checks; i++)
+        page_add_row(&d->buf, e->checks[d->index++], now);
+    if (d->index < e->n_checks)
+        return MADE_SOME;
+    add_template(d, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), NULL, now);
+    return MADE_ALL;
 }

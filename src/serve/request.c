@@ -1,100 +1,27 @@
-/* request: one HTTP request from its line to its answer: what is refused before any route sees it,
- * suspending and resuming it, noticing that its client went away. */
+/* request: one HTTP request from its line to its answer, and what is refused before any route sees
+ * it. */
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "serve/internal.h"
 
-/* Watches a suspended connection's descriptor, which libmicrohttpd does not. */
-struct watch {
-    uv_poll_t poll;
-    struct serve *serve;
-    struct request *request; /* NULL: closing */
-};
-
 struct serve *request_serve(const struct request *req)
 {
-    return req->conn->shard->listener->serve;
-}
-
-/* ---- Suspending ---- */
-
-static void on_watch_closed(uv_handle_t *h)
-{
-    struct watch *w = h->data;
-    struct serve *s = w->serve;
-    free(w);
-    serve_handle_closed(s);
-}
-
-static void unwatch(struct request *req)
-{
-    if (!req->watch)
-        return;
-    req->watch->request = NULL;
-    uv_close((uv_handle_t *)&req->watch->poll, on_watch_closed);
-    req->watch = NULL;
-}
-
-static void on_gone(uv_poll_t *poll, int status, int events)
-{
-    struct watch *w = poll->data;
-    (void)status;
-    (void)events;
-    if (!w->request)
-        return;
-    w->request->gone = true;
-    request_resume(w->request);
-}
-
-/* Without memory for it the client's end is seen when the answer is due. */
-static void watch(struct request *req)
-{
-    struct serve *s = request_serve(req);
-    struct watch *w = calloc(1, sizeof *w);
-    if (!w)
-        return;
-    if (uv_poll_init(s->loop, &w->poll, req->conn->fd) < 0) {
-        free(w);
-        return;
-    }
-    w->poll.data = w;
-    w->serve = s;
-    w->request = req;
-    req->watch = w;
-    serve_handle_opened(s);
-    uv_poll_start(&w->poll, UV_DISCONNECT, on_gone);
-}
-
-void request_suspend(struct request *req)
-{
-    if (req->suspended)
-        return;
-    MHD_suspend_connection(req->conn->mhd);
-    req->suspended = true;
-    watch(req);
-}
-
-void request_resume(struct request *req)
-{
-    if (!req->suspended)
-        return;
-    unwatch(req);
-    req->suspended = false;
-    MHD_resume_connection(req->conn->mhd);
-    req->conn->shard->ready = true;
-    serve_want_turn(request_serve(req));
+    return req->conn->listener->serve;
 }
 
 void request_stop(struct request *req)
 {
-    if (req->stream)
-        req->stream->failed = true;
-    if (!req->response && !(req->stream && req->stream->started))
+    struct document *d = req->document;
+    if (d && d->started)
+        conn_move(req->conn, CONN_SENDING);
+    else
         request_text(req, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
-    request_resume(req);
 }
 
 /* ---- Answering ---- */
@@ -121,6 +48,8 @@ void request_answer(struct request *req, unsigned status, const char *content_ty
         request_headers(req->response, content_type);
     else
         free(data);
+    if (conn_is_suspended(req->conn))
+        conn_move(req->conn, CONN_ANSWERED);
 }
 
 void request_text(struct request *req, unsigned status, const char *fmt, ...)
@@ -185,22 +114,62 @@ static const char *path_of(const char *url)
     return slash ? slash : "/";
 }
 
-struct framing {
-    int lengths, codings;
-    bool large;
+struct head {
+    int lengths, codings, hosts;
+    bool large, odd;
 };
 
-static enum MHD_Result count_framing(void *cls, enum MHD_ValueKind kind, const char *key,
-                                     const char *value)
+/* A name that RFC 9112 takes, directly before its value. libmicrohttpd takes a blank before the
+ * colon into the name, and moves one that was folded away from its value: in both cases it and
+ * others disagree on where the body ends. */
+static bool is_plain(const char *key, const char *value)
 {
-    struct framing *f = cls;
+    size_t len = strcspn(key, " \t");
+    if (key[len])
+        return false;
+    const char *after = key + len + 1;
+    if (!value || value < after || value - after > POOL_BYTES)
+        return !value;
+    while (after < value && (*after == ' ' || *after == '\t'))
+        after++;
+    return after == value;
+}
+
+static enum MHD_Result read_header(void *cls, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    struct head *h = cls;
     (void)kind;
+    h->odd |= !is_plain(key, value);
     if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
-        f->lengths++;
-        f->large |= value && strtoull(value, NULL, 10) > BODY_MAX;
+        h->lengths++;
+        h->large |= value && strtoull(value, NULL, 10) > BODY_MAX;
     }
-    f->codings += strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    h->codings += strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    h->hosts += strcasecmp(key, MHD_HTTP_HEADER_HOST) == 0;
     return MHD_YES;
+}
+
+/* Is this a name that nobody else can have given to a loopback address? A page from elsewhere can
+ * make a browser ask here, by a name of its own that leads to 127.0.0.1, and read the answer. */
+static bool is_own_name(const char *host)
+{
+    char name[256], own[256] = "";
+    struct in6_addr addr;
+    bool bracketed = host[0] == '[';
+    size_t len = bracketed ? strcspn(++host, "]") : strcspn(host, ":");
+    if (len >= sizeof name)
+        return false;
+    memcpy(name, host, len);
+    name[len] = '\0';
+    if (bracketed)
+        return inet_pton(AF_INET6, name, &addr) == 1;
+    if (inet_pton(AF_INET, name, &addr) == 1)
+        return true;
+    if (len && name[len - 1] == '.')
+        name[len - 1] = '\0';
+    gethostname(own, sizeof own - 1);
+    return strcasecmp(name, "localhost") == 0 || strcasecmp(name, own) == 0 || !*name;
 }
 
 /* Was there a NUL within the request's target? libmicrohttpd 0.9 ends the target at it, silently;
@@ -216,32 +185,44 @@ static bool target_was_cut(const struct request *req, const char *version)
 #endif
 }
 
+/* The refusal is the answer then. */
+static bool is_refused(struct request *req, const char *version)
+{
+    struct MHD_Connection *mhd = req->conn->mhd;
+    struct head h = {0};
+    MHD_get_connection_values(mhd, MHD_HEADER_KIND, read_header, &h);
+    const char *host = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    if (target_was_cut(req, version))
+        request_text(req, MHD_HTTP_BAD_REQUEST, "bad request: a NUL byte in the request line\n");
+    else if (strcmp(version, MHD_HTTP_VERSION_1_1) != 0 &&
+             strcmp(version, MHD_HTTP_VERSION_1_0) != 0)
+        request_text(req, MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1\n");
+    else if (h.odd)
+        request_text(req, MHD_HTTP_BAD_REQUEST,
+                     "bad request: a header with a blank in its name, or of more than one line\n");
+    else if (h.lengths + h.codings > 1)
+        request_text(req, MHD_HTTP_BAD_REQUEST, "bad request: more than one length of the body\n");
+    /* libmicrohttpd 0.9 spins on a chunk's head that fills its buffer; no route needs a body. */
+    else if (h.codings)
+        request_text(req, MHD_HTTP_LENGTH_REQUIRED, "no chunked body is taken here\n");
+    else if (h.large)
+        request_text(req, 413, "the body is over %d bytes\n", BODY_MAX);
+    else if (h.hosts > 1)
+        request_text(req, MHD_HTTP_BAD_REQUEST, "bad request: more than one Host\n");
+    else if (req->conn->by_loopback && host && !is_own_name(host))
+        request_text(req, 421,
+                     "misdirected: on loopback this agent answers to an IP address, to localhost "
+                     "and to this machine's name; the Host header says something else\n");
+    else
+        return false;
+    return true;
+}
+
 /* 0, or -1 with a refusal as the answer. */
 static int examine(struct request *req, const char *url, const char *version)
 {
-    struct framing f = {0};
-    if (target_was_cut(req, version)) {
-        request_text(req, MHD_HTTP_BAD_REQUEST, "bad request: a NUL byte in the request line\n");
+    if (is_refused(req, version))
         return -1;
-    }
-    if (strcmp(version, MHD_HTTP_VERSION_1_1) != 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0) {
-        request_text(req, MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1\n");
-        return -1;
-    }
-    MHD_get_connection_values(req->conn->mhd, MHD_HEADER_KIND, count_framing, &f);
-    if (f.lengths + f.codings > 1) {
-        request_text(req, MHD_HTTP_BAD_REQUEST, "bad request: more than one length of the body\n");
-        return -1;
-    }
-    /* libmicrohttpd 0.9 spins on a chunk's head that fills its buffer; no route needs a body. */
-    if (f.codings) {
-        request_text(req, MHD_HTTP_LENGTH_REQUIRED, "no chunked body is taken here\n");
-        return -1;
-    }
-    if (f.large) {
-        request_text(req, 413, "the body is over %d bytes\n", BODY_MAX);
-        return -1;
-    }
     url = path_of(url);
     size_t size = strlen(url) + 1;
     req->path = malloc(size);
@@ -255,6 +236,26 @@ static int examine(struct request *req, const char *url, const char *version)
         return -1;
     }
     return 0;
+}
+
+/* libmicrohttpd ends a connection without a word where a query's arguments do not fit into its
+ * pool. Before it takes them apart nothing else of an answer is out: this is. */
+static void refuse_arguments(struct conn *c)
+{
+    static const char answer[] = "HTTP/1.1 414 URI Too Long\r\nConnection: close\r\n"
+                                 "Content-Type: text/plain; charset=utf-8\r\n"
+                                 "Content-Length: 34\r\n\r\ntoo many arguments: at most 32 here\n";
+    _Static_assert(ARGUMENTS_MAX == 32, "the answer names it");
+    send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    conn_move(c, CONN_CUT);
+}
+
+static bool has_many_arguments(const char *uri)
+{
+    size_t n = 0;
+    for (const char *at = strchr(uri, '?'); at && n <= ARGUMENTS_MAX; n++)
+        at = strpbrk(at + 1, "&;");
+    return n > ARGUMENTS_MAX;
 }
 
 void *request_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -271,6 +272,8 @@ void *request_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
     req->conn = c;
     req->uri_end = uri ? uri + strlen(uri) : NULL;
     c->request = req;
+    if (uri && has_many_arguments(uri))
+        refuse_arguments(c);
     return req;
 }
 
@@ -285,15 +288,15 @@ void request_end(void *cls, struct MHD_Connection *mhd, void **con_cls,
     if (!req)
         return;
     struct conn *c = req->conn;
-    unwatch(req);
     route_drop_wait(req);
-    stream_free(req->stream);
+    stream_free(req->document);
     if (req->response)
         MHD_destroy_response(req->response);
     c->request = NULL;
-    c->busy = false;
-    c->since = clock_now();
-    c->deadline = time_add(c->since, REQUEST_TIMEOUT);
+    if (c->state == CONN_SENDING && c->listener->state != LISTENER_DRAINING)
+        conn_move(c, CONN_READING);
+    else if (c->state != CONN_READING && c->state != CONN_CUT)
+        conn_move(c, CONN_CUT);
     free(req->name);
     free(req->path);
     free(req);
@@ -303,7 +306,7 @@ static enum MHD_Result send_answer(struct request *req)
 {
     struct MHD_Response *r = req->response;
     req->response = NULL;
-    req->conn->deadline = req->endless ? TIME_NEVER : time_add(clock_now(), ANSWER_TIMEOUT);
+    conn_move(req->conn, CONN_SENDING);
     enum MHD_Result rc = MHD_queue_response(req->conn->mhd, req->status, r);
     MHD_destroy_response(r);
     return rc;
@@ -317,7 +320,7 @@ enum MHD_Result request_handle(void *cls, struct MHD_Connection *mhd, const char
     (void)cls;
     (void)mhd;
     (void)upload;
-    if (!req || req->gone)
+    if (!req || req->conn->state == CONN_CUT)
         return MHD_NO;
     if (*upload_size > 0) {
         /* Read and forgotten, so that the answer can be sent after it; not without end. */
@@ -325,20 +328,21 @@ enum MHD_Result request_handle(void *cls, struct MHD_Connection *mhd, const char
         *upload_size = 0;
         return req->body > 16 * BODY_MAX ? MHD_NO : MHD_YES;
     }
-    if (req->response)
-        return send_answer(req);
+    if (req->conn->state == CONN_ANSWERED)
+        return req->response ? send_answer(req) : MHD_NO;
     /* An answer to the head alone would end the connection: only a refusal does. */
     if (!req->path)
-        return examine(req, url, version) < 0 ? send_answer(req) : MHD_YES;
-    req->conn->busy = true;
-    req->conn->deadline = time_add(clock_now(), ANSWER_TIMEOUT);
+        return examine(req, url, version) == 0 ? MHD_YES
+               : req->response                 ? send_answer(req)
+                                               : MHD_NO;
+    conn_move(req->conn, CONN_ROUTING);
     if (req->body > BODY_MAX)
         request_text(req, 413, "the body is over %d bytes\n", BODY_MAX);
     else if (request_serve(req)->closing)
         request_text(req, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent is stopping\n");
     else
         route_request(req, method);
-    if (req->suspended)
+    if (conn_is_suspended(req->conn))
         return MHD_YES;
     return req->response ? send_answer(req) : MHD_NO;
 }

@@ -13,6 +13,7 @@
 #define NAME_SHOWN_MAX 100
 
 static const char json_type[] = "application/json; charset=utf-8";
+static const char text_type[] = "text/plain; charset=utf-8";
 
 struct route {
     const char *path; /* with a slash at the end: a name follows */
@@ -55,7 +56,7 @@ static void verdict_line(struct request *req, const char *word, bool ok, const s
     }
     buf_putc(&b, '\n');
     unsigned status = always ? always : ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-    request_answer(req, status, "text/plain; charset=utf-8", &b);
+    request_answer(req, status, text_type, &b);
 }
 
 static void get_live(struct request *req, const char *name)
@@ -85,31 +86,30 @@ static void get_ready(struct request *req, const char *name)
 
 /* ---- Status ---- */
 
-static enum stream_state status_more(struct stream *st, int64_t now)
+static enum made status_more(struct document *d, int64_t now)
 {
-    struct serve *s = request_serve(st->request);
+    struct serve *s = request_serve(d->request);
     const struct engine *e = s->engine;
-    if (stream_outdated(st))
-        return STREAM_DONE;
-    if (st->part == 0) {
+    if (stream_outdated(d))
+        return MADE_ALL;
+    if (d->part == 0) {
         /* The status with the document: a verdict may have turned since the request was looked at.
          */
         const struct readiness *r = serve_verdict(s, now);
-        if (!st->request->status)
-            st->request->status =
-                r->ready && !r->stale ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-        document_head(&st->json, e, r, now);
-        st->part = 1;
+        if (!d->request->status)
+            d->request->status = r->ready && !r->stale ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+        document_head(&d->json, e, r, now);
+        d->part = 1;
     }
     void (*add)(struct jsonw *, const char *, const struct check *, int64_t) =
-        st->request->brief ? document_probe_brief : document_probe;
-    for (int i = 0; i < 2 && st->index < e->n_checks; i++)
-        add(&st->json, NULL, e->checks[st->index++], now);
-    if (st->index < e->n_checks)
-        return STREAM_MORE;
-    document_tail(&st->json);
-    buf_putc(&st->buf, '\n');
-    return STREAM_DONE;
+        d->request->brief ? document_probe_brief : document_probe;
+    for (int i = 0; i < 2 && d->index < e->n_checks; i++)
+        add(&d->json, NULL, e->checks[d->index++], now);
+    if (d->index < e->n_checks)
+        return MADE_SOME;
+    document_tail(&d->json);
+    buf_putc(&d->buf, '\n');
+    return MADE_ALL;
 }
 
 static void unknown_name(struct request *req, const char *name)
@@ -135,21 +135,29 @@ static void unknown_name(struct request *req, const char *name)
     if (e->n_checks > NAMES_SHOWN)
         buf_printf(&b, " and %zu more", e->n_checks - NAMES_SHOWN);
     buf_putc(&b, '\n');
-    request_answer(req, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", &b);
+    request_answer(req, MHD_HTTP_NOT_FOUND, text_type, &b);
 }
 
-static void answer_probe(struct request *req, const struct check *c, bool ok, int64_t now)
+/* One probe; a document as well, so that who takes none of it holds no more than a place. */
+static enum made probe_more(struct document *d, int64_t now)
 {
-    struct buf b;
-    struct jsonw j;
-    buf_init(&b, 256 * 1024);
-    jsonw_init(&j, &b);
+    struct request *req = d->request;
+    const struct check *c = engine_find(request_serve(req)->engine, req->name);
+    if (!c) {
+        req->status = MHD_HTTP_CONFLICT;
+        d->content_type = text_type;
+        buf_puts(&d->buf, "the probe was removed meanwhile\n");
+        return MADE_ALL;
+    }
+    bool ok = document_status_of(c, now) == HEALTH_HEALTHY;
+    if (!req->status)
+        req->status = ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     if (req->brief)
-        document_probe_brief(&j, NULL, c, now);
+        document_probe_brief(&d->json, NULL, c, now);
     else
-        document_probe(&j, NULL, c, now);
-    buf_putc(&b, '\n');
-    request_answer(req, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, json_type, &b);
+        document_probe(&d->json, NULL, c, now);
+    buf_putc(&d->buf, '\n');
+    return MADE_ALL;
 }
 
 /* Is it so? For a name: that probe, which may be gone by now (NULL). */
@@ -165,16 +173,23 @@ static bool is_healthy(struct request *req, const struct check **c, int64_t now)
     return *c && document_status_of(*c, now) == HEALTH_HEALTHY;
 }
 
-static void answer_status(struct request *req, int64_t now)
+static void answer_status(struct request *req)
 {
-    const struct check *c;
-    bool ok = is_healthy(req, &c, now);
     if (!req->name)
         stream_begin(req, 0, json_type, status_more);
-    else if (c)
-        answer_probe(req, c, ok, now);
+    else if (engine_find(request_serve(req)->engine, req->name))
+        stream_begin(req, 0, json_type, probe_more);
     else
         unknown_name(req, req->name);
+}
+
+/* False: answered already, there is no place. */
+static bool take_wait(struct request *req)
+{
+    if (conn_take_place(req->conn, PLACE_WAIT))
+        return true;
+    request_text(req, MHD_HTTP_SERVICE_UNAVAILABLE, "too many wait already: ask again\n");
+    return false;
 }
 
 static void begin_wait(struct request *req, enum request_wait wait, int64_t until)
@@ -187,8 +202,7 @@ static void begin_wait(struct request *req, enum request_wait wait, int64_t unti
     if (s->waiting)
         s->waiting->prev_waiting = req;
     s->waiting = req;
-    req->conn->deadline = TIME_NEVER;
-    request_suspend(req);
+    conn_move(req->conn, CONN_WAITING);
     if (until < s->wait_due)
         s->wait_due = until;
     serve_want_tick(s, until);
@@ -246,8 +260,8 @@ static void get_status(struct request *req, const char *name)
     if (wait < 0 || asked_to_be_brief(req) < 0)
         return;
     if (wait == 0 || is_healthy(req, &c, now) || (req->name && !c))
-        answer_status(req, now);
-    else
+        answer_status(req);
+    else if (take_wait(req))
         begin_wait(req, WAIT_HEALTHY, time_add(now, timeout));
 }
 
@@ -256,12 +270,13 @@ static void get_status(struct request *req, const char *name)
 static void on_checked(void *ctx, struct check *c, const struct check_result *r)
 {
     struct request *req = ctx;
+    (void)c;
     req->check = NULL;
     if (r)
-        answer_probe(req, c, r->reason == REASON_OK, clock_now());
+        stream_begin(req, r->reason == REASON_OK ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+                     json_type, probe_more);
     else
         request_text(req, MHD_HTTP_CONFLICT, "the probe was removed while it was checked\n");
-    request_resume(req);
 }
 
 static void post_check(struct request *req, const char *name)
@@ -272,8 +287,11 @@ static void post_check(struct request *req, const char *name)
         unknown_name(req, name);
         return;
     }
-    struct check_waiter *w = engine_check_now(s->engine, c, on_checked, req);
-    if (req->response) /* it has ended at once */
+    if (!take_wait(req))
+        return;
+    req->name = strdup(name);
+    struct check_waiter *w = req->name ? engine_check_now(s->engine, c, on_checked, req) : NULL;
+    if (req->response || req->document) /* it has ended at once */
         return;
     if (!w) {
         request_text(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
@@ -281,14 +299,15 @@ static void post_check(struct request *req, const char *name)
     }
     req->check = w;
     req->wait = WAIT_CHECK;
-    req->conn->deadline = TIME_NEVER; /* the check's own timeout ends it */
-    request_suspend(req);
+    conn_move(req->conn, CONN_WAITING); /* the check's own timeout ends it */
 }
 
 static void post_reload(struct request *req, const char *name)
 {
     struct serve *s = request_serve(req);
     (void)name;
+    if (!take_wait(req))
+        return;
     req->reload = s->hooks.reload(s->hooks.ctx);
     begin_wait(req, WAIT_RELOAD, TIME_NEVER);
 }
@@ -304,8 +323,7 @@ static void answer_reload(struct request *req, bool done, const struct config_re
         buf_printf(&b, "reloaded: %zu probes\n", request_serve(req)->engine->n_checks);
     else if (b.len == 0)
         buf_puts(&b, "the reload failed\n");
-    request_answer(req, done ? MHD_HTTP_OK : 422, "text/plain; charset=utf-8", &b);
-    request_resume(req);
+    request_answer(req, done ? MHD_HTTP_OK : 422, text_type, &b);
 }
 
 /* ---- Waiting ---- */
@@ -336,18 +354,30 @@ void route_review_waits(struct serve *s, int64_t now)
             s->look_at_waits = true; /* the rest in the next turn */
             return;
         }
-        if (req->gone || req->wait == WAIT_RELOAD)
+        if (req->conn->state != CONN_WAITING || req->wait == WAIT_RELOAD)
             continue;
         if (is_healthy(req, &c, now) || (req->name && !c) || req->wait_until <= now) {
             route_drop_wait(req);
-            answer_status(req, now);
-            if (req->response)
-                request_resume(req);
+            answer_status(req);
         } else if (req->wait_until < s->wait_due) {
             s->wait_due = req->wait_until;
         }
     }
     serve_want_tick(s, s->wait_due);
+}
+
+bool route_end_oldest_wait(struct listener *l)
+{
+    struct request *oldest = NULL;
+    for (struct request *req = l->serve->waiting; req; req = req->next_waiting)
+        if (req->conn->listener == l && req->conn->state == CONN_WAITING &&
+            req->wait == WAIT_HEALTHY)
+            oldest = req;
+    if (!oldest)
+        return false;
+    route_drop_wait(oldest);
+    answer_status(oldest);
+    return true;
 }
 
 void serve_answer_reload(struct serve *s, uint64_t number, bool done,
@@ -356,7 +386,7 @@ void serve_answer_reload(struct serve *s, uint64_t number, bool done,
     struct request *next;
     for (struct request *req = s->waiting; req && !s->closing; req = next) {
         next = req->next_waiting;
-        if (req->gone || req->wait != WAIT_RELOAD || req->reload > number)
+        if (req->conn->state != CONN_WAITING || req->wait != WAIT_RELOAD || req->reload > number)
             continue;
         route_drop_wait(req);
         answer_reload(req, done, report);
@@ -434,7 +464,7 @@ void route_request(struct request *req, const char *method)
             MHD_add_response_header(req->response, MHD_HTTP_HEADER_ALLOW, allowed);
         return;
     }
-    if (route->post && !req->conn->shard->listener->is_unix) {
+    if (route->post && !req->conn->listener->is_unix) {
         request_text(req, MHD_HTTP_FORBIDDEN,
                      "forbidden: %s is only for the agent's Unix socket, TCP is read-only\n",
                      req->path);

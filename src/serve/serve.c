@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "serve/internal.h"
 
@@ -47,29 +48,16 @@ const struct readiness *serve_verdict(struct serve *s, int64_t now)
     return &s->verdict;
 }
 
-static struct shard *shard_at(struct serve *s, size_t i)
-{
-    if (i < s->tcp.n_shards)
-        return s->tcp.shards[i];
-    i -= s->tcp.n_shards;
-    return i < s->unix_.n_shards ? s->unix_.shards[i] : NULL;
-}
-
 /* Runs the daemons that are ready, in turn, while the budget lasts. True: some is left. */
-static bool run_shards(struct serve *s)
+static bool run_daemons(struct serve *s)
 {
-    size_t n = s->tcp.n_shards + s->unix_.n_shards;
-    size_t idle = 0; /* how many in a row had nothing to do */
-    while (idle < n) {
-        struct shard *sh = shard_at(s, s->next_shard % n);
-        if (sh->ready && !serve_budget_left(s))
-            return true;
-        s->next_shard++;
-        idle = sh->ready ? 0 : idle + 1;
-        if (sh->ready)
-            shard_run(sh);
+    bool again = false;
+    for (struct listener *l = s->listeners; l; l = l->next) {
+        if (l->ready && serve_budget_left(s))
+            listener_run(l);
+        again |= l->ready;
     }
-    return false;
+    return again;
 }
 
 static void close_now(struct serve *s);
@@ -82,10 +70,11 @@ static void on_turn(uv_idle_t *idle)
     if (s->look_at_waits)
         route_review_waits(s, s->turn_started);
     stream_work(s);
-    bool more = run_shards(s);
-    if (!s->closing) {
-        listener_review(&s->unix_, s->turn_started);
-        listener_review(&s->tcp, s->turn_started);
+    bool more = run_daemons(s);
+    struct listener *next;
+    for (struct listener *l = s->listeners; l && !s->closing; l = next) {
+        next = l->next;
+        listener_review(l, s->turn_started);
     }
     s->in_turn = false;
     if (s->closing) {
@@ -109,13 +98,11 @@ static void on_tick(uv_timer_t *timer)
     struct serve *s = timer->data;
     int64_t now = clock_now();
     s->tick_due = TIME_NEVER;
-    size_t n = s->tcp.n_shards + s->unix_.n_shards;
-    for (size_t i = 0; i < n; i++) {
-        struct shard *sh = shard_at(s, i);
-        if (sh->due <= now)
-            sh->ready = true;
-        else if (sh->due != TIME_NEVER)
-            serve_want_tick(s, sh->due);
+    for (struct listener *l = s->listeners; l; l = l->next) {
+        if (l->due <= now)
+            l->ready = true;
+        else
+            serve_want_tick(s, l->due);
     }
     if (s->waiting && s->wait_due <= now)
         s->look_at_waits = true;
@@ -138,6 +125,54 @@ void serve_want_tick(struct serve *s, int64_t due)
     uv_timer_start(&s->tick, on_tick, ms, 0);
 }
 
+/* ---- What is open: from the start to the end, over reloads ---- */
+
+static bool is_same(const struct listener *l, const char *text, unsigned mode)
+{
+    return l ? text && strcmp(l->text, text) == 0 && l->mode == mode : !text;
+}
+
+int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_draft *draft,
+                  struct err *err)
+{
+    *draft =
+        (struct serve_draft){.unix_changes = !is_same(s->unix_, conf->socket, conf->socket_mode),
+                             .tcp_changes = !is_same(s->tcp, conf->listen, 0)};
+    if (draft->unix_changes && conf->socket &&
+        !(draft->unix_ = listener_open(s, true, conf->socket, conf->socket_mode, s->unix_, err)))
+        return -1;
+    if (draft->tcp_changes && conf->listen &&
+        !(draft->tcp = listener_open(s, false, conf->listen, 0, s->tcp, err))) {
+        serve_discard(draft);
+        return -1;
+    }
+    return 0;
+}
+
+static void replace(struct listener **old, struct listener *new, bool changes)
+{
+    if (!changes)
+        return;
+    listener_drain(*old);
+    *old = new;
+    if (new)
+        listener_start(new);
+}
+
+void serve_commit(struct serve *s, struct serve_draft *draft)
+{
+    replace(&s->unix_, draft->unix_, draft->unix_changes);
+    replace(&s->tcp, draft->tcp, draft->tcp_changes);
+}
+
+void serve_discard(struct serve_draft *draft)
+{
+    if (draft->unix_)
+        listener_close(draft->unix_);
+    if (draft->tcp)
+        listener_close(draft->tcp);
+}
+
 int serve_open(struct serve **out, struct engine *e, const struct agent_conf *conf,
                const struct serve_hooks *hooks, struct err *err)
 {
@@ -150,18 +185,18 @@ int serve_open(struct serve **out, struct engine *e, const struct agent_conf *co
     s->loop = e->loop;
     s->hooks = *hooks;
     s->queue_end = &s->queue;
-    s->tick_due = s->wait_due = TIME_NEVER;
+    s->tick_due = s->wait_due = s->sweep_due = TIME_NEVER;
     s->verdict_dirty = true;
     uv_idle_init(s->loop, &s->turn);
     uv_timer_init(s->loop, &s->tick);
     s->turn.data = s->tick.data = s;
     s->handles = 2;
-    if ((conf->socket &&
-         listener_open_unix(&s->unix_, s, conf->socket, conf->socket_mode, err) < 0) ||
-        (conf->listen && listener_open_tcp(&s->tcp, s, conf->listen, err) < 0)) {
+    struct serve_draft draft;
+    if (serve_prepare(s, conf, &draft, err) < 0) {
         serve_close(s, NULL, NULL);
         return -1;
     }
+    serve_commit(s, &draft);
     *out = s;
     return 0;
 }
@@ -210,11 +245,10 @@ static void close_now(struct serve *s)
 {
     s->closed = true;
     for (struct conn *c = s->conns; c; c = c->next)
-        if (c->request && c->request->suspended)
+        if (conn_is_suspended(c))
             request_stop(c->request);
-    size_t n = s->tcp.n_shards + s->unix_.n_shards;
-    for (size_t i = 0; i < n; i++)
-        shard_close(shard_at(s, i));
+    while (s->listeners)
+        listener_close(s->listeners);
     uv_close((uv_handle_t *)&s->turn, on_closed);
     uv_close((uv_handle_t *)&s->tick, on_closed);
 }
@@ -224,8 +258,7 @@ void serve_close(struct serve *s, void (*on_closed_cb)(void *ctx), void *ctx)
     s->closing = true;
     s->on_closed = on_closed_cb;
     s->on_closed_ctx = ctx;
-    listener_close(&s->tcp);
-    listener_close(&s->unix_);
+    s->tcp = s->unix_ = NULL;
     if (!s->in_turn)
         close_now(s);
 }

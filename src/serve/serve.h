@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "view/told.h"
 
+struct listener;
 struct serve;
 
 struct serve_hooks {
@@ -27,6 +28,18 @@ struct serve_hooks {
  * use is a clear error. */
 int serve_open(struct serve **out, struct engine *e, const struct agent_conf *conf,
                const struct serve_hooks *hooks, struct err *err);
+
+/* What a reload changes, in two steps, so that it is all or nothing: prepare opens what is new
+ * beside what is in use, and may fail; one of commit and discard follows. Commit closes what is
+ * replaced once those are answered who asked there. */
+struct serve_draft {
+    struct listener *unix_, *tcp; /* NULL: none is opened anew */
+    bool unix_changes, tcp_changes;
+};
+int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_draft *draft,
+                  struct err *err);
+void serve_commit(struct serve *s, struct serve_draft *draft);
+void serve_discard(struct serve_draft *draft);
 
 /* From the engine's hooks. */
 void serve_on_transition(struct serve *s, struct check *c, enum health_status from);

@@ -4,7 +4,7 @@ import socket
 import time
 from pathlib import Path
 
-RESIDENT_MAX = 16 * 1024 * 1024  # bytes at 100 probes
+API_MEMORY = 6 * 1024 * 1024  # bytes of all connections together, the figure of the manual
 
 
 def resident(agent):

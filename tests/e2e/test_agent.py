@@ -168,7 +168,7 @@ def test_stops_while_clients_hang(probe, port):
     held = []
     for i in range(5):
         s = socket.create_connection(("127.0.0.1", agent.port))
-        s.sendall([b"", b"GET /sta", b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n",
+        s.sendall([b"", b"GET /sta", b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n",
                    b"GET /status/a?wait=healthy&timeout=30s HTTP/1.1\r\nHost: x\r\n\r\n",
                    b"POST /check/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"][i])
         held.append(s)
@@ -271,7 +271,7 @@ def test_events_stream_transitions(probe, serve):
     agent = probe.agent(FAST + tcp("a", server.port))
     agent.wait_status("a", "healthy")
     with socket.create_connection(("127.0.0.1", agent.port), timeout=20 * SLACK) as s:
-        s.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         stream = s.makefile("rb")
 
         def read_until(word):

@@ -120,8 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         abort();
     struct sockaddr_storage addr = {.ss_family = AF_UNIX};
-    struct shard *sh = api->unix_.shards[0];
-    if (MHD_add_connection(sh->daemon, pair[0], (struct sockaddr *)&addr, sizeof addr) != MHD_YES)
+    if (MHD_add_connection(api->unix_->daemon, pair[0], (struct sockaddr *)&addr, sizeof addr) !=
+        MHD_YES)
         abort();
     size_t piece = data[0] ? data[0] : size;
     for (size_t at = 1; at < size;) {

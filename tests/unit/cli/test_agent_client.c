@@ -122,7 +122,7 @@ static int ask(const char *reply, size_t len, size_t piece, enum after after, in
     int status = agent_request(s.address, "GET", "/status", clock_now() + budget, body, e);
     server_close(&s);
     assert_string_equal(s.request,
-                        "GET /status HTTP/1.0\r\nHost: probe\r\nContent-Length: 0\r\n\r\n");
+                        "GET /status HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     return status;
 }
 

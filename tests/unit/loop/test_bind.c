@@ -66,7 +66,7 @@ static void test_bad_addresses(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err e;
-        int fd = bind_tcp(cases[i].text, &e);
+        int fd = bind_tcp(cases[i].text, -1, &e);
         if (fd >= 0 || !strstr(e.text, cases[i].says))
             fail_msg("\"%s\": expected \"%s\", got %d \"%s\"", cases[i].text, cases[i].says, fd,
                      fd < 0 ? e.text : "");
@@ -89,10 +89,10 @@ static void test_good_addresses(void **state)
         assert_int_equal(getsockname(spare, (struct sockaddr *)&a, &len), 0);
         close(spare);
         snprintf(text, sizeof text, "%s:%d", hosts[i], ntohs(a.sin_port));
-        int fd = bind_tcp(text, &e);
+        int fd = bind_tcp(text, -1, &e);
         if (fd < 0)
             fail_msg("%s", e.text);
-        int again = bind_tcp(text, &e);
+        int again = bind_tcp(text, -1, &e);
         assert_int_equal(again, -1);
         assert_non_null(strstr(e.text, text));
         assert_non_null(strstr(e.text, "the port is in use by another program"));

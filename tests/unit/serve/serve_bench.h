@@ -357,8 +357,9 @@ static struct answer ask_raw(struct bench *b, bool on_unix, const char *data, si
 static struct answer ask(struct bench *b, bool on_unix, const char *method, const char *path)
 {
     char request[4096];
-    int n = snprintf(request, sizeof request,
-                     "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, path);
+    int n =
+        snprintf(request, sizeof request,
+                 "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
     return ask_raw(b, on_unix, request, (size_t)n);
 }
 

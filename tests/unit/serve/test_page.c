@@ -205,9 +205,9 @@ static void test_verdicts(void **state)
 static void assert_accept(struct bench *b, const char *accept, const char *type, const char *part)
 {
     char request[512];
-    int n =
-        snprintf(request, sizeof request,
-                 "GET / HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nConnection: close\r\n\r\n", accept);
+    int n = snprintf(request, sizeof request,
+                     "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\nConnection: close\r\n\r\n",
+                     accept);
     struct answer a = ask_raw(b, false, request, (size_t)n);
     assert_int_equal(a.status, 200);
     assert_has(a.text, type);

@@ -1,6 +1,10 @@
 /* POST /reload: who is answered by which reload, and with what. */
 #include "serve_bench.h"
 
+#include <sys/stat.h>
+
+#include "serve/internal.h"
+
 static void end_reload(struct bench *b, uint64_t number, bool done)
 {
     struct config_report report;
@@ -17,7 +21,7 @@ static struct client want_reload(struct bench *b, uint64_t number)
     struct client c = client_open(b, true);
     b->reload = number;
     client_send(b, &c,
-                "POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                "POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
                 "Connection: close\r\n\r\nhello");
     for (int i = 0; i < 20; i++)
         bench_turn(b);
@@ -56,10 +60,89 @@ static void test_reload(void **state)
     client_close(&stopped);
 }
 
+static void change(struct bench *b, const char *socket_path, unsigned mode, const char *listen_text)
+{
+    struct agent_conf conf = {.socket = (char *)(uintptr_t)socket_path,
+                              .socket_mode = mode,
+                              .listen = (char *)(uintptr_t)listen_text};
+    struct serve_draft draft;
+    struct err e;
+    if (serve_prepare(b->serve, &conf, &draft, &e) < 0)
+        fail_msg("%s", e.text);
+    serve_commit(b->serve, &draft);
+}
+
+/* Another address, the same port on all addresses, another mode, another path, none: each is opened
+ * before the old one is closed, and what was asked there before is answered. */
+static void test_other_listeners(void **state)
+{
+    struct bench b;
+    struct stat st;
+    char other[128], all[32];
+    (void)state;
+    bench_open(&b, NULL, 2);
+    struct client asked = want_reload(&b, 1), listening = client_open(&b, false);
+    client_send(&b, &listening, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(client_await(&b, &listening, "\"name\":\"p1\""));
+
+    snprintf(all, sizeof all, "0.0.0.0:%d", b.port);
+    change(&b, b.socket, 0666, all);
+    assert_int_equal(stat(b.socket, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
+    assert_true(client_await(&b, &listening, NULL));
+    end_reload(&b, 1, true);
+    assert_true(client_await(&b, &asked, NULL));
+    struct answer a = client_answer(&asked);
+    assert_answer(a, 200, "reloaded: 2 probes");
+    a = get(&b, "/live");
+    assert_answer(a, 200, "live");
+    a = ask(&b, true, "GET", "/live");
+    assert_answer(a, 200, "live");
+    for (int i = 0; i < 20 && b.serve->listeners->next->next; i++)
+        bench_turn(&b);
+    assert_null(b.serve->listeners->next->next); /* the old ones went with their last connection */
+
+    snprintf(other, sizeof other, "%s.other", b.socket);
+    change(&b, other, 0600, NULL);
+    assert_int_equal(access(b.socket, F_OK), -1);
+    assert_int_equal(access(other, F_OK), 0);
+    assert_null(b.serve->tcp);
+    change(&b, b.socket, 0600, b.listen);
+    a = get(&b, "/live");
+    assert_answer(a, 200, "live");
+    bench_close(&b);
+    client_close(&asked);
+    client_close(&listening);
+}
+
+/* What cannot be opened changes nothing, and what was opened before it goes again. */
+static void test_refused_listener(void **state)
+{
+    struct bench b;
+    struct err e;
+    struct serve_draft draft;
+    char other[128];
+    (void)state;
+    bench_open(&b, NULL, 2);
+    snprintf(other, sizeof other, "%s.other", b.socket);
+    struct agent_conf conf = {
+        .socket = other, .socket_mode = 0600, .listen = (char[]){"192.0.2.1:9797"}};
+    assert_int_equal(serve_prepare(b.serve, &conf, &draft, &e), -1);
+    assert_non_null(strstr(e.text, "this machine does not have that address"));
+    assert_int_equal(access(other, F_OK), -1);
+    struct answer a = get(&b, "/live");
+    assert_answer(a, 200, "live");
+    a = ask(&b, true, "GET", "/live");
+    assert_answer(a, 200, "live");
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_other_listeners),
+        cmocka_unit_test(test_refused_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
