@@ -44,8 +44,9 @@ struct agent {
 static void log_check(const struct check *c, const char *from, enum log_level level,
                       const char *message)
 {
-    bool checked = c->n_results && c->health.status != HEALTH_BLOCKED;
-    const struct check_result *last = checked ? check_last(c) : NULL;
+    const struct check_result *last = c->health.status != HEALTH_BLOCKED ? check_last(c) : NULL;
+    if (last && last->started < c->health.started) /* of the time before it was blocked */
+        last = NULL;
     char streak[16], took[CLOCK_SHORT_SIZE];
     snprintf(streak, sizeof streak, "%u", c->health.failing_streak);
     const struct log_field fields[] = {

@@ -20,7 +20,7 @@ struct story_turn story_turn(const struct health_policy *policy, struct health_s
     int64_t at = next_in;
     for (uint32_t n = 1; n <= FORESEEN; n++) {
         enum health_counted counted;
-        bool changed = health_apply(&state, policy, outcome, at, at, &counted);
+        bool changed = health_apply(&state, policy, outcome, HEALTH_PRIOR_GOOD, at, at, &counted);
         turn.uncounted += counted != HEALTH_COUNTED;
         if (changed) {
             turn.checks = n;
@@ -109,20 +109,13 @@ static void tell_state(struct buf *out, const struct story *s)
 
 /* ---- The last results ---- */
 
-static const char *counted_text(const struct view_result *r)
-{
-    if (strcmp(r->counted, "no, our own inability") == 0 && strcmp(r->reason, "internal") != 0)
-        return "no, the probe was blocked then";
-    return *r->counted ? r->counted : "not known";
-}
-
 static void tell_result(struct buf *out, const struct story *s, const struct view_result *r)
 {
     char took[CLOCK_SHORT_SIZE], span[VIEW_SPAN_SIZE];
     clock_short(r->took, took);
     say(out, str_format("  %s ago: %s after %s, %s%s%s; counted: %s", ago(s, r->started, span),
                         r->ok ? "succeeded" : "failed", took, r->reason, *r->reason ? ": " : "",
-                        r->detail, counted_text(r)));
+                        r->detail, *r->counted ? r->counted : "not known"));
 }
 
 static void tell_results(struct buf *out, const struct story *s)

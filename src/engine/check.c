@@ -2,11 +2,13 @@
  * touches a socket and never decides a verdict itself (health does). */
 #include "engine/check.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/prior.h"
 #include "engine/run.h"
 
 /* Finer than Prometheus' defaults at the low end: a health check takes from under 1 ms to seconds.
@@ -86,8 +88,18 @@ struct check *check_new(struct engine *e, struct check_conf *conf)
     return c;
 }
 
+static void move(struct check *c, enum check_state to)
+{
+    static const unsigned from[] = {[CHECK_LIVE] = 1 << CHECK_DRAFT,
+                                    [CHECK_REMOVED] = 1 << CHECK_DRAFT | 1 << CHECK_LIVE,
+                                    [CHECK_CLOSING] = 1 << CHECK_REMOVED};
+    assert(from[to] & 1U << c->state);
+    c->state = to;
+}
+
 static void plan(struct check *c, int64_t at)
 {
+    assert(c->state == CHECK_LIVE);
     c->planned = at;
     sched_set(&c->engine->sched, &c->next, at);
 }
@@ -109,6 +121,7 @@ static void open_kept(struct check *c)
 void check_arm(struct check *c)
 {
     int64_t now = clock_now();
+    move(c, CHECK_LIVE);
     health_init(&c->health, now);
     c->since_wall = clock_wall();
     open_kept(c);
@@ -119,15 +132,15 @@ static void on_next(struct sched_entry *entry, int64_t now)
 {
     struct check *c = container_of(entry, struct check, next);
     if (!c->run) {
-        c->start_on_release = false;
         run_start(c);
         return;
     }
-    if (!c->run->finished) /* asked for while it is under way: its result will do */
+    if (run_is_open(c->run)) /* asked for while it is under way: its result will do */
         return;
     int64_t patience = time_add(c->run->finished_at, STUCK_NS);
-    if (now < patience) {
-        c->start_on_release = true;
+    if (now < patience) { /* the release, if it comes first, finds it overdue and starts it */
+        if (c->planned > now)
+            c->planned = now;
         sched_set(&c->engine->sched, &c->next, patience);
         return;
     }
@@ -194,19 +207,13 @@ static const struct check_result *store(struct check *c, struct check_result *r)
     return slot;
 }
 
-static void review_dependents(struct check *c)
-{
-    for (size_t i = 0; i < c->n_dependents; i++)
-        check_review_block(c->dependents[i]);
-}
-
-static void announce(struct check *c, enum health_status from)
+void check_announce(struct check *c, enum health_status from)
 {
     struct engine *e = c->engine;
     c->since_wall = clock_wall();
     if (e->hooks.on_transition)
         e->hooks.on_transition(e->hooks.ctx, c, from);
-    review_dependents(c);
+    prior_review_dependents(c);
 }
 
 static void answer_waiters(struct check *c, const struct check_result *r)
@@ -236,49 +243,46 @@ static void plan_next(struct check *c)
     plan(c, health_next_start(&c->health, &c->conf->policy, now, engine_random(e)));
 }
 
-void check_on_result(struct check *c, struct check_result *r)
+void check_replan(struct check *c)
 {
-    struct engine *e = c->engine;
+    if (!c->run || !run_is_open(c->run))
+        plan_next(c);
+}
+
+void check_rest(struct check *c)
+{
+    sched_clear(&c->engine->sched, &c->next);
+    if (c->run && !c->waiters)
+        run_drop(c->run);
+}
+
+static bool apply(struct check *c, struct check_result *r)
+{
     enum health_outcome outcome = r->reason == REASON_OK         ? HEALTH_SUCCESS
                                   : r->reason == REASON_INTERNAL ? HEALTH_UNABLE
                                                                  : HEALTH_FAILURE;
+    int64_t end = r->started + r->duration;
+    if (outcome == HEALTH_SUCCESS)
+        prior_drop(c, HEALTH_OVERTAKEN);
+    return health_apply(&c->health, &c->conf->policy, outcome, prior_of(c, end), r->started, end,
+                        &r->counted);
+}
+
+void check_on_result(struct check *c, struct check_result *r)
+{
+    struct engine *e = c->engine;
     enum health_status from = c->health.status;
-    bool changed = health_apply(&c->health, &c->conf->policy, outcome, r->started,
-                                r->started + r->duration, &r->counted);
+    bool changed = apply(c, r);
     const struct check_result *stored = store(c, r);
     plan_next(c);
     if (changed)
-        announce(c, from);
+        check_announce(c, from);
     if (e->hooks.on_result)
         e->hooks.on_result(e->hooks.ctx, c, stored);
+    if (stored->counted == HEALTH_WAITS)
+        prior_wait(c, stored);
+    prior_review_dependents(c);
     answer_waiters(c, stored);
-}
-
-static bool held_back(const struct check *c)
-{
-    for (size_t i = 0; i < c->n_after; i++)
-        if (check_is_down(c->after[i]))
-            return true;
-    return false;
-}
-
-void check_review_block(struct check *c)
-{
-    enum health_status from = c->health.status;
-    if (c->removed)
-        return;
-    if (held_back(c)) {
-        if (!health_block(&c->health, clock_now()))
-            return;
-        sched_clear(&c->engine->sched, &c->next);
-        if (c->run && !c->waiters)
-            run_drop(c->run);
-    } else {
-        if (!health_unblock(&c->health, clock_now()))
-            return;
-        plan(c, clock_now());
-    }
-    announce(c, from);
 }
 
 static void check_free(struct check *c)
@@ -301,32 +305,31 @@ static void wind_up(struct check *c)
 {
     if (c->run)
         return;
-    if (!c->kept)
-        check_free(c);
-    else if (!c->kept_closing) {
-        c->kept_closing = true;
+    move(c, CHECK_CLOSING);
+    if (c->kept)
         c->conf->type->kept_close(c->kept);
-    }
+    else
+        check_free(c);
 }
 
 void check_on_kept_closed(struct check *c)
 {
+    assert(c->state == CHECK_CLOSING);
     free(c->kept);
-    c->kept = NULL;
-    wind_up(c);
+    check_free(c);
 }
 
 void check_on_release(struct check *c)
 {
-    if (c->removed)
+    if (c->state == CHECK_REMOVED)
         wind_up(c);
-    else if (c->start_on_release)
+    else if (c->next.pos && c->planned <= clock_now())
         sched_set(&c->engine->sched, &c->next, clock_now());
 }
 
 void check_remove(struct check *c)
 {
-    c->removed = true;
+    move(c, CHECK_REMOVED);
     c->n_after = c->n_dependents = 0;
     sched_clear(&c->engine->sched, &c->next);
     answer_waiters(c, NULL);
@@ -336,17 +339,23 @@ void check_remove(struct check *c)
         wind_up(c);
 }
 
+void check_start_now(struct check *c)
+{
+    if (!c->run || !run_is_open(c->run))
+        sched_set(&c->engine->sched, &c->next, clock_now());
+}
+
 struct check_waiter *
 engine_check_now(struct engine *e, struct check *c,
                  void (*done)(void *ctx, struct check *c, const struct check_result *r), void *ctx)
 {
+    assert(c->engine == e && c->state == CHECK_LIVE);
     struct check_waiter *w = malloc(sizeof *w);
     if (!w)
         return NULL;
     *w = (struct check_waiter){.next = c->waiters, .check = c, .done = done, .ctx = ctx};
     c->waiters = w;
-    if (!c->run || c->run->finished)
-        sched_set(&e->sched, &c->next, clock_now());
+    check_start_now(c);
     return w;
 }
 

@@ -46,9 +46,18 @@ struct check_result {
     char *detail;                /* never NULL in a stored result; owned by the check */
 };
 
+/* A check's life, forwards only; CHECK_DRAFT -> CHECK_REMOVED where a draft is discarded. */
+enum check_state {
+    CHECK_DRAFT,   /* made for a load that is not committed */
+    CHECK_LIVE,    /* by its schedule, or blocked */
+    CHECK_REMOVED, /* by a reload or the stop; its run is not released yet */
+    CHECK_CLOSING, /* what its type keeps is closing; then its memory goes */
+};
+
 /* A check at run time. Read-only outside engine/. */
 struct check {
     struct check_conf *conf;
+    enum check_state state;
     struct health_state health;
     struct engine *engine;
     struct run *run;         /* the run in flight or not yet released; NULL: none */
@@ -69,11 +78,9 @@ struct check {
     struct check_waiter *waiters;       /* of check_now */
     struct check **after, **dependents; /* the checks it comes after, and those after it */
     size_t n_after, n_dependents;
-    size_t slot;           /* its place in engine.checks at the last load */
-    uint64_t generation;   /* of the load that it belongs to */
-    bool start_on_release; /* its time has come, its last run is not released yet */
-    bool kept_closing;
-    bool removed; /* by a reload or the stop; goes when its run is released */
+    int64_t doubt_started, doubt_ended; /* of the oldest failure that waits; 0: none, see prior.h */
+    size_t slot;                        /* its place in engine.checks at the last load */
+    uint64_t generation;                /* of the load that it belongs to */
 };
 
 /* The newest result, or NULL before the first. */

@@ -18,7 +18,7 @@ static struct run *run_of(const struct probe_run *probe)
 void probe_phase(struct probe_run *probe, enum probe_phase phase)
 {
     struct run *r = run_of(probe);
-    if (!r || r->finished)
+    if (!r || !run_is_open(r))
         return;
     int64_t now = clock_now();
     run_close_phase(r, now);
@@ -51,7 +51,7 @@ void probe_note_later(struct probe_run *probe,
 void probe_cert_expiry(struct probe_run *probe, int64_t not_after)
 {
     struct run *r = run_of(probe);
-    if (r && !r->finished)
+    if (r && run_is_open(r))
         r->check->cert_not_after = not_after;
 }
 
@@ -65,7 +65,7 @@ void probe_gone(struct probe_run *probe)
 void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, ...)
 {
     struct run *r = run_of(probe);
-    if (r->finished)
+    if (!run_is_open(r))
         return;
     char text[2 * PROBE_DETAIL_MAX]; /* more than is kept: the cut is made where it is shown */
     va_list ap;
@@ -83,7 +83,7 @@ void probe_release(struct probe_run *probe)
 void probe_wake(struct probe_kept *kept)
 {
     struct check *c = kept->owner;
-    if (!c->run && !c->removed && c->health.status != HEALTH_BLOCKED)
+    if (!c->run && c->state == CHECK_LIVE && c->health.status != HEALTH_BLOCKED)
         sched_set(&c->engine->sched, &c->next, clock_now());
 }
 

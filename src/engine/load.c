@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "engine/check.h"
 #include "engine/engine.h"
+#include "engine/prior.h"
 
 /* What a check of the draft gets at the commit. */
 struct links {
@@ -31,7 +32,7 @@ void engine_draft_discard(struct engine_draft *d)
         free(d->links[i].dependents);
     }
     for (size_t i = 0; d->checks && i < d->n; i++)
-        if (d->checks[i] && !d->checks[i]->planned) { /* made for this draft, never armed */
+        if (d->checks[i] && d->checks[i]->state == CHECK_DRAFT) {
             d->engine->n_closing++;
             check_remove(d->checks[i]);
         }
@@ -53,12 +54,13 @@ static int draft_check(struct engine_draft *d, size_t i)
     return names_put(&d->by_name, d->checks[i]->conf->name, (uint32_t)i);
 }
 
-/* Names that were not selected (`run TARGET`) are no reason to wait. */
+/* Names that were not selected (`run TARGET`) are no reason to wait; a one-shot command asks each
+ * target for itself. */
 static int draft_after(struct engine_draft *d, size_t i)
 {
     const struct check_conf *conf = d->checks[i]->conf;
     struct links *links = &d->links[i];
-    if (!conf->n_after)
+    if (!conf->n_after || !d->engine->keep)
         return 0;
     if (!(links->after = calloc(conf->n_after, sizeof *links->after)))
         return -1;
@@ -157,10 +159,10 @@ void engine_draft_commit(struct engine_draft *d)
         }
     free(old);
     for (size_t i = 0; i < e->n_checks; i++)
-        if (!e->checks[i]->planned)
+        if (e->checks[i]->state == CHECK_DRAFT)
             check_arm(e->checks[i]);
     for (size_t i = 0; i < e->n_checks; i++)
-        check_review_block(e->checks[i]);
+        prior_review(e->checks[i]);
 }
 
 int engine_load(struct engine *e, struct config *config, struct err *err)

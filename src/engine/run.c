@@ -2,6 +2,7 @@
  * released once. What it lends to the types is in host.c. */
 #include "engine/run.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,22 @@ static struct probe_run *probe_of(struct run *r)
     return (struct probe_run *)(void *)r->memory;
 }
 
+static void move(struct run *r, enum run_state to)
+{
+    static const unsigned from[] = {[RUN_FINISHED] = 1 << RUN_OPEN,
+                                    [RUN_CANCELLED] = 1 << RUN_FINISHED,
+                                    [RUN_RELEASED] = 1 << RUN_FINISHED | 1 << RUN_CANCELLED};
+    assert(from[to] & 1U << r->state);
+    r->state = to;
+}
+
+/* May free the run. */
 static void cancel(struct run *r)
 {
-    if (r->cancelled || r->released)
+    if (r->state >= RUN_CANCELLED)
         return;
-    r->cancelled = true;
-    if (!r->starting)
+    move(r, RUN_CANCELLED);
+    if (!r->in_start)
         r->conf->type->cancel(probe_of(r));
 }
 
@@ -32,7 +43,7 @@ void run_close_phase(struct run *r, int64_t now)
 
 static void settle(struct run *r, int64_t now)
 {
-    r->finished = true;
+    move(r, RUN_FINISHED);
     r->finished_at = now;
     sched_clear(&r->check->engine->sched, &r->deadline);
 }
@@ -56,36 +67,39 @@ static void finish(struct run *r, enum reason reason, char *detail)
     check_on_result(r->check, &result);
 }
 
-/* While the program was stopped (SIGSTOP, a frozen cgroup, a sleeping machine) or starved, peers
- * gave up on us and deadlines passed unseen: a failure of a run that lived through it says nothing.
- */
-static bool stalled_since(const struct run *r, const struct sched *s)
-{
-    return s->stall_end && s->stall_end >= probe_of((struct run *)r)->started;
-}
-
-static void finish_failed(struct run *r, enum reason reason, char *detail)
+/* While the program was stopped (SIGSTOP, a frozen cgroup, a sleeping machine) or starved,
+ * deadlines passed unseen: a timeout of a run that lived through it says nothing. Whatever truly
+ * came from the target is judged. */
+static bool is_excused(const struct run *r, enum reason reason)
 {
     const struct sched *s = &r->check->engine->sched;
-    if (stalled_since(r, s)) {
-        char stall[CLOCK_SHORT_SIZE];
-        char *excuse =
-            str_format("the agent itself did not run for %s, the check says nothing (%s)",
-                       clock_short(s->stall, stall), detail ? detail : "");
-        free(detail);
-        detail = excuse;
-        reason = REASON_INTERNAL;
-        r->gone = false;
-    }
-    finish(r, reason, detail);
+    return reason == REASON_TIMEOUT && s->stall_end &&
+           s->stall_end >= probe_of((struct run *)(uintptr_t)r)->started;
+}
+
+/* A deadline seen this late says as much of the loop as of the target. */
+#define LATE_NS (10 * NS_PER_MS)
+
+/* The deadline was seen late: what arrived in time may lie unread, and what is to be said next was
+ * not said. So the run gets that time back, once, and at most another whole timeout. */
+static bool give_back(struct run *r, int64_t now)
+{
+    int64_t late = now - r->deadline.due;
+    if (r->was_late || late < LATE_NS)
+        return false;
+    r->was_late = true;
+    sched_set(&r->check->engine->sched, &r->deadline,
+              time_add(now, late < r->timeout ? late : r->timeout));
+    return true;
 }
 
 static void on_deadline(struct sched_entry *entry, int64_t now)
 {
     static const char *const awaited[PHASE_COUNT] = {"the name lookup", "the connection",
                                                      "the TLS handshake", "the reply"};
-    (void)now;
     struct run *r = container_of(entry, struct run, deadline);
+    if (give_back(r, now))
+        return;
     char budget[CLOCK_SHORT_SIZE];
     clock_short(r->timeout, budget);
     if (r->describe)
@@ -94,7 +108,7 @@ static void on_deadline(struct sched_entry *entry, int64_t now)
     char *detail = r->phase >= 0 ? str_format("%s: gave up after %s, waiting for %s", known, budget,
                                               awaited[r->phase])
                                  : str_format("%s: gave up after %s", known, budget);
-    finish_failed(r, REASON_TIMEOUT, detail);
+    run_finish(r, REASON_TIMEOUT, detail);
     cancel(r);
 }
 
@@ -149,35 +163,42 @@ void run_start(struct check *c)
         .owner = r,
     };
     sched_set(&e->sched, &r->deadline, probe->deadline);
-    r->starting = true;
+    r->in_start = true;
     c->conf->type->start(probe);
-    r->starting = false;
-    if (r->released)
+    r->in_start = false;
+    if (r->state == RUN_RELEASED)
         run_free(r);
-    else if (r->cancelled)
+    else if (r->state == RUN_CANCELLED)
         r->conf->type->cancel(probe);
 }
 
 void run_drop(struct run *r)
 {
-    if (!r->finished)
+    if (run_is_open(r))
         settle(r, clock_now());
     cancel(r);
 }
 
 void run_finish(struct run *r, enum reason reason, char *detail)
 {
-    if (reason == REASON_OK)
-        finish(r, reason, detail);
-    else
-        finish_failed(r, reason, detail);
+    if (is_excused(r, reason)) {
+        char stall[CLOCK_SHORT_SIZE];
+        char *excuse =
+            str_format("the agent itself did not run for %s, the check says nothing (%s)",
+                       clock_short(r->check->engine->sched.stall, stall), detail ? detail : "");
+        free(detail);
+        detail = excuse;
+        reason = REASON_INTERNAL;
+        r->gone = false;
+    }
+    finish(r, reason, detail);
 }
 
 void run_release(struct run *r)
 {
-    if (!r->finished) /* a type's slip must not read as a hang: say it */
+    if (run_is_open(r)) /* a type's slip must not read as a hang: say it */
         finish(r, REASON_INTERNAL, str_format("the run ended without a result"));
-    r->released = true;
-    if (!r->starting)
+    move(r, RUN_RELEASED);
+    if (!r->in_start)
         run_free(r);
 }

@@ -7,20 +7,27 @@
 
 #include "engine/engine.h"
 
+/* A run's life, forwards only. A run in flight is finished before it is cancelled or released. */
+enum run_state {
+    RUN_OPEN,      /* no result yet, and one is wanted */
+    RUN_FINISHED,  /* the result is in, or not wanted any more */
+    RUN_CANCELLED, /* type->cancel was called, or will be when type->start returns */
+    RUN_RELEASED,  /* every handle is closed; the memory goes when type->start has returned */
+};
+
 struct run {
+    enum run_state state;
+    bool in_start; /* inside type->start: cancel and free wait for its end */
     struct check *check;
     struct check_conf *conf; /* counted: outlives a reload */
     struct sched_entry deadline;
     int64_t timeout;
     int64_t started_wall;
-    int64_t finished_at; /* once `finished` */
+    int64_t finished_at; /* once it is not open */
     int64_t phase_began;
     int64_t phases[PHASE_COUNT];
-    int phase;      /* enum probe_phase, -1: none yet */
-    bool starting;  /* inside type->start: cancel and free wait for its end */
-    bool finished;  /* the result is in, or not wanted any more */
-    bool cancelled; /* type->cancel was called, or will be when `starting` ends */
-    bool released;
+    int phase;     /* enum probe_phase, -1: none yet */
+    bool was_late; /* its deadline was moved once, see run.c */
     bool gone;
     char note[PROBE_DETAIL_MAX];
     void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]); /* NULL: note stands */
@@ -33,6 +40,11 @@ void run_start(struct check *c);
 
 /* Ends a run whose result is not wanted. The release comes later (perhaps from inside). */
 void run_drop(struct run *r);
+
+static inline bool run_is_open(const struct run *r)
+{
+    return r->state == RUN_OPEN;
+}
 
 /* For host.c: the first result counts. Takes `detail`, which may be NULL (out of memory). */
 void run_finish(struct run *r, enum reason reason, char *detail);

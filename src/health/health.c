@@ -1,8 +1,6 @@
 /* health: see health.h. */
 #include "health/health.h"
 
-#include <stddef.h>
-
 #define NS_PER_S INT64_C(1000000000)
 
 /* Unmade checks in a row that are forgiven before they count as failures. */
@@ -59,8 +57,20 @@ static bool in_grace(const struct health_state *s, const struct health_policy *p
            start - s->started < p->start_period;
 }
 
+enum health_prior health_prior(const struct health_evidence *of, size_t n, int64_t failed)
+{
+    enum health_prior prior = HEALTH_PRIOR_GOOD;
+    for (size_t i = 0; i < n; i++) {
+        if (of[i].answered && !of[i].ok)
+            return HEALTH_PRIOR_FAILS;
+        if (!of[i].answered || of[i].started < failed)
+            prior = HEALTH_PRIOR_UNKNOWN;
+    }
+    return prior;
+}
+
 bool health_apply(struct health_state *s, const struct health_policy *p,
-                  enum health_outcome outcome, int64_t start, int64_t end,
+                  enum health_outcome outcome, enum health_prior prior, int64_t start, int64_t end,
                   enum health_counted *counted)
 {
     enum health_counted ignored;
@@ -78,13 +88,22 @@ bool health_apply(struct health_state *s, const struct health_policy *p,
         s->internal_streak = 0;
     }
     if (s->status == HEALTH_BLOCKED) {
-        *counted = HEALTH_NOT_OURS_TO_BLAME;
+        *counted = HEALTH_WAS_BLOCKED;
         return false;
     }
     if (outcome == HEALTH_SUCCESS)
         return succeed(s, p, end);
     if (in_grace(s, p, start)) {
         *counted = HEALTH_IN_START_PERIOD;
+        return false;
+    }
+    if (prior == HEALTH_PRIOR_FAILS) {
+        *counted = HEALTH_EXCUSED;
+        return false;
+    }
+    /* One that is unhealthy already has nothing to wait for. */
+    if (prior == HEALTH_PRIOR_UNKNOWN && s->status != HEALTH_UNHEALTHY) {
+        *counted = HEALTH_WAITS;
         return false;
     }
     return fail(s, p, end);

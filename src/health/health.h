@@ -12,11 +12,16 @@
  *      |                                                       |
  *      +--- a probe of `after` turns unhealthy (any state) ----+---> blocked
  *   blocked --- none of them is unhealthy any more ---> starting, afresh
+ *
+ * A failure is its own only if every probe of `after` succeeded in a check that began behind it: a
+ * dead database is never told as a dead application. Until they have answered it waits; if the
+ * last check of one failed it does not count.
  */
 #ifndef PROBE_HEALTH_HEALTH_H
 #define PROBE_HEALTH_HEALTH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum health_status { HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_BLOCKED };
@@ -53,15 +58,40 @@ enum health_outcome {
                       counts as a failure, the ones before count as nothing */
 };
 
+/* What the probes that it comes `after` say of a failure of its own. */
+enum health_prior {
+    HEALTH_PRIOR_GOOD,    /* each has succeeded in a check that began after the failure */
+    HEALTH_PRIOR_UNKNOWN, /* at least one has not answered since, and none fails */
+    HEALTH_PRIOR_FAILS,   /* the last check of at least one failed */
+};
+
+/* The last check of a probe, as evidence for those that come after it. */
+struct health_evidence {
+    bool answered; /* false: none has ended yet */
+    bool ok;
+    int64_t started;
+};
+
+/* What `n` of them together say of a failure that ended at `failed`; none of them: good. */
+enum health_prior health_prior(const struct health_evidence *of, size_t n, int64_t failed);
+
 /* Did this result count, and why not? For `explain`. */
-enum health_counted { HEALTH_COUNTED, HEALTH_IN_START_PERIOD, HEALTH_NOT_OURS_TO_BLAME };
+enum health_counted {
+    HEALTH_COUNTED,
+    HEALTH_IN_START_PERIOD,
+    HEALTH_NOT_OURS_TO_BLAME,
+    HEALTH_WAS_BLOCKED,
+    HEALTH_WAITS,     /* not decided: apply it again once its probes of `after` have answered */
+    HEALTH_EXCUSED,   /* a probe of `after` failed too */
+    HEALTH_OVERTAKEN, /* it succeeded again before they had answered; set by the engine */
+};
 
 void health_init(struct health_state *s, int64_t now);
 
 /* Applies the result of a check that began at `start` and ended at `end`. True when the status
- * changed: an event is due. `counted` may be NULL. */
+ * changed: an event is due. `prior` is asked of failures only. `counted` may be NULL. */
 bool health_apply(struct health_state *s, const struct health_policy *p,
-                  enum health_outcome outcome, int64_t start, int64_t end,
+                  enum health_outcome outcome, enum health_prior prior, int64_t start, int64_t end,
                   enum health_counted *counted);
 
 /* A probe of `after` turned unhealthy, or none is any more. True when the status changed. */

@@ -2,7 +2,9 @@
  * of time, so that thousands that fall due at once never keep the loop from its sockets. */
 #include "loop/sched.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -10,12 +12,23 @@
 #define SLICE_NS  (2 * NS_PER_MS)
 #define MINUTE_NS (60 * NS_PER_S)
 
+/* Used from one turn to the next it is no stall: the loop was kept busy, by whatever one target
+ * sent. */
+#define BUSY_NS (50 * NS_PER_MS)
+
 static void on_timer(uv_timer_t *timer);
 static void on_idle(uv_idle_t *idle);
 
+static int64_t cpu_used(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
 void sched_init(struct sched *s, uv_loop_t *loop)
 {
-    *s = (struct sched){.armed = TIME_NEVER};
+    *s = (struct sched){.armed = TIME_NEVER, .cpu = cpu_used()};
     uv_timer_init(loop, &s->timer);
     uv_idle_init(loop, &s->rest);
 }
@@ -88,6 +101,7 @@ static void arm(struct sched *s)
 static void take_out(struct sched *s, struct sched_entry *e)
 {
     size_t pos = e->pos;
+    assert(pos >= 1 && pos <= s->n && s->heap[pos - 1] == e);
     struct sched_entry *moved = s->heap[--s->n];
     e->pos = 0;
     if (moved == e)
@@ -102,6 +116,7 @@ void sched_set(struct sched *s, struct sched_entry *e, int64_t due)
 {
     if (e->pos)
         take_out(s, e);
+    assert(s->n < s->size); /* room is made by sched_reserve, before there is anything to lose */
     e->due = due;
     s->n++;
     sift_up(s, e, s->n);
@@ -118,6 +133,14 @@ void sched_clear(struct sched *s, struct sched_entry *e)
         arm(s);
 }
 
+/* In the turn before, or since. */
+static bool was_busy(struct sched *s, int64_t lag)
+{
+    int64_t before = s->cpu;
+    s->cpu = cpu_used();
+    return s->cpu - before >= BUSY_NS && s->cpu - before >= lag / 10;
+}
+
 static void note_lag(struct sched *s, int64_t now, int64_t lag)
 {
     if (now - s->lag_epoch >= MINUTE_NS) {
@@ -127,7 +150,7 @@ static void note_lag(struct sched *s, int64_t now, int64_t lag)
     }
     if (lag > s->lag)
         s->lag = lag;
-    if (lag >= SCHED_STALL_NS) {
+    if (!was_busy(s, lag) && lag >= SCHED_STALL_NS) {
         s->stall_end = now;
         s->stall = lag;
     }
@@ -187,6 +210,7 @@ static void on_closed(uv_handle_t *handle)
 
 void sched_close(struct sched *s, void (*done)(struct sched *s))
 {
+    assert(!s->closing);
     for (size_t i = 0; i < s->n; i++)
         s->heap[i]->pos = 0;
     s->n = 0;

@@ -24,6 +24,10 @@ static const char *const counted_names[] = {
     [HEALTH_COUNTED] = "yes",
     [HEALTH_IN_START_PERIOD] = "no, in start_period",
     [HEALTH_NOT_OURS_TO_BLAME] = "no, our own inability",
+    [HEALTH_WAS_BLOCKED] = "no, the probe was blocked then",
+    [HEALTH_WAITS] = "not yet, it waits for a probe that it comes after",
+    [HEALTH_EXCUSED] = "no, a probe that it comes after failed",
+    [HEALTH_OVERTAKEN] = "no, it succeeded again before that was known",
 };
 
 enum health_status document_status_of(const struct check *c, int64_t now)

@@ -6,7 +6,11 @@
  * state. Docker's first check waits one interval: that is our initial_delay. What an action does is
  * moby's (container/health.go, daemon/health.go): pause and stop end the monitor, which drops a
  * check in flight and leaves `unhealthy` without an event; unpause starts a new monitor over the
- * same state; restart and restore begin the state anew, and only restart moves StartedAt. */
+ * same state; restart and restore begin the state anew, and only restart moves StartedAt.
+ *
+ * A vector with `steps` is our own, of a check that comes `after` others: each step is a result and
+ * what is known then of the others' last checks, [ok, started_ms] or null; it expects what
+ * `counted` is, the status and the streak. A result that waits is applied by a later step again. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -16,6 +20,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "health/health.h"
 
 #define LOG_ENTRIES 5 /* moby's maxLogEntries */
@@ -123,7 +128,8 @@ static const char *peek_action(const struct replay *r, int64_t *at)
 static void record(struct replay *r, int64_t start, int64_t end, int exit_code)
 {
     enum health_outcome outcome = exit_code == 0 ? HEALTH_SUCCESS : HEALTH_FAILURE;
-    bool changed = health_apply(&r->health, &r->policy, outcome, start, end, NULL);
+    bool changed =
+        health_apply(&r->health, &r->policy, outcome, HEALTH_PRIOR_GOOD, start, end, NULL);
     const char *status = health_status_name(r->health.status);
     json_int_t end_ms = end / NS_PER_MS;
     json_array_append_new(r->results, json_pack("{s:i, s:I, s:I, s:i, s:s, s:i}", "n",
@@ -266,8 +272,60 @@ static void compare_all(struct replay *r, const json_t *expect)
     json_decref(final);
 }
 
+static enum health_prior prior_of(const json_t *others, int64_t end)
+{
+    struct health_evidence of[8] = {{0}};
+    size_t n = json_array_size(others);
+    for (size_t i = 0; i < n && i < ARRAY_LEN(of); i++) {
+        const json_t *other = json_array_get(others, i);
+        if (json_is_array(other))
+            of[i] = (struct health_evidence){
+                .answered = true,
+                .ok = json_is_true(json_array_get(other, 0)),
+                .started = json_integer_value(json_array_get(other, 1)) * NS_PER_MS,
+            };
+    }
+    return health_prior(of, n, end);
+}
+
+static void take_step(struct replay *r, size_t n, const json_t *step)
+{
+    static const char *const names[] = {"yes",   "start_period", "inability", "blocked",
+                                        "waits", "excused",      "overtaken"};
+    static const char *const outcomes[] = {"success", "failure", "unable"};
+    const char *word = json_string_value(json_object_get(step, "outcome"));
+    int64_t end = ms_of(step, "end_ms", 0);
+    enum health_counted counted;
+    unsigned o = 0;
+    while (o < ARRAY_LEN(outcomes) && (!word || strcmp(outcomes[o], word) != 0))
+        o++;
+    health_apply(&r->health, &r->policy, (enum health_outcome)o,
+                 prior_of(json_object_get(step, "others"), end), ms_of(step, "start_ms", 0), end,
+                 &counted);
+    json_t *got = json_pack("{s:s, s:s, s:i}", "counted", names[counted], "status",
+                            health_status_name(r->health.status), "failing_streak",
+                            (int)r->health.failing_streak);
+    char path[32];
+    snprintf(path, sizeof path, "steps[%zu]", n);
+    compare(r, path, json_object_get(step, "expect"), got);
+    json_decref(got);
+}
+
+static bool replay_steps(const json_t *vector)
+{
+    struct replay r = {.id = json_string_value(json_object_get(vector, "id"))};
+    json_t *steps = json_object_get(vector, "steps"), *step;
+    size_t n;
+    policy_of(&r.policy, json_object_get(vector, "config"));
+    health_init(&r.health, 0);
+    json_array_foreach(steps, n, step) take_step(&r, n, step);
+    return r.differences == 0;
+}
+
 static bool replay(const json_t *vector)
 {
+    if (json_object_get(vector, "steps"))
+        return replay_steps(vector);
     struct replay r = {
         .checks = json_object_get(vector, "checks"),
         .actions = json_object_get(vector, "actions"),

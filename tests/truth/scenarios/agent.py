@@ -5,6 +5,7 @@ PROBE_STOP=30 stops the agent for 30 s where 5 s are the rule."""
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -191,6 +192,30 @@ def starved(stage):
     wait_code(stage, agent, 0)
 
 
+# ---- after
+
+
+@story("a database dies, and what comes after it is checked first: it is never told as unhealthy")
+def dies_first(stage):
+    server = stage.serve(hostile.silent)
+    agent = stage.program.agent(
+        "[defaults]\nretries = 1\n"
+        + tcp(server.port, "db", "interval = 60s")
+        + tcp(server.port, "x", "interval = 20ms\nafter = db")
+        + tcp(server.port, "front", "interval = 20ms\nafter = x")
+    )
+    for name in ("db", "x", "front"):
+        agent.wait_status(name, "healthy")
+    server.down()
+    agent.wait_status("db", "unhealthy")  # asked for: its own next check is a minute away
+    agent.wait_status("x", "blocked")
+    agent.wait_status("front", "blocked")
+    told = re.findall(r" probe=(\w+) from=\w+ to=(\w+)", agent.log())
+    assert all(to != "unhealthy" or name == "db" for name, to in told), told
+    counted = {r["counted"] for n in ("x", "front") for r in agent.probe(n)["history"] if r["reason"]}
+    assert counted == {"no, a probe that it comes after failed"}, counted
+
+
 # ---- out of something
 
 
@@ -371,6 +396,7 @@ ROWS = rows(
         ("stopped, its target dies", stopped, UNHEALTHY),
         ("stopped, its target lives", stopped_and_well, HEALTHY),
         ("starved of CPU", starved, HEALTHY),
+        ("its prerequisite dies", dies_first, UNHEALTHY),
         ("out of descriptors", out_of_descriptors, UNHEALTHY),
         ("clock set forward and back", clock_set, HEALTHY),
         ("long uptime", long_uptime, HEALTHY),

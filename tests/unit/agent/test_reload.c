@@ -154,7 +154,7 @@ static void expect_whole(struct rig *r, size_t n)
         const struct check *c = r->engine.checks[i];
         assert_int_equal(c->slot, i);
         assert_ptr_equal(engine_find(&r->engine, c->conf->name), c);
-        assert_false(c->removed);
+        assert_int_equal(c->state, CHECK_LIVE);
         assert_true(c->planned > 0);
     }
 }

@@ -158,7 +158,7 @@ static void a_blocked_probe(void **state)
         "once db is neither unhealthy nor blocked it is checked at once", NULL};
     expect_told("{\"status\":\"blocked\",\"since\":\"2026-01-02T03:04:10.000Z\","
                 "\"next_in_ms\":null,\"history\":[{\"ok\":false,\"reason\":\"refused\","
-                "\"counted\":\"no, our own inability\"}]}",
+                "\"counted\":\"no, the probe was blocked then\"}]}",
                 "db", parts);
 }
 

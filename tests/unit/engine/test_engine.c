@@ -377,6 +377,110 @@ static void test_after(void **state)
     expect_paired(&child);
 }
 
+static bool saw(struct bench *b, const char *name, enum health_status status)
+{
+    return engine_find(&b->engine, name)->health.status == status;
+}
+
+static void never_blamed(struct bench *b)
+{
+    assert_int_not_equal(engine_find(&b->engine, "child")->health.status, HEALTH_UNHEALTHY);
+}
+
+/* Both are healthy; then `parent` is as `next` says, and `child`, checked far more often, fails. */
+static struct script prior, follower;
+static enum act prior_next;
+
+static bool until_told(struct bench *b, enum health_status parent_end, enum health_status child_end)
+{
+    if (follower.act == ACT_OK && saw(b, "parent", HEALTH_HEALTHY) &&
+        saw(b, "child", HEALTH_HEALTHY)) {
+        prior.act = prior_next;
+        follower.act = ACT_FAIL;
+    }
+    if (prior_next == ACT_FAIL || prior_next == ACT_HANG)
+        never_blamed(b);
+    return follower.act == ACT_FAIL && saw(b, "parent", parent_end) && saw(b, "child", child_end);
+}
+
+static bool parent_is_blamed(struct bench *b)
+{
+    return until_told(b, HEALTH_UNHEALTHY, HEALTH_BLOCKED);
+}
+
+static bool child_is_blamed(struct bench *b)
+{
+    return until_told(b, HEALTH_HEALTHY, HEALTH_UNHEALTHY);
+}
+
+static void run_prior(enum act next, bool (*until)(struct bench *b), int64_t timeout)
+{
+    struct bench b;
+    prior = follower = (struct script){.act = ACT_OK};
+    prior_next = next;
+    bench_open(&b, until);
+    struct check_conf *confs[] = {conf_new("child", &follower, "parent"),
+                                  conf_new("parent", &prior, NULL)};
+    confs[1]->policy.interval = 3600 * NS_PER_S; /* by itself it would not be checked again */
+    confs[1]->policy.timeout = timeout;
+    load(&b, confs, 2);
+    bench_run(&b);
+    expect_paired(&prior);
+    expect_paired(&follower);
+}
+
+static void test_after_killed(void **state)
+{
+    (void)state;
+    run_prior(ACT_FAIL, parent_is_blamed, 20 * MS);
+}
+
+/* The child fails some forty times while its parent says nothing. */
+static void test_after_paused(void **state)
+{
+    (void)state;
+    run_prior(ACT_HANG, parent_is_blamed, 250 * MS);
+}
+
+static void test_after_its_own_fault(void **state)
+{
+    (void)state;
+    run_prior(ACT_OK, child_is_blamed, 20 * MS);
+    /* A parent whose checks take far longer than the child's delays the verdict, no more. */
+    run_prior(ACT_SLOW, child_is_blamed, 250 * MS);
+}
+
+static int starts_when_blocked;
+
+static bool rests_when_blocked(struct bench *b)
+{
+    if (follower.started == 0)
+        return false;
+    prior.act = ACT_FAIL;
+    if (!saw(b, "child", HEALTH_BLOCKED))
+        return false;
+    if (!starts_when_blocked)
+        starts_when_blocked = follower.started;
+    assert_int_equal(follower.started, starts_when_blocked);
+    return follower.released == follower.started && prior.started > 5;
+}
+
+/* Blocked while its last run still holds on: the release starts no other. */
+static void test_release_when_blocked(void **state)
+{
+    (void)state;
+    struct bench b;
+    prior = (struct script){.act = ACT_OK};
+    follower = (struct script){.act = ACT_HANG, .release_ms = 100};
+    starts_when_blocked = 0;
+    bench_open(&b, rests_when_blocked);
+    struct check_conf *confs[] = {conf_new("child", &follower, "parent"),
+                                  conf_new("parent", &prior, NULL)};
+    load(&b, confs, 2);
+    bench_run(&b);
+    expect_paired(&follower);
+}
+
 struct asked {
     int answers;
     bool removed;
@@ -438,26 +542,41 @@ static void test_check_now_removed(void **state)
     assert_true(asked[0].removed && asked[1].removed);
 }
 
-static bool saw_internal(struct bench *b)
+static bool one_result(struct bench *b)
 {
-    return strstr(b->log, "internal") != NULL;
+    return b->results >= 1;
 }
 
-/* The loop is held up past the deadline: what the run says then proves nothing about its target. */
+/* The loop is held up past the deadline while a run is under way: by others, or by work of its own.
+ */
+static void stall(struct script *s, bool busy, const char *expected)
+{
+    struct bench b;
+    bench_open(&b, one_result);
+    struct check_conf *conf = conf_new("a", s, NULL);
+    load(&b, &conf, 1);
+    while (!s->started)
+        uv_run(&b.loop, UV_RUN_ONCE);
+    int64_t end = clock_now() + 20 * MS + SCHED_STALL_NS + 50 * MS;
+    while (busy && clock_now() < end)
+        ;
+    struct timespec pause = {0, 20 * MS + SCHED_STALL_NS + 50 * MS};
+    if (!busy)
+        nanosleep(&pause, NULL);
+    bench_run(&b);
+    assert_true(str_starts(b.log, expected));
+}
+
 static void test_stall(void **state)
 {
     (void)state;
-    struct bench b;
-    struct script s = {.act = ACT_HANG};
-    bench_open(&b, saw_internal);
-    struct check_conf *conf = conf_new("a", &s, NULL);
-    load(&b, &conf, 1);
-    while (!s.started)
-        uv_run(&b.loop, UV_RUN_ONCE);
-    struct timespec pause = {0, 20 * MS + SCHED_STALL_NS + 50 * MS};
-    nanosleep(&pause, NULL);
-    bench_run(&b);
-    assert_true(str_starts(b.log, "a:internal"));
+    stall(&(struct script){.act = ACT_HANG}, false, "a:internal");
+    /* What came meanwhile is judged, good or bad. */
+    stall(&(struct script){.act = ACT_FAIL}, false, "a:refused");
+    stall(&(struct script){.act = ACT_SLOW}, false, "a:ok");
+    /* What one target does to the loop is no excuse for another. */
+    stall(&(struct script){.act = ACT_HANG}, true, "a:timeout");
+    stall(&(struct script){.act = ACT_SLOW}, true, "a:ok");
 }
 
 int main(void)
@@ -471,6 +590,10 @@ int main(void)
         cmocka_unit_test(test_stuck_run),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_after),
+        cmocka_unit_test(test_after_killed),
+        cmocka_unit_test(test_after_paused),
+        cmocka_unit_test(test_after_its_own_fault),
+        cmocka_unit_test(test_release_when_blocked),
         cmocka_unit_test(test_check_now),
         cmocka_unit_test(test_check_now_removed),
         cmocka_unit_test(test_stall),

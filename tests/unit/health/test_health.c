@@ -21,7 +21,7 @@ static const struct health_policy docker = {.interval = 30 * S,
 static bool apply(struct health_state *s, const struct health_policy *p, enum health_outcome o,
                   int64_t at)
 {
-    return health_apply(s, p, o, at, at, NULL);
+    return health_apply(s, p, o, HEALTH_PRIOR_GOOD, at, at, NULL);
 }
 
 static void test_success_threshold(void **state)
@@ -56,12 +56,12 @@ static void test_own_inability(void **state)
     health_init(&s, 0);
     apply(&s, &p, HEALTH_SUCCESS, 1 * S);
     for (int i = 0; i < 2; i++) {
-        assert_false(health_apply(&s, &p, HEALTH_UNABLE, 2 * S, 2 * S, &counted));
+        assert_false(health_apply(&s, &p, HEALTH_UNABLE, HEALTH_PRIOR_GOOD, 2 * S, 2 * S, &counted));
         assert_int_equal(counted, HEALTH_NOT_OURS_TO_BLAME);
         assert_int_equal(s.failing_streak, 0);
         assert_int_equal(health_next_start(&s, &p, 10 * S, 0), 11 * S); /* retried soon */
     }
-    assert_false(health_apply(&s, &p, HEALTH_UNABLE, 3 * S, 3 * S, &counted));
+    assert_false(health_apply(&s, &p, HEALTH_UNABLE, HEALTH_PRIOR_GOOD, 3 * S, 3 * S, &counted));
     assert_int_equal(counted, HEALTH_COUNTED);
     assert_int_equal(s.failing_streak, 1);
     assert_true(apply(&s, &p, HEALTH_UNABLE, 4 * S));
