@@ -32,6 +32,15 @@ def test_tcp_refused(probe, port):
     assert "refused" in r.out and f"127.0.0.1:{port}" in r.out, str(r)
 
 
+def test_one_that_comes_after_another_is_asked_for_itself(probe, serve, port):
+    hung = serve(hostile.silent)
+    config = probe.write("after.ini", f"[probe db]\naddress = 127.0.0.1:{port}\n[probe app]\n"
+                         f"after = db\nurl = http://127.0.0.1:{hung.port}\ntimeout = 200ms\n")
+    r = check(probe, "-c", config, "db", "app")
+    assert [last(r, i)["reason"] for i in (0, 1)] == ["refused", "timeout"], str(r)
+    assert r.code == 1, str(r)
+
+
 @pytest.mark.parametrize("ipv6", [False, True], ids=["v4", "v6"])
 def test_localhost_works_whichever_family_listens(probe, serve, ipv6):
     server = serve(hostile.silent, port=free_port(), ipv6=ipv6)
