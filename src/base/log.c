@@ -3,16 +3,20 @@
 #include "base/log.h"
 
 #include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/jsonw.h"
+#include "base/output.h"
+#include "base/str.h"
 
-#define LINE_MAX_BYTES (PIPE_BUF - 1) /* without its newline: a writable pipe takes so much */
+#define LINE_MAX_BYTES (PIPE_BUF - 1) /* without its newline: a pipe takes it whole or not at all  \
+                                       */
+#define TEXT_MAX 1024                 /* of one value */
 
 static unsigned long lost; /* lines that found no room */
 static bool as_json;
@@ -31,18 +35,33 @@ bool log_enabled(enum log_level level)
     return level >= threshold;
 }
 
-static void add_json(struct buf *b, const char *stamp, const char *level, const char *message,
-                     const struct log_field *fields)
+/* At most `most` bytes of a value, so that a line of many fits: with an ellipsis, and no half
+ * character. */
+static const char *shown(const char *text, size_t most, char out[TEXT_MAX + 4])
 {
+    size_t n = strlen(text);
+    if (n <= most)
+        return text;
+    for (n = most; n && ((unsigned char)text[n] & 0xc0) == 0x80;)
+        n--;
+    memcpy(out, text, n);
+    memcpy(out + n, "...", 4);
+    return out;
+}
+
+static void add_json(struct buf *b, const char *stamp, const char *level, const char *message,
+                     const struct log_field *fields, size_t most)
+{
+    char cut[TEXT_MAX + 4];
     struct jsonw j;
     jsonw_init(&j, b);
     jsonw_object(&j, NULL);
     jsonw_string(&j, "ts", stamp);
     jsonw_string(&j, "level", level);
-    jsonw_string(&j, "msg", message);
+    jsonw_string(&j, "msg", shown(message, most, cut));
     for (; fields && fields->key; fields++)
         if (fields->value)
-            jsonw_string(&j, fields->key, fields->value);
+            jsonw_string(&j, fields->key, shown(fields->value, most, cut));
     jsonw_end(&j);
 }
 
@@ -59,23 +78,17 @@ static void add_value(struct buf *b, const char *value)
 }
 
 static void add_logfmt(struct buf *b, const char *stamp, const char *level, const char *message,
-                       const struct log_field *fields)
+                       const struct log_field *fields, size_t most)
 {
+    char cut[TEXT_MAX + 4];
     buf_printf(b, "ts=%s level=%s msg=", stamp, level);
-    add_value(b, message);
+    add_value(b, shown(message, most, cut));
     for (; fields && fields->key; fields++) {
         if (!fields->value)
             continue;
         buf_printf(b, " %s=", fields->key);
-        add_value(b, fields->value);
+        add_value(b, shown(fields->value, most, cut));
     }
-}
-
-/* O_NONBLOCK would be that of everyone who has the same stream. */
-static bool has_room(void)
-{
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
 static void write_line(enum log_level level, const struct log_field *fields, const char *message)
@@ -84,12 +97,17 @@ static void write_line(enum log_level level, const struct log_field *fields, con
     clock_rfc3339(clock_wall(), stamp);
     struct buf line;
     buf_init(&line, LINE_MAX_BYTES);
-    (as_json ? add_json : add_logfmt)(&line, stamp, level_names[level], message, fields);
-    line.failed = false; /* an over-long line is cut, its end is not */
+    for (size_t most = TEXT_MAX; most; most /= 2) { /* escapes make more of it */
+        (as_json ? add_json : add_logfmt)(&line, stamp, level_names[level], message, fields, most);
+        if (!line.failed)
+            break;
+        buf_fini(&line);
+        buf_init(&line, LINE_MAX_BYTES);
+    }
     line.cap++;
     buf_putc(&line, '\n');
-    ssize_t written = line.data ? write(STDERR_FILENO, line.data, line.len) : 0;
-    (void)written; /* with stderr gone there is nobody to tell */
+    if (!line.failed) /* with stderr gone there is nobody to tell */
+        output_put(STDERR_FILENO, line.data, line.len);
     buf_fini(&line);
 }
 
@@ -99,7 +117,7 @@ void log_event(enum log_level level, const struct log_field *fields, const char 
     va_list ap;
     if (!log_enabled(level))
         return;
-    if (!has_room()) {
+    if (!output_flush(STDERR_FILENO, 0)) {
         lost++;
         return;
     }
@@ -107,7 +125,7 @@ void log_event(enum log_level level, const struct log_field *fields, const char 
         snprintf(message, sizeof message, "%lu lines of the log are lost: nobody read them", lost);
         lost = 0;
         write_line(LOG_WARN, NULL, message);
-        if (!has_room()) {
+        if (!output_flush(STDERR_FILENO, 0)) {
             lost++;
             return;
         }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/jsonw.h"
+#include "base/output.h"
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -75,8 +76,7 @@ static void print_line(const struct check_command *cmd, const struct check *c)
     add_row(&g, c);
     grid_layout(&g, cmd->term.columns);
     grid_put(&g, 0, GRID_WRAP, cmd->term.colour, &line);
-    fwrite(line.data ? line.data : "", 1, line.len, stdout);
-    fflush(stdout);
+    output_put(STDOUT_FILENO, line.data, line.len);
     grid_fini(&g);
     buf_fini(&line);
 }
@@ -112,7 +112,7 @@ static void show_digest(struct check_command *cmd)
     grid_layout(&g, 0);
     if (bad && !g.failed)
         digest(&g, bad, DIGEST_DOCKER, &out);
-    fwrite(out.data ? out.data : "", 1, out.len, stdout);
+    output_put(STDOUT_FILENO, out.data, out.len);
     free(bad);
     grid_fini(&g);
     buf_fini(&out);
@@ -136,8 +136,8 @@ static void show_total(const struct check_command *cmd)
     if (!line.failed)
         text_wrap(&lines, line.data, cmd->term.columns, 0);
     enum tone tone = cmd->failed || cmd->unable ? TONE_BAD : TONE_GOOD;
-    printf("%s%s%s", grid_tone(tone, cmd->term.colour), lines.data ? lines.data : "",
-           grid_tone_end(tone, cmd->term.colour));
+    output_print(STDOUT_FILENO, "%s%s%s", grid_tone(tone, cmd->term.colour),
+                 lines.data ? lines.data : "", grid_tone_end(tone, cmd->term.colour));
     buf_fini(&line);
     buf_fini(&lines);
 }
@@ -213,7 +213,7 @@ int cmd_check(const struct cli *cli)
     config_free(config);
     session_run(&cmd.session);
     if (cli->json && cmd.document.data && !cmd.document.failed)
-        puts(cmd.document.data);
+        output_print(STDOUT_FILENO, "%s\n", cmd.document.data);
     buf_fini(&cmd.document);
     return verdict(&cmd);
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/output.h"
+
 void cli_print_report(const struct cli *cli, const struct config_report *r)
 {
     for (size_t i = 0; i < r->n; i++) {
@@ -46,8 +48,10 @@ static bool reader_is_gone(void)
 
 int cli_finish(int code)
 {
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || reader_is_gone())
+    int errnum = output_end(STDOUT_FILENO, OUTPUT_RESULT_MS);
+    output_end(STDERR_FILENO, OUTPUT_MESSAGE_MS);
+    if (!errnum && ((fflush(stdout) == 0 && !ferror(stdout)) || reader_is_gone()))
         return code;
-    fprintf(stderr, "probe: cannot write the output: %s\n", strerror(errno));
+    fprintf(stderr, "probe: cannot write the output: %s\n", strerror(errnum ? errnum : errno));
     return code == EXIT_HEALTHY ? EXIT_INTERNAL : code;
 }

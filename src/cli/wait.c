@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/jsonw.h"
+#include "base/output.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/gate.h"
@@ -46,6 +47,7 @@ struct wait_command {
     struct sched_entry drawing;
     int64_t budget_ns;
     bool succeeded;
+    size_t lost; /* lines that nobody read */
     struct buf document;
 };
 
@@ -90,8 +92,16 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
     if (cmd->cli->quiet || cmd->gate.draws || (a->told == r->reason && !cmd->cli->verbose))
         return;
     a->told = r->reason;
-    fprintf(stderr, "probe: waiting for %s: %s: %s\n", c->conf->name, reason_name(r->reason),
-            r->detail);
+    if (!output_flush(STDERR_FILENO, 0)) {
+        cmd->lost++;
+        return;
+    }
+    if (cmd->lost)
+        output_print(STDERR_FILENO, "probe: %zu lines before this are lost: nobody read them\n",
+                     cmd->lost);
+    cmd->lost = 0;
+    output_print(STDERR_FILENO, "probe: waiting for %s: %s: %s\n", c->conf->name,
+                 reason_name(r->reason), r->detail);
 }
 
 static void end(struct wait_command *cmd)
@@ -165,9 +175,9 @@ static void on_budget(struct sched_entry *entry, int64_t now)
         const struct check_result *r = check_last(c);
         if (cmd->awaited[i].done)
             continue;
-        fprintf(stderr, "probe: gave up on %s after %s: %s%s%s\n", c->conf->name, waited,
-                r ? reason_name(r->reason) : "timeout", r ? ": " : ", no answer yet from ",
-                r ? r->detail : c->conf->target);
+        output_print(STDERR_FILENO, "probe: gave up on %s after %s: %s%s%s\n", c->conf->name,
+                     waited, r ? reason_name(r->reason) : "timeout",
+                     r ? ": " : ", no answer yet from ", r ? r->detail : c->conf->target);
     }
     end(cmd);
 }
@@ -192,7 +202,8 @@ static void on_signal(struct session *s, int signum)
 /* Only returns when COMMAND could not be run. */
 static int become(char **command)
 {
-    fflush(stdout);
+    output_end(STDOUT_FILENO, OUTPUT_RESULT_MS);
+    output_end(STDERR_FILENO, OUTPUT_MESSAGE_MS);
     signals_restore();
     execvp(command[0], command);
     int errnum = errno;
@@ -204,7 +215,7 @@ static int finish(struct wait_command *cmd)
 {
     const struct cli *cli = cmd->cli;
     if (cli->json && cmd->document.data && !cmd->document.failed)
-        puts(cmd->document.data);
+        output_print(STDOUT_FILENO, "%s\n", cmd->document.data);
     buf_fini(&cmd->document);
     gate_close(&cmd->gate, false, clock_now());
     free(cmd->awaited);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/jsonw.h"
+#include "base/output.h"
 #include "base/text.h"
 #include "cli/agent_client.h"
 #include "cli/status.h"
@@ -56,7 +57,7 @@ static void give_terminal_back(void)
 {
     static const char text[] = "\r\x1b[K" SCREEN_SHOW_CURSOR;
     if (drawing)
-        screen_write(STDOUT_FILENO, text, sizeof text - 1);
+        output_try(STDOUT_FILENO, text, sizeof text - 1);
 }
 
 static void on_end(int signum)

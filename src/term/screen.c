@@ -1,10 +1,9 @@
 /* screen: see screen.h. */
 #include "term/screen.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/output.h"
 
 #define FRAME_MAX (1 << 20)
 
@@ -15,27 +14,9 @@ void screen_open(struct screen *s, int fd)
     buf_init(&s->shown, FRAME_MAX);
 }
 
-bool screen_write(int fd, const char *data, size_t n)
-{
-    while (n) {
-        ssize_t done = write(fd, data, n);
-        if (done < 0 && errno == EAGAIN) { /* a terminal that another program set not to block */
-            struct pollfd p = {.fd = fd, .events = POLLOUT};
-            poll(&p, 1, 100);
-        } else if (done < 0 && errno != EINTR) {
-            return false;
-        }
-        if (done > 0) {
-            data += done;
-            n -= (size_t)done;
-        }
-    }
-    return true;
-}
-
 static void put(struct screen *s, struct buf *frame)
 {
-    if (!frame->failed && frame->len && !screen_write(s->fd, frame->data, frame->len))
+    if (!frame->failed && frame->len && !output_put(s->fd, frame->data, frame->len))
         s->failed = true;
     buf_fini(frame);
 }
@@ -62,6 +43,8 @@ void screen_resized(struct screen *s)
 void screen_draw(struct screen *s, const struct buf *text)
 {
     struct buf frame;
+    if (!output_flush(s->fd, 0)) /* it is not read: the picture is drawn when it is again */
+        return;
     if (s->lines && s->shown.len == text->len && memcmp(s->shown.data, text->data, text->len) == 0)
         return;
     buf_reset(&s->shown);
@@ -101,7 +84,7 @@ void screen_clear(struct screen *s)
 void screen_rest(struct screen *s)
 {
     if (s->hidden)
-        screen_write(s->fd, SCREEN_SHOW_CURSOR, strlen(SCREEN_SHOW_CURSOR));
+        output_put(s->fd, SCREEN_SHOW_CURSOR, strlen(SCREEN_SHOW_CURSOR));
     s->hidden = false;
 }
 

@@ -22,7 +22,7 @@ void screen_open(struct screen *s, int fd);
 void screen_resized(struct screen *s);
 
 /* Draws `text`, whole lines none of which is wider than the terminal, over what stands there; the
- * same again is not drawn again. */
+ * same again is not drawn again, nor anything on a terminal that is not read. */
 void screen_draw(struct screen *s, const struct buf *text);
 
 /* The cursor is given back until the next drawing. */
@@ -31,9 +31,6 @@ void screen_rest(struct screen *s);
 /* Takes the block away; screen_close lets it stand and gives the cursor back. */
 void screen_clear(struct screen *s);
 void screen_close(struct screen *s);
-
-/* Writes all of it, however slow the other end; false when that is gone. Safe in a handler. */
-bool screen_write(int fd, const char *data, size_t n);
 
 #define SCREEN_SHOW_CURSOR "\x1b[?25h"
 

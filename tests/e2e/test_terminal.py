@@ -1,6 +1,8 @@
 """What a person sees: tables, colours, drawing in place, in a pseudo-terminal."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 
@@ -397,3 +399,72 @@ def test_wait_says_lines_where_it_cannot_draw(terminal, port, env, args):
     t = terminal("wait", *args, target, "--timeout", "600ms", env=env, columns=120)
     assert t.end() == 124 and b"\x1b" not in t.raw, t.raw
     assert t.lines[0].startswith("probe: waiting for cache: refused: connect to"), t.text
+
+
+# ---- nobody reads
+
+
+def unread_terminal():
+    ours, theirs = pty.openpty()
+    return ours, theirs, os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def unread_pipe():
+    ours, theirs = os.pipe()
+    return ours, theirs, os.open(f"/proc/self/fd/{theirs}", os.O_WRONLY | os.O_NONBLOCK)
+
+
+@pytest.fixture(params=[unread_terminal, unread_pipe], ids=["terminal", "pipe"])
+def unread(request):
+    """A stream that is full, and whose reader reads nothing; its flags are as they were."""
+    fds = ours, theirs, filler = request.param()
+    try:
+        while True:
+            os.write(filler, b"x" * 4096)
+    except BlockingIOError:
+        pass
+    yield theirs
+    assert os.get_blocking(theirs)
+    for fd in fds:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("args,code", [
+    (("check", "--timeout", "300ms"), 1),
+    (("check", "--json", "--timeout", "300ms"), 1),
+    (("wait", "--timeout", "300ms"), 124),
+    (("wait", "--json", "--timeout", "300ms"), 124),
+], ids=lambda v: "-".join(v) if isinstance(v, tuple) else str(v))
+def test_a_deadline_holds_whoever_reads(probe, unread, port, args, code):
+    targets = [f"tcp://127.0.0.1:{port}", "tcp://127.0.0.1:1"]
+    process = probe.spawn(*args, *targets, stdout=unread, stderr=unread)
+    assert process.wait(10 * SLACK) == code
+
+
+def test_the_gate_opens_whoever_reads(probe, unread, serve):
+    server = serve(hostile.silent)
+    made = probe.path("made")
+    process = probe.spawn("wait", "--timeout", "60s", f"tcp://127.0.0.1:{server.port}", "--", "touch",
+                          made, stdout=unread, stderr=unread)
+    assert process.wait(10 * SLACK) == 0 and made.exists()
+
+
+def test_an_agent_and_its_watcher_go_on_whoever_reads(probe, unread, serve):
+    server = serve(hostile.silent)
+    path = probe.path("a.sock")
+    config = probe.write("a.ini", f"[agent]\nsocket = {path}\nlisten = off\nlog_level = debug\n"
+                         f"[probe x]\naddress = 127.0.0.1:{server.port}\ninterval = 5ms\n")
+    agent = probe.spawn("run", "-c", config, stdout=unread, stderr=unread)
+
+    def checks():
+        r = probe.run("status", "--json", "--agent", path)
+        return r.json["probes"][0]["checks_total"] if r.code == 0 else 0
+
+    wait_until(lambda: checks() > 0, 10, "the agent answers")
+    watcher = probe.spawn("status", "--watch", "--agent", path, stdout=unread, stderr=unread)
+    first = checks()
+    wait_until(lambda: checks() > first + 200, 10, "checks go on")
+    watcher.send_signal(signal.SIGTERM)
+    agent.send_signal(signal.SIGTERM)
+    assert watcher.wait(2 * SLACK) == 128 + signal.SIGTERM
+    assert agent.wait(2 * SLACK) == 0
