@@ -14,9 +14,8 @@
 #include "base/output.h"
 #include "base/str.h"
 
-#define LINE_MAX_BYTES (PIPE_BUF - 1) /* without its newline: a pipe takes it whole or not at all  \
-                                       */
-#define TEXT_MAX 1024                 /* of one value */
+#define LINE_MAX_BYTES (PIPE_BUF - 1) /* without its newline: a pipe takes it whole or none */
+#define TEXT_MAX       1024           /* of one value */
 
 static unsigned long lost; /* lines that found no room */
 static bool as_json;

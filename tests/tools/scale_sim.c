@@ -119,8 +119,8 @@ static void finish(uint32_t i)
     p->under_way = false;
     sim.checks++;
     sim.false_failed += !p->ok && up;
-    health_apply(&p->health, &sim.policy, p->ok ? HEALTH_SUCCESS : HEALTH_FAILURE, HEALTH_PRIOR_GOOD, p->started,
-                 p->at, NULL);
+    health_apply(&p->health, &sim.policy, p->ok ? HEALTH_SUCCESS : HEALTH_FAILURE,
+                 HEALTH_PRIOR_GOOD, p->started, p->at, NULL);
     enum health_status after = p->health.status;
     if (before != HEALTH_HEALTHY && after == HEALTH_HEALTHY && --sim.unhealthy_now == 0)
         sim.all_healthy = p->at;

@@ -56,7 +56,8 @@ static void test_own_inability(void **state)
     health_init(&s, 0);
     apply(&s, &p, HEALTH_SUCCESS, 1 * S);
     for (int i = 0; i < 2; i++) {
-        assert_false(health_apply(&s, &p, HEALTH_UNABLE, HEALTH_PRIOR_GOOD, 2 * S, 2 * S, &counted));
+        assert_false(
+            health_apply(&s, &p, HEALTH_UNABLE, HEALTH_PRIOR_GOOD, 2 * S, 2 * S, &counted));
         assert_int_equal(counted, HEALTH_NOT_OURS_TO_BLAME);
         assert_int_equal(s.failing_streak, 0);
         assert_int_equal(health_next_start(&s, &p, 10 * S, 0), 11 * S); /* retried soon */
