@@ -3,11 +3,13 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@
 
 /* The stop is to take under a second; what still hangs after this is left to the kernel. */
 #define STOP_LIMIT_MS 800
+#define INHERITED_MAX 256       /* looked at where Linux is older than 5.11 */
+#define CLOSE_ON_EXEC (1U << 2) /* linux/close_range.h */
 
 struct agent {
     const struct config_source *source;
@@ -121,37 +125,30 @@ static void on_reload_begin(struct reload *r)
     notify_reloading(&container_of(r, struct agent, reload)->notify);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* What is taken at the start only. */
-static int expect_unchanged(const struct agent *a, const struct agent_conf *conf, struct err *e)
-{
-    const struct agent_conf *old = a->conf;
-    const char *key = !same_text(conf->socket, old->socket)   ? "socket"
-                      : conf->socket_mode != old->socket_mode ? "socket_mode"
-                      : !same_text(conf->listen, old->listen) ? "listen"
-                      : conf->ready_fd != old->ready_fd       ? "ready_fd"
-                                                              : NULL;
-    return key ? err_set(e, "%s is taken at the start: to change it, restart the agent", key) : 0;
-}
-
-/* The checks are put in place last: nothing can fail any more. */
+/* Opens what is new beside what is in use; nothing is changed where something cannot be. The checks
+ * are put in place last: nothing can fail any more. */
 static int apply(struct reload *r, struct config *config, struct err *e)
 {
     struct agent *a = container_of(r, struct agent, reload);
     struct engine *engine = &a->session.engine;
     struct agent_conf *conf = &config->agent;
     struct reports_draft reports;
+    struct serve_draft serve;
     prepare_default_socket(conf);
-    if (expect_unchanged(a, conf, e) < 0 || reports_prepare(&a->reports, conf, &reports, e) < 0)
+    if (conf->ready_fd != a->conf->ready_fd)
+        return err_set(e, "ready_fd is taken at the start: to change it, restart the agent");
+    if (reports_prepare(&a->reports, conf, &reports, e) < 0)
         return -1;
-    if (engine_load(engine, config, e) < 0) {
+    if (serve_prepare(a->serve, conf, &serve, e) < 0) {
         reports_discard(&reports);
         return -1;
     }
+    if (engine_load(engine, config, e) < 0) {
+        serve_discard(&serve);
+        reports_discard(&reports);
+        return -1;
+    }
+    serve_commit(a->serve, &serve);
     reports_commit(&a->reports, conf, &reports);
     engine->env.max_workers = conf->max_workers;
     log_setup(conf->log_json, (enum log_level)conf->log_level);
@@ -296,9 +293,19 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
     return 0;
 }
 
+/* What whoever started the agent left open is no business of the commands that it starts. */
+static void keep_descriptors(void)
+{
+    if (syscall(SYS_close_range, 3, ~0U, CLOSE_ON_EXEC) == 0)
+        return;
+    for (int fd = 3; fd < INHERITED_MAX; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 int agent_run(const struct config_source *source, struct config *config, struct err *e)
 {
     struct agent a = {.source = source, .conf = &config->agent};
+    keep_descriptors();
     if (config->agent.ready_fd >= 0 && ready_fd_take(config->agent.ready_fd, e) < 0)
         return AGENT_BAD_CONFIG;
     return open_all(&a, config, e) < 0 ? AGENT_FAILED

@@ -1,7 +1,6 @@
 /* agent: see agent.h. */
 #include "config/agent.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/endpoint.h"
 #include "base/str.h"
 #include "base/words.h"
 #include "config/value.h"
@@ -20,23 +20,19 @@ static bool is_off(const char *text)
     return !text || !*text || strcmp(text, "off") == 0;
 }
 
-/* "127.0.0.1:9797", "[::1]:9797": a literal, since the agent looks up no name to listen. */
-static bool is_listen(const char *text)
+/* By the parser that the agent listens with: what is good here can be opened there. */
+static bool check_listen(const struct probe_value *v, const char *key, struct source *s)
 {
-    const char *colon = strrchr(text, ':');
-    if (!colon)
+    struct endpoint ep;
+    struct err e;
+    if (is_off(v->text))
         return false;
-    size_t digits = strspn(colon + 1, DIGITS);
-    if (digits < 1 || digits > 5 || colon[1 + digits] || atoi(colon + 1) > 65535)
+    if (endpoint_parse_listen(&ep, v->text, &e) < 0) {
+        source_problem(s, true, v->line, key, "%s", e.text);
         return false;
-    bool v6 = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
-    size_t len = (size_t)(colon - text) - (v6 ? 2 : 0);
-    char host[64], address[16];
-    if (len >= sizeof host)
-        return false;
-    memcpy(host, text + v6, len);
-    host[len] = '\0';
-    return inet_pton(v6 ? AF_INET6 : AF_INET, host, address) == 1;
+    }
+    endpoint_fini(&ep);
+    return true;
 }
 
 /* "I/N". Swarm counts its slots from 1 and Kubernetes its pods from 0: N of N is 0 of N. */
@@ -60,14 +56,8 @@ static bool read_shard(struct agent_conf *a, const char *text)
 static void check_agent_check(const struct probe_value *v, struct source *s)
 {
     const struct probe_value *address = &v[AGENT_AGENT_CHECK];
-    if (is_off(address->text))
-        return;
-    if (!is_listen(address->text))
-        source_problem(s, true, address->line, "agent_check",
-                       "\"%.60s\" is no address and port, expected e.g. 127.0.0.1:9798, "
-                       "[::1]:9798 or off",
-                       address->text);
-    else if (v[AGENT_LISTEN].text && strcmp(address->text, v[AGENT_LISTEN].text) == 0)
+    if (check_listen(address, "agent_check", s) && v[AGENT_LISTEN].text &&
+        strcmp(address->text, v[AGENT_LISTEN].text) == 0)
         source_problem(s, true, address->line, "agent_check",
                        "is the same address and port as listen, expected one of its own");
 }
@@ -134,12 +124,7 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
         source_problem(s, true, v[AGENT_SHARD].line, "shard",
                        "\"%.20s\" is no share, expected I/N with I from 0 to N, e.g. 2/5",
                        v[AGENT_SHARD].text);
-    const char *listen = v[AGENT_LISTEN].text;
-    if (!is_off(listen) && !is_listen(listen))
-        source_problem(s, true, v[AGENT_LISTEN].line, "listen",
-                       "\"%.60s\" is no address and port, expected e.g. 127.0.0.1:9797, "
-                       "[::1]:9797 or off",
-                       listen);
+    check_listen(&v[AGENT_LISTEN], "listen", s);
     check_agent_check(v, s);
     check_ready_file(b, v, s);
     check_command(a, v, s);

@@ -1,7 +1,6 @@
 /* bind: see bind.h. */
 #include "loop/bind.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -16,76 +15,31 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "base/endpoint.h"
 
 #define BACKLOG 512
 
 struct tcp_address {
-    struct sockaddr_storage addr;
-    socklen_t len;
-    bool any; /* every address of both families */
+    struct sockaddr_in6 addr; /* or a sockaddr_in in its room */
+    bool any;                 /* every address of both families */
 };
 
-static int parse_port(const char *text, in_port_t *port)
+static socklen_t size_of(const struct tcp_address *a)
 {
-    if (!*text || strlen(text) > 5 || strspn(text, "0123456789") != strlen(text))
-        return -1;
-    long n = strtol(text, NULL, 10);
-    if (n < 1 || n > 65535)
-        return -1;
-    *port = htons((in_port_t)n);
-    return 0;
-}
-
-static int parse_host(const char *host, in_port_t port, struct tcp_address *out)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&out->addr;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out->addr;
-    out->any = !*host || strcmp(host, "*") == 0;
-    if (strcmp(host, "localhost") == 0)
-        host = "127.0.0.1";
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = port;
-        out->len = sizeof *v4;
-        return 0;
-    }
-    if (out->any || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = port;
-        out->len = sizeof *v6;
-        return 0;
-    }
-    return -1;
+    return a->addr.sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof a->addr;
 }
 
 static int parse_listen(const char *text, struct tcp_address *out, struct err *e)
 {
-    static const char *const expected =
-        "expected an address and port as 127.0.0.1:9797, [::1]:9797 or :9797";
-    *out = (struct tcp_address){0};
-    char host[INET6_ADDRSTRLEN + 1] = "";
-    const char *colon = strrchr(text, ':');
-    in_port_t port;
-    if (!colon)
-        return err_set(e, "\"%s\": no port, %s", text, expected);
-    if (parse_port(colon + 1, &port) < 0)
-        return err_set(e, "\"%s\": \"%s\" is no port from 1 to 65535", text, colon + 1);
-    const char *start = text;
-    size_t len = (size_t)(colon - text);
-    bool bracketed = len >= 2 && text[0] == '[' && colon[-1] == ']';
-    if (bracketed) {
-        start++;
-        len -= 2;
-    }
-    if (len > INET6_ADDRSTRLEN)
-        return err_set(e, "\"%.200s\": %s", text, expected);
-    memcpy(host, start, len);
-    if (!bracketed && strchr(host, ':'))
-        return err_set(e, "\"%s\": write an IPv6 address in brackets: [%s]:%s", text, host,
-                       colon + 1);
-    if (parse_host(host, port, out) < 0)
-        return err_set(e, "\"%s\": \"%s\" is no IP address, %s", text, host, expected);
+    struct endpoint ep;
+    if (endpoint_parse_listen(&ep, text, e) < 0)
+        return -1;
+    *out = (struct tcp_address){.any = strcmp(ep.host, "*") == 0};
+    if (out->any)
+        out->addr = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(ep.port)};
+    else
+        endpoint_address(&ep, &out->addr);
+    endpoint_fini(&ep);
     return 0;
 }
 
@@ -105,7 +59,7 @@ static int fail(int fd, int errnum, const char *text, struct err *e)
 
 static int bind_and_listen(int fd, const struct tcp_address *a)
 {
-    return bind(fd, (const struct sockaddr *)&a->addr, a->len) < 0 ? -1 : listen(fd, BACKLOG);
+    return bind(fd, (const struct sockaddr *)&a->addr, size_of(a)) < 0 ? -1 : listen(fd, BACKLOG);
 }
 
 /* Shares the port with `beside` for the moment of binding, and with nobody afterwards. */
@@ -126,20 +80,18 @@ int bind_tcp(const char *listen_text, int beside, struct err *e)
     struct tcp_address a;
     if (parse_listen(listen_text, &a, e) < 0)
         return -1;
-    int fd = socket(a.addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(a.addr.sin6_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 && a.any && errno == EAFNOSUPPORT) {
         /* a kernel without IPv6: every address is every IPv4 address */
-        in_port_t port = ((struct sockaddr_in6 *)&a.addr)->sin6_port;
-        a = (struct tcp_address){.len = sizeof(struct sockaddr_in)};
-        *(struct sockaddr_in *)&a.addr = (struct sockaddr_in){
-            .sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_ANY)}};
+        const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = a.addr.sin6_port};
+        memcpy(&a.addr, &v4, sizeof v4);
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     }
     if (fd < 0)
         return fail(fd, errno, listen_text, e);
     int on = 1, only6 = !a.any;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (a.addr.ss_family == AF_INET6)
+    if (a.addr.sin6_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof only6);
     if (bind_and_listen(fd, &a) == 0 ||
         (errno == EADDRINUSE && beside >= 0 && bind_beside(fd, beside, &a) == 0))

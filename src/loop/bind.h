@@ -6,8 +6,7 @@
 
 #include "base/err.h"
 
-/* "127.0.0.1:9797", "[::1]:9797", "localhost:9797", ":9797" (every address). Names other than
- * localhost are refused: nothing here may wait for a name server. `beside`: a socket of this
+/* Listens on what endpoint_parse_listen takes. `beside`: a socket of this
  * process that is about to be replaced, and may have the port as well (-1: none). Returns a
  * listening, non-blocking descriptor, or -1. */
 int bind_tcp(const char *listen_text, int beside, struct err *e);

@@ -84,6 +84,20 @@ def test_on_transition(probe, serve):
     agent.stop()
 
 
+def test_inherited_descriptors_are_kept_from_commands(probe, serve):
+    """What the starter of the agent left open, a lock or a secret, is none of the command's."""
+    server, seen = serve(hostile.silent), probe.path("seen")
+    tell = script(probe, "tell", f"ls -l /proc/$$/fd >{seen}.new; mv {seen}.new {seen}")
+    agent = probe.agent(FAST + tcp("a", server.port), f"on_transition = {tell}", start=False)
+    with open(probe.write("left-open", "x")) as left:
+        os.dup2(left.fileno(), 77)
+        agent.process = probe.spawn("run", "-c", agent.config, pass_fds=[left.fileno(), 77])
+        os.close(77)
+    wait_until(seen.exists, 10, "the command was started")
+    assert "left-open" not in seen.read_text()
+    agent.stop()
+
+
 def test_on_transition_failures_are_said(probe, serve):
     server = serve(hostile.silent)
     agent = probe.agent(

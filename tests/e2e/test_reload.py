@@ -8,7 +8,7 @@ import threading
 import time
 
 from lib import hostile
-from lib.net import SLACK, wait_until
+from lib.net import SLACK, accepts, wait_until
 
 MANY = 20000
 
@@ -124,3 +124,30 @@ def test_the_stop_does_not_wait_for_it(probe, serve):
     assert asker.wait().code in (200, 503)
     said = list(manager.left())
     assert said and said[-1] == "STOPPING=1", "it spoke of a reload after it said that it stops"
+
+
+def test_other_listeners_are_opened_before_the_old_ones_are_closed(probe, port):
+    """A new port, then the same on every address; another mode, then another path of the socket."""
+    agent = probe.agent(idle(2))
+    first = agent.port
+    agent.port = port
+    agent.agent_lines = f"socket = {agent.socket}\nsocket_mode = 0666"
+    agent.configure(idle(2))
+    assert agent.post("/reload").text == "reloaded: 2 probes\n"
+    assert agent.get("/live", tcp=True).code == 200 and not accepts(first)
+    assert agent.socket.stat().st_mode & 0o777 == 0o666
+
+    agent.agent_lines = f"listen = :{port}\nsocket = {agent.socket}.other"
+    agent.configure(idle(2))
+    assert agent.post("/reload").text == "reloaded: 2 probes\n"
+    assert agent.get("/live", tcp=True).code == 200 and not agent.socket.exists()
+    with socket.create_connection(("::1", port)):
+        pass
+
+    agent.agent_lines = f"listen = 192.0.2.1:9797\nsocket = {agent.socket}.other"
+    agent.socket = probe.path(f"{agent.socket.name}.other")
+    agent.configure(idle(3))
+    answer = agent.post("/reload")
+    assert answer.code == 422 and "does not have that address" in answer.text
+    assert agent.get("/live", tcp=True).code == 200 and agent.get("/status/idle2").code == 404
+    agent.stop()

@@ -80,12 +80,15 @@ static const struct {
      "f:2: agent.shard: \"4/3\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nshard = 0/0\n",
      "f:2: agent.shard: \"0/0\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
-    {"[agent]\nlisten = localhost:1\nsocket_mode = 999\nmax_workers = 0\nlog_format = xml\n",
-     "f:2: agent.listen: \"localhost:1\" is no address and port, expected e.g. 127.0.0.1:9797, "
-     "[::1]:9797 or off\n"
+    {"[agent]\nlisten = example:1\nsocket_mode = 999\nmax_workers = 0\nlog_format = xml\n",
+     "f:2: agent.listen: \"example\" is no IP address: what is listened on is an address, as in "
+     "127.0.0.1:9797, [::1]:9797 or :9797\n"
      "f:3: agent.socket_mode: \"999\" is no mode, expected octal digits such as 0660\n"
      "f:4: agent.max_workers: \"0\" is out of range, expected 1 to 256\n"
      "f:5: agent.log_format: \"xml\" is unknown, expected logfmt or json\n"},
+    {"[agent]\nlisten = :0\nagent_check = 127.0.0.1:0\n[probe a]\ntype = tcp\naddress = h:1\n",
+     "f:2: agent.listen: \"0\" is not a port, expected 1 to 65535\n"
+     "f:3: agent.agent_check: \"0\" is not a port, expected 1 to 65535\n"},
     /* The type. */
     {"[probe a]\n", "f:1: probe a.type: not given, expected tcp or web\n"},
     {"[probe a]\ntype = htp\naddress = h:1\n",
@@ -168,8 +171,8 @@ static const struct {
      "f:2: probe a.timeout: \"5\": missing unit, expected a duration such as 500ms, 5s or 1m30s\n"
      "f:3: expected [SECTION], KEY = VALUE, or # and a comment; a line that continues a value is "
      "indented\n"
-     "f:5: agent.listen: \"x\" is no address and port, expected e.g. 127.0.0.1:9797, [::1]:9797 or "
-     "off\n"
+     "f:5: agent.listen: \"x\" has no port, expected an address and port as 127.0.0.1:9797 or "
+     ":9797\n"
      "f:7: probe b.address: no port, expected HOST:PORT\n"},
 };
 

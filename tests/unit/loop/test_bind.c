@@ -47,20 +47,10 @@ static void test_bad_addresses(void **state)
     static const struct {
         const char *text, *says;
     } cases[] = {
-        {"", "no port"},
-        {"127.0.0.1", "no port, expected an address and port"},
-        {"127.0.0.1:", "\"\" is no port"},
-        {"127.0.0.1:http", "\"http\" is no port from 1 to 65535"},
-        {"127.0.0.1:0", "is no port"},
-        {"127.0.0.1:65536", "is no port"},
-        {"127.0.0.1:-1", "is no port"},
-        {"127.0.0.1:080808", "is no port"},
-        {"::1:9797", "write an IPv6 address in brackets: [::1]:9797"},
-        {"[::1:9797", "in brackets"},
-        {"[:9797", "is no IP address"},
-        {"[::g]:9797", "\"::g\" is no IP address"},
+        /* endpoint_parse_listen's own test has the rest */
+        {"127.0.0.1", "no port"},
+        {"127.0.0.1:0", "0"},
         {"myhost:9797", "\"myhost\" is no IP address"},
-        {"256.1.1.1:9797", "is no IP address"},
         {"192.0.2.1:9797", "this machine does not have that address"},
     };
     (void)state;
