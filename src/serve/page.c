@@ -179,9 +179,11 @@ static void add_word(struct document *d, const char *word, size_t len, const str
         buf_puts(b, d->nonce);
     else if (WORD_IS("version"))
         buf_puts(b, PROBE_VERSION);
-    else if (WORD_IS("uptime"))
+    else if (WORD_IS("uptime")) {
         page_add_age(b, now - e->started);
-    else if (WORD_IS("now")) {
+        if (!v->readiness->live)
+            buf_puts(b, ", liveness fails");
+    } else if (WORD_IS("now")) {
         clock_rfc3339(clock_wall(), stamp);
         buf_puts(b, stamp);
     }

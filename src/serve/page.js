@@ -1,9 +1,9 @@
 'use strict';
-// Keeps the page live: transitions from the event stream, the rest by asking now and then. All text
-// goes in as textContent. What is out of sight is not drawn, and no layout is ever read.
+// Keeps the page live: transitions from the event stream, the rest by asking for the page now and
+// then, whose rows take the place of those that changed. What events tell goes in as textContent.
+// What is out of sight is not replaced, and no layout is ever read.
 (() => {
 const STATES = ['unhealthy', 'stale', 'starting', 'blocked', 'healthy'];
-const KEEP = 32;            // results in the drawing
 const PATIENCE = 4000;      // ms until an answer counts as none
 const SILENCE = 9000;       // ms without any word until the page calls itself old
 const HIDDEN = 150000;      // the same out of sight, where timers go once a minute
@@ -13,19 +13,13 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 let rows = new Map();
 let ready = root.className === 'ready', line = $('why').textContent;
-let skew = 0, heard = Date.now(), lost = false, agent = null, wanted = '', query = '';
+let heard = Date.now(), lost = false, wanted = '', query = '';
 
 // ---- Words
-const now = () => Date.now() + skew;
-const dated = (stamp) => Date.parse(stamp);
 function age(ms) {
   const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60);
   return s < 60 ? s + 's' : m < 60 ? m + 'm' : h < 24 ? h + 'h ' + m % 60 + 'm'
     : Math.floor(h / 24) + 'd ' + h % 24 + 'h';
-}
-function took(ms) {
-  return ms < 1 ? Math.floor(ms * 1000) + ' \u00b5s' : ms < 10 ? ms.toFixed(1) + ' ms'
-    : ms < 1000 ? Math.floor(ms) + ' ms' : ms < 60000 ? +(ms / 1000).toPrecision(3) + ' s' : age(ms);
 }
 function put(element, text) {
   if (element && element.said !== text) element.textContent = element.said = text;
@@ -46,17 +40,21 @@ const sight = new IntersectionObserver((entries) => {
   }
 }, {rootMargin: '200px'});
 
+// What the page says of the last result.
+function read(row, li) {
+  row.reason = li.querySelector('.why b').textContent.slice(0, -1);
+  row.detail = li.querySelector('.why span').textContent;
+}
+
 function adopt() {
   rows = new Map();
   for (const li of list.children) {
-    const at = (selector) => li.querySelector(selector), d = li.dataset;
     const row = {
-      li, at, name: d.name, state: li.classList[0], since: NaN, total: +d.total,
-      counts: li.classList.contains('counts'), trend: d.trend ? d.trend.split(' ').map(Number) : [],
-      after: Array.from(li.querySelectorAll('.after a'), (a) => a.textContent),
-      hay: at('.who').textContent.toLowerCase(), reason: at('.why b').textContent.slice(0, -1),
-      detail: at('.why span').textContent, seen: false, probe: null, fresh: false, told: 0,
+      li, at: (selector) => li.querySelector(selector), name: li.dataset.name, state: li.classList[0],
+      counts: li.classList.contains('counts'), hay: li.querySelector('.who').textContent.toLowerCase(),
+      seen: false, fresh: null, told: 0,
     };
+    read(row, li);
     rows.set(row.name, row);
     sight.observe(li);
   }
@@ -87,93 +85,23 @@ function setState(row, state) {
   changed();
 }
 
+// Only what differs: the rest may have the focus, or be selected.
 function paint(row) {
-  const {at, probe} = row, t = now();
-  if (row.since) put(at('.state small'), 'for ' + age(t - row.since));
-  const held = row.state === 'blocked';
-  const down = row.after.filter((name) => ['unhealthy', 'blocked'].includes(rows.get(name)?.state));
-  put(at('.why b'), held || !row.reason ? '' : row.reason + ':');
-  put(at('.why span'), held ? 'not checked while ' + (down.join(', ') || 'what it comes after') + ' is down' : row.detail);
-  if (!probe) return;
-  const last = probe.last, failure = row.failure;
-  let fail = '';
-  if (failure) {
-    const ago = age(t - dated(failure.started) - failure.duration_ms) + ' ago';
-    fail = last === failure || last?.started === failure.started
-      ? 'failed ' + ago + (probe.failing_streak > 1 ? ', ' + probe.failing_streak + ' in a row' : '')
-      : 'last failure ' + ago + ': ' + failure.reason + ': ' + failure.detail;
-  }
-  put(at('.fail'), fail);
-  const left = probe.next_in_ms === null ? null : probe.next_in_ms - (performance.now() - row.asked);
-  put(at('.next'), left === null ? '\u2013' : left > 0 ? 'in ' + age(left + 999) : left > -3000 ? 'now' : '\u2026');
   if (!row.fresh) return;
-  row.fresh = false;
-  put(at('.took b'), last ? took(last.duration_ms) : '\u2013');
-  phases(row, last ? Object.entries(last.phases_ms).filter(([, ms]) => ms !== null) : []);
-  trend(row);
+  const parts = Array.from(document.importNode(row.fresh, true).children);
+  row.fresh = null;
+  parts.forEach((part, i) => part.isEqualNode(row.li.children[i]) || row.li.children[i].replaceWith(part));
 }
 
-function phases(row, spent) {
-  const bar = row.at('.took svg'), words = row.at('.phases');
-  bar.replaceChildren();
-  words.replaceChildren();
-  const sum = spent.reduce((total, [, ms]) => total + ms, 0);
-  let x = 0;
-  for (const [name, ms] of spent) {
-    const rect = bar.appendChild(document.createElementNS(SVG, 'rect'));
-    const width = sum ? 100 * ms / sum : 0;
-    for (const [key, value] of [['class', name], ['x', x + '%'], ['width', width + '%']]) rect.setAttribute(key, value);
-    x += width;
-    make(words, 'span', name + ' ' + took(ms)).className = name;
-    words.append(' ');
-  }
-}
-
-// As page_row.c draws it: durations in 10 us, failures negative.
-function trend(row) {
-  const all = row.trend, n = all.length, start = (KEEP - n) * 4;
-  const good = all.filter((d) => d >= 0), scale = good.length ? good : all.map((d) => -d);
-  const high = Math.max(1, ...scale), low = Math.min(...scale);
-  let path = '', fell = '';
-  all.forEach((d, i) => {
-    path += (i ? 'L' : 'M') + (start + 4 * i + 1.5) + ' ' + (22 - Math.round(20 * Math.min(1, Math.abs(d) / high)));
-    if (d < 0) fell += all[i - 1] < 0 ? 'h4' : 'M' + (start + 4 * i) + ' 34h4';
-  });
-  row.at('.line').setAttribute('d', path);
-  row.at('.good').setAttribute('d', n ? 'M' + start + ' 37H128' : '');
-  row.at('.fell').setAttribute('d', fell);
-  row.at('.trend').setAttribute('aria-label', n ? 'last ' + n + ' checks: ' + (n - good.length) + ' failed, '
-    + took(low / 100) + ' to ' + took(high / 100) : 'no check yet');
-}
-
-// ---- What the agent says
-function shown(probe) {
-  return probe.stale && probe.status !== 'unhealthy' ? 'stale' : probe.status;
-}
-
-// False: no such row. What the event stream told since it was `asked` for is newer.
-function learn(probe, asked) {
-  const row = rows.get(probe.name);
-  if (!row) return false;
-  if (row.told > asked) return true;
-  const before = row.state, {last} = probe;
-  row.probe = probe;
-  row.asked = performance.now();
-  row.since = dated(probe.since);
-  row.failure = probe.history.filter((r) => !r.ok).pop();
-  const more = probe.checks_total - row.total;
-  row.total = probe.checks_total;
-  for (const r of more > 0 ? probe.history.slice(-Math.min(more, 5)) : []) {
-    row.trend.push((r.ok ? 1 : -1) * Math.max(1, Math.round(r.duration_ms * 100)));
-    if (row.trend.length > KEEP) row.trend.shift();
-  }
-  row.fresh = true;
-  row.reason = last?.reason || '';
-  row.detail = last ? last.detail : 'no check has ended yet';
-  setState(row, shown(probe));
+// What the event stream told since the page was `asked` for is newer.
+function learn(li, asked) {
+  const row = rows.get(li.dataset.name), before = row.state;
+  if (row.told > asked) return;
+  row.fresh = li;
+  read(row, li);
+  setState(row, li.classList[0]);
   if (row.state !== before) announce(row);
   if (row.seen) later(row);
-  return true;
 }
 
 function verdict() {
@@ -303,13 +231,11 @@ function offer() {
   if (kept.size) choose(kept.get('state') || '', $('name').value);
 }
 
-// ---- Asking. GET / answers by what is accepted, always with 200: the page, the line, the document.
+// ---- Asking. GET / answers by what is accepted, always with 200: the page, the line.
 async function ask(type) {
   const answer = await fetch('./', {headers: {Accept: type}, cache: 'no-store', signal: AbortSignal.timeout(type === 'text/plain' ? PATIENCE : PATIENCE + 5 * rows.size)});
   if (!answer.ok || !answer.headers.get('content-type').startsWith(type)) throw new Error(answer.status);
-  const body = type === 'application/json' ? await answer.json() : await answer.text();
-  const off = dated(answer.headers.get('date')) + 500 - Date.now();
-  skew = Math.abs(off) > 2000 ? off : 0;
+  const body = await answer.text();
   hear();
   return body;
 }
@@ -357,33 +283,25 @@ const beat = task(() => 2000 * hidden(), async () => {
   verdict();
 });
 const status = task(() => Math.max(2000, 10 * rows.size) * hidden(), async () => {
-  const asked = performance.now(), all = await ask('application/json');
-  ready = all.ready;
-  if (agent && agent.pid !== all.agent.pid) await renew();
-  agent = all.agent;
-  put($('agent'), 'probe ' + agent.version + ', up ' + age(agent.uptime_s * 1000) + (all.live ? '' : ', liveness fails'));
-  let known = all.probes.length === rows.size;
-  for (let i = 0; i < all.probes.length; i += 50) {
-    for (const probe of all.probes.slice(i, i + 50)) known = learn(probe, asked) && known;
-    await new Promise((done) => setTimeout(done));
+  const asked = performance.now(), page = await ask('text/html');
+  const part = (from, to) => page.split(from)[1].split(to)[0];
+  ready = part('<html', '>').includes('"ready"');
+  put($('agent'), part('id="agent">', '<'));
+  const made = new DOMParser().parseFromString(part('<main>', '</main>'), 'text/html');
+  const fresh = Array.from(made.getElementById('list').children);
+  if (fresh.length !== rows.size || !fresh.every((li) => rows.get(li.dataset.name)?.li.id === li.id)) {
+    sight.disconnect(); // other probes than before
+    list.replaceChildren(...fresh.map((li) => document.importNode(li, true)));
+    adopt();
+    changed();
+  } else {
+    for (let i = 0; i < fresh.length; i += 50) {
+      for (const li of fresh.slice(i, i + 50)) learn(li, asked);
+      await new Promise((done) => setTimeout(done));
+    }
   }
   verdict();
-  if (!known) await renew();
 });
-
-// Other probes than when the page was made: takes the list from a new page.
-let renewed = -Infinity;
-async function renew() {
-  if (performance.now() - renewed < 2000) return;
-  renewed = performance.now();
-  const main = (await ask('text/html')).split('<main>')[1].split('</main>')[0];
-  const page = new DOMParser().parseFromString(main, 'text/html');
-  sight.disconnect();
-  list.replaceChildren(...Array.from(page.getElementById('list').children, (li) => document.importNode(li, true)));
-  adopt();
-  changed();
-  status.soon(0);
-}
 
 function listen() {
   const source = new EventSource('events');
@@ -393,16 +311,17 @@ function listen() {
     if (!row) return status.soon(100);
     if (event.from === null && (event.to === row.state || row.state === 'stale')) return;
     row.told = performance.now();
-    row.since = dated(event.at);
     row.reason = event.reason || '';
     row.detail = event.detail || '';
+    row.fresh = null;
+    put(row.at('.why b'), row.reason && row.reason + ':');
+    put(row.at('.why span'), row.detail);
     setState(row, event.to);
     announce(row);
-    later(row);
     beat.soon(50);
     status.soon(rows.size < 200 ? 100 : 1000);
   });
-  source.addEventListener('reset', () => { renew().catch(lose); });
+  source.addEventListener('reset', () => status.soon(0));
   source.onerror = () => {
     beat.soon(0);
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
@@ -413,7 +332,6 @@ setInterval(() => {
   if (Date.now() - heard > (document.hidden ? HIDDEN : SILENCE) + 5 * rows.size) lose();
   if (lost) verdict();
   put($('heard'), lost ? 'last heard at ' + new Date(heard).toLocaleTimeString() : 'updating live');
-  if (!document.hidden && !lost) for (const row of rows.values()) if (row.seen) later(row);
 }, 1000);
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return;

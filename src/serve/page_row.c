@@ -1,5 +1,4 @@
-/* page_row: one probe on the status page, as page.js keeps it up to date from then on: the same
- * words and drawings are made there. */
+/* page_row: one probe on the status page; page.js fetches it again and again, and draws nothing. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 #define WIDTH    (SLOT * CHECK_TREND)
 #define LINE_LOW 22 /* y of nothing; the longest is LINE_ALL above */
 #define LINE_ALL 20
-#define STEP_NS  (10 * NS_PER_US) /* of data-trend */
 
 static const char *const phase_names[PHASE_COUNT] = {
     [PHASE_DNS] = "dns",
@@ -150,8 +148,6 @@ static void read_trend(struct trend *t, const struct check *c)
     for (int i = 0; i < t->n; i++) {
         uint64_t at = c->n_results - (uint64_t)(t->n - i);
         t->ok[i] = check_trend(c, at, &t->duration[i]) == REASON_OK;
-        if (t->duration[i] < STEP_NS)
-            t->duration[i] = STEP_NS; /* its sign tells a failure */
         t->failed += !t->ok[i];
         any_good |= t->ok[i];
     }
@@ -262,9 +258,6 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now)
     buf_printf(b, "<li class=\"%s%s\" id=p%zu data-name=\"", state, page_counts(c) ? " counts" : "",
                c->slot);
     page_escape(b, c->conf->name);
-    buf_printf(b, "\" data-total=%" PRIu64 " data-trend=\"", c->checks_total);
-    for (int i = 0; i < t.n; i++)
-        buf_printf(b, "%s%s%" PRId64, i ? " " : "", t.ok[i] ? "" : "-", t.duration[i] / STEP_NS);
     buf_puts(b, "\">\n");
     add_who(b, c);
     buf_printf(b,
