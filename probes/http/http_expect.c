@@ -132,17 +132,10 @@ struct pattern *http_header_pattern(const char *text, struct err *e)
     static const char name_chars[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     size_t begin = text[0] == '^', end = begin + strspn(text + begin, name_chars);
-    if (text[end] != ':')
+    if (text[end] != ':' || end == begin)
         return pattern_new(text, e);
-    struct buf both;
-    buf_init(&both, 4 * strlen(text) + 1);
-    for (size_t i = 0; text[i]; i++) {
-        if (i < end && isalpha((unsigned char)text[i]))
-            buf_printf(&both, "[%c%c]", tolower(text[i]), toupper(text[i]));
-        else
-            buf_putc(&both, text[i]);
-    }
-    char *expanded = buf_take(&both);
+    char *expanded = str_format("%.*s(?i:%.*s)%s", (int)begin, text, (int)(end - begin),
+                                text + begin, text + end);
     struct pattern *p = expanded ? pattern_new(expanded, e) : NULL;
     if (!expanded)
         err_set(e, "out of memory");
@@ -150,14 +143,37 @@ struct pattern *http_header_pattern(const char *text, struct err *e)
     return p;
 }
 
-static bool any_header_matches(const struct pattern *pattern, const struct buf *headers)
+static struct pattern_result any_header_matches(const struct pattern *pattern,
+                                                const struct buf *headers,
+                                                struct pattern_budget *budget, struct err *e)
 {
     const char *p = headers->data, *line;
     size_t len;
-    while (p && (line = next_line(&p, headers->data + headers->len, &len)))
-        if (pattern_find(pattern, line, len) > 0)
-            return true;
-    return false;
+    struct pattern_search search;
+    struct pattern_result found = {PATTERN_NO_MATCH};
+    pattern_search_init(&search, pattern, budget);
+    while (found.is == PATTERN_NO_MATCH && p &&
+           (line = next_line(&p, headers->data + headers->len, &len)))
+        found = pattern_find(&search, line, len, e);
+    pattern_search_fini(&search);
+    return found;
+}
+
+static enum reason check_headers(const struct http_expect *x, const struct http_reply *reply,
+                                 struct pattern_budget *budget, struct err *e)
+{
+    struct err why;
+    switch (any_header_matches(x->header, &reply->headers, budget, &why).is) {
+    case PATTERN_MATCH:
+        return REASON_OK;
+    case PATTERN_NO_MATCH:
+        err_set(e, "no header matches expect_header /%s/", x->header_text);
+        return REASON_MISMATCH;
+    case PATTERN_UNKNOWN:
+        break;
+    }
+    err_set(e, "cannot tell whether a header matches expect_header: %s", why.text);
+    return REASON_INTERNAL;
 }
 
 /* " (Content-Encoding: gzip)": why a body that looks right in a browser does not match here. */
@@ -192,36 +208,54 @@ static enum reason check_status(const struct http_expect *x, const struct http_r
     return reply->status == 401 || reply->status == 407 ? REASON_AUTH : REASON_MISMATCH;
 }
 
-static enum reason check_body(const struct http_expect *x, const struct http_reply *reply,
-                              struct err *e)
+/* The words for a body that lacks what expect_body asks for. */
+static void say_lacking(const struct http_expect *x, const struct http_reply *reply, struct err *e)
 {
-    const char *body = reply->body.data ? reply->body.data : "";
-    size_t len = reply->body.len;
     char hint[64], excerpt[HTTP_EXCERPT_MAX];
-    int rejected = x->reject ? pattern_find(x->reject, body, len) : 0;
-    int wanted = x->body ? pattern_find(x->body, body, len) : 1;
-    if (rejected > 0) {
+    if (reply->body_cut)
+        err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
+                reply->max_body, pattern_text(x->body));
+    else
+        err_set(e, "the body does not match expect_body /%s/%s%s", pattern_text(x->body),
+                encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt));
+}
+
+/* A match of reject_body is a mismatch however the other pattern fares. */
+static enum reason check_patterns(const struct http_expect *x, const struct http_reply *reply,
+                                  struct pattern_budget *budget, struct err *e)
+{
+    struct pattern_result rejected = {PATTERN_NO_MATCH}, wanted = {PATTERN_MATCH};
+    struct err why;
+    if (x->reject)
+        rejected = pattern_find_once(x->reject, reply->body.data, reply->body.len, budget, &why);
+    if (rejected.is == PATTERN_MATCH) {
         err_set(e, "the body matches reject_body /%s/", pattern_text(x->reject));
         return REASON_MISMATCH;
     }
-    if (rejected < 0 || wanted < 0) {
-        err_set(e, "to match %s with the body takes too much time or memory",
-                rejected < 0 ? "reject_body" : "expect_body");
-        return REASON_MISMATCH;
+    if (x->body && rejected.is == PATTERN_NO_MATCH)
+        wanted = pattern_find_once(x->body, reply->body.data, reply->body.len, budget, &why);
+    if (rejected.is == PATTERN_UNKNOWN || wanted.is == PATTERN_UNKNOWN) {
+        err_set(e, "cannot tell whether the body matches %s: %s",
+                rejected.is == PATTERN_UNKNOWN ? "reject_body" : "expect_body", why.text);
+        return REASON_INTERNAL;
     }
-    if (!wanted) {
-        if (reply->body_cut)
-            err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
-                    reply->max_body, pattern_text(x->body));
-        else
-            err_set(e, "the body does not match expect_body /%s/%s%s", pattern_text(x->body),
-                    encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt));
-        return REASON_MISMATCH;
-    }
+    if (wanted.is == PATTERN_MATCH)
+        return REASON_OK;
+    say_lacking(x, reply, e);
+    return REASON_MISMATCH;
+}
+
+static enum reason check_body(const struct http_expect *x, const struct http_reply *reply,
+                              struct pattern_budget *budget, struct err *e)
+{
+    enum reason reason = check_patterns(x, reply, budget, e);
+    if (reason != REASON_OK)
+        return reason;
     if (reply->body_cut && (x->reject || x->n_json)) {
         err_set(e, "the body is over max_body %s", reply->max_body);
         return REASON_MISMATCH;
     }
+    char hint[64];
     struct err inner;
     if (x->n_json && json_rules_check(x->json, x->n_json, reply, &inner) < 0) {
         err_set(e, "%s%s", inner.text, encoding_hint(reply, hint, sizeof hint));
@@ -236,9 +270,9 @@ enum reason http_expect_check(const struct http_expect *x, const struct http_rep
     enum reason reason = check_status(x, reply, e);
     if (reason != REASON_OK)
         return reason;
-    if (x->header && !any_header_matches(x->header, &reply->headers)) {
-        err_set(e, "no header matches expect_header /%s/", x->header_text);
-        return REASON_MISMATCH;
-    }
-    return http_expect_reads_body(x) ? check_body(x, reply, e) : REASON_OK;
+    struct pattern_budget budget = {PATTERN_STEPS};
+    if (x->header)
+        reason = check_headers(x, reply, &budget, e);
+    return reason == REASON_OK && http_expect_reads_body(x) ? check_body(x, reply, &budget, e)
+                                                            : reason;
 }

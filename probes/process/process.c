@@ -31,6 +31,8 @@ struct process_run {
     struct probe_run run;
     struct proc_scan scan;
     struct process_crowd crowd;
+    struct pattern_budget budget;
+    struct pattern_search search;
     bool scanning;
     bool ours; /* the numbers are those of our own pid namespace */
 };
@@ -317,9 +319,15 @@ static void judge_crowd(const struct process_conf *c, const struct process_crowd
     }
 }
 
+static void release(struct process_run *r)
+{
+    pattern_search_fini(&r->search);
+    probe_release(&r->run);
+}
+
 static void on_scan_closed(struct proc_scan *scan)
 {
-    probe_release(&container_of(scan, struct process_run, scan)->run);
+    release(container_of(scan, struct process_run, scan));
 }
 
 static void end_scan(struct process_run *r)
@@ -364,11 +372,11 @@ static bool on_process(struct proc_scan *scan, pid_t pid)
 }
 
 /* Where those that are watched are enough, nobody else needs to be looked for. */
-static bool are_enough(struct probe_run *run)
+static bool are_enough(struct process_run *r)
 {
-    const struct process_conf *c = conf_of(run);
-    const struct process_kept *kept = kept_of(run);
-    struct process_crowd crowd = {0};
+    const struct process_conf *c = conf_of(&r->run);
+    const struct process_kept *kept = kept_of(&r->run);
+    struct process_crowd crowd = {.search = &r->search};
     struct proc_id ids[PROC_WATCH_MAX];
     struct verdict v;
     if (!kept || c->max_count >= 0 || c->min_count == 0 ||
@@ -380,8 +388,8 @@ static bool are_enough(struct probe_run *run)
     if (crowd.failed || crowd.count < (size_t)c->min_count)
         return false;
     say_crowd(c, &crowd, true, &v);
-    report(run, &v);
-    probe_release(run);
+    report(&r->run, &v);
+    release(r);
     return true;
 }
 
@@ -393,11 +401,14 @@ static void process_start(struct probe_run *run)
         start_one(run);
         return;
     }
-    if (are_enough(run))
+    r->budget.steps = PATTERN_STEPS;
+    pattern_search_init(&r->search, c->cmdline, &r->budget);
+    r->crowd.search = &r->search;
+    if (are_enough(r))
         return;
     if (proc_self(c->root, &r->crowd.self, &r->ours) < 0) {
         probe_finish(run, REASON_INTERNAL, "cannot read %s: %s", c->root, strerror(errno));
-        probe_release(run);
+        release(r);
         return;
     }
     probe_note(run, "looking through the processes in %s", c->root);

@@ -53,7 +53,7 @@ static bool is_named(const struct process_conf *c, struct process_crowd *crowd,
     return known ? strcmp(program, c->name) == 0 : cut && len <= 0;
 }
 
-/* Arguments are joined by blanks in pattern_find, which sees a NUL as one. */
+/* Arguments are joined by blanks. */
 static bool line_matches(const struct process_conf *c, struct process_crowd *crowd, pid_t pid)
 {
     static char line[PROC_CMDLINE_MAX + 1]; /* one thread, and used within this call only */
@@ -62,7 +62,22 @@ static bool line_matches(const struct process_conf *c, struct process_crowd *cro
         note_failure(c, crowd, pid);
     while (len > 0 && line[len - 1] == '\0')
         len--;
-    return len > 0 && pattern_find(c->cmdline, line, (size_t)len) > 0;
+    if (len <= 0)
+        return false;
+    for (char *nul = line; (nul = memchr(nul, '\0', (size_t)(line + len - nul)));)
+        *nul = ' ';
+    struct err e;
+    switch (pattern_find(crowd->search, line, (size_t)len, &e).is) {
+    case PATTERN_MATCH:
+        return true;
+    case PATTERN_NO_MATCH:
+        return false;
+    case PATTERN_UNKNOWN:
+        break;
+    }
+    crowd->failed = true;
+    return err_set(&crowd->failure, "cannot tell whether the command line of %d matches /%s/: %s",
+                   (int)pid, pattern_text(c->cmdline), e.text) == 0;
 }
 
 static void insert_oldest(struct process_crowd *crowd, const struct proc_info *p)

@@ -13,6 +13,7 @@
 
 /* Those found so far. */
 struct process_crowd {
+    struct pattern_search *search;         /* of the run, for the command lines */
     pid_t self;                            /* our own number there, which never counts */
     size_t count;                          /* alive and wanted */
     size_t zombies, hidden;                /* wanted but ended; not for us to see */

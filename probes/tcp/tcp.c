@@ -16,7 +16,6 @@
 #include "probe.h"
 
 #define REPLY_MAX   16384 /* bytes that `expect` is looked for in */
-#define REMATCH_MS  10    /* a reply that drips is searched at most this often */
 #define EXCERPT_MAX 160
 
 enum { K_ADDRESS, K_SEND, K_EXPECT, K_FAMILY, K_TLS, K_TLS_FIRST };
@@ -37,8 +36,8 @@ static const struct probe_key keys[] = {
              "Bytes to send once connected, with the escapes of C (\\r \\n \\t \\0 \\xHH \\\\)."},
     [K_EXPECT] = {.name = "expect",
                   .kind = KEY_TEXT,
-                  .doc = "Regular expression (POSIX extended) that must appear in the first 16 KiB "
-                         "that come back. Without it, a connection that is accepted is healthy."},
+                  .doc = "Regular expression that must appear in the first 16 KiB that come back. "
+                         "Without it, a connection that is accepted is healthy."},
     [K_FAMILY] = {.name = "family",
                   .kind = KEY_CHOICE,
                   .def = "any",
@@ -182,23 +181,13 @@ struct tcp_run {
     bool streams;
     bool closing;
     struct buf reply;
-    size_t searched; /* length of the reply when it was last searched */
-    uv_timer_t rematch;
-    bool rematch_open;
-    bool stream_closed, timer_closed;
+    struct pattern_budget budget;
+    struct pattern_search search;
 };
 
 static const struct tcp_conf *conf_of(const struct tcp_run *t)
 {
     return t->run.conf;
-}
-
-static void release_if_closed(struct tcp_run *t)
-{
-    if ((t->streams && !t->stream_closed) || (t->rematch_open && !t->timer_closed))
-        return;
-    buf_fini(&t->reply);
-    probe_release(&t->run);
 }
 
 static void on_dial_closed(struct dial *d)
@@ -209,15 +198,9 @@ static void on_dial_closed(struct dial *d)
 static void on_stream_closed(struct stream *s)
 {
     struct tcp_run *t = s->owner;
-    t->stream_closed = true;
-    release_if_closed(t);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    struct tcp_run *t = container_of((uv_timer_t *)handle, struct tcp_run, rematch);
-    t->timer_closed = true;
-    release_if_closed(t);
+    pattern_search_fini(&t->search);
+    buf_fini(&t->reply);
+    probe_release(&t->run);
 }
 
 static void let_go(struct tcp_run *t)
@@ -229,8 +212,6 @@ static void let_go(struct tcp_run *t)
         dial_close(&t->dial, on_dial_closed);
         return;
     }
-    if (t->rematch_open)
-        uv_close((uv_handle_t *)&t->rematch, on_timer_closed);
     stream_close(&t->stream, on_stream_closed);
 }
 
@@ -252,12 +233,23 @@ static void on_dialled(struct dial *d)
 
 /* ---- The reply. ---- */
 
-static bool found(struct tcp_run *t)
+/* Is the verdict known from what has come so far? */
+static bool judge(struct tcp_run *t)
 {
-    t->searched = t->reply.len;
-    if (pattern_find(conf_of(t)->expect, t->reply.data, t->reply.len) <= 0)
+    struct err e;
+    const char *peer = t->stream.peer;
+    switch (pattern_find_so_far(&t->search, t->reply.data, t->reply.len, &e).is) {
+    case PATTERN_NO_MATCH:
         return false;
-    probe_finish(&t->run, REASON_OK, "%s answered as expected", t->stream.peer);
+    case PATTERN_MATCH:
+        probe_finish(&t->run, REASON_OK, "%s answered as expected", peer);
+        break;
+    case PATTERN_UNKNOWN:
+        probe_finish(&t->run, REASON_INTERNAL,
+                     "%s: cannot tell whether the answer matches /%s/: %s", peer,
+                     pattern_text(conf_of(t)->expect), e.text);
+        break;
+    }
     let_go(t);
     return true;
 }
@@ -272,13 +264,6 @@ static void fail_expect(struct tcp_run *t, const char *why)
     else
         probe_finish(&t->run, REASON_CLOSED, "%s: %s without a byte", t->stream.peer, why);
     let_go(t);
-}
-
-static void on_rematch(uv_timer_t *timer)
-{
-    struct tcp_run *t = container_of(timer, struct tcp_run, rematch);
-    if (t->reply.len > t->searched)
-        found(t);
 }
 
 static void note_reply(struct tcp_run *t)
@@ -296,26 +281,17 @@ static void on_data(struct stream *s, const char *data, size_t len)
 {
     struct tcp_run *t = s->owner;
     bool whole = buf_add(&t->reply, data, len) == 0;
-    /* Searched anew when it has doubled; what drips in between waits for the timer. */
-    if (!whole || t->reply.len >= 2 * t->searched) {
-        if (found(t))
-            return;
-        if (!whole) {
-            fail_expect(t, "not in its first 16 KiB");
-            return;
-        }
-    } else if (!uv_is_active((uv_handle_t *)&t->rematch)) {
-        uv_timer_start(&t->rematch, on_rematch, REMATCH_MS, 0);
-    }
-    note_reply(t);
+    if (judge(t))
+        return;
+    if (whole)
+        note_reply(t);
+    else
+        fail_expect(t, "not in its first 16 KiB");
 }
 
 static void on_eof(struct stream *s)
 {
-    struct tcp_run *t = s->owner;
-    if (t->reply.len > t->searched && found(t))
-        return;
-    fail_expect(t, "closed the connection");
+    fail_expect(s->owner, "closed the connection");
 }
 
 static void on_open(struct stream *s)
@@ -339,9 +315,6 @@ static void on_open(struct stream *s)
 static void on_fail(struct stream *s, enum reason reason, const char *detail)
 {
     struct tcp_run *t = s->owner;
-    /* A server that has answered may reset rather than close. */
-    if (t->reply.len > t->searched && found(t))
-        return;
     probe_finish(&t->run, reason, "%s", detail);
     let_go(t);
 }
@@ -359,10 +332,8 @@ static void tcp_start(struct probe_run *run)
         return;
     }
     buf_init(&t->reply, REPLY_MAX);
-    if (c->expect) {
-        uv_timer_init(run->env->loop, &t->rematch);
-        t->rematch_open = true;
-    }
+    t->budget.steps = PATTERN_STEPS;
+    pattern_search_init(&t->search, c->expect, &t->budget);
     stream_start(&t->stream, run, &c->ep, c->use_tls ? &c->tls : NULL, &events, t);
 }
 

@@ -16,29 +16,30 @@ bool str_starts(const char *s, const char *prefix)
 }
 
 /* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing over U+10FFFF. */
-size_t str_utf8_len(const char *s)
+size_t str_utf8_char(const char *s, size_t max, uint32_t *c)
 {
     const unsigned char *u = (const unsigned char *)s;
-    if (u[0] < 0x80)
-        return u[0] ? 1 : 0;
-    if (u[0] < 0xc2 || u[0] > 0xf4)
+    *c = max ? u[0] : 0x80;
+    if (*c < 0x80)
+        return 1;
+    if (*c < 0xc2 || *c > 0xf4)
         return 0;
-    size_t n = u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-    unsigned char lo = 0x80, hi = 0xbf;
-    if (u[0] == 0xe0)
-        lo = 0xa0;
-    else if (u[0] == 0xed)
-        hi = 0x9f;
-    else if (u[0] == 0xf0)
-        lo = 0x90;
-    else if (u[0] == 0xf4)
-        hi = 0x8f;
-    if (u[1] < lo || u[1] > hi)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if (u[i] < 0x80 || u[i] > 0xbf)
+    size_t n = *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
+    *c &= 0x7fU >> n;
+    for (size_t i = 1; i < n; i++) {
+        if (i == max || (u[i] & 0xc0) != 0x80)
             return 0;
-    return n;
+        *c = *c << 6 | (u[i] & 0x3fU);
+    }
+    /* Neither longer than need be, nor a surrogate, nor beyond Unicode. */
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    return *c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff) ? 0 : n;
+}
+
+size_t str_utf8_len(const char *s)
+{
+    uint32_t c;
+    return *s ? str_utf8_char(s, 4, &c) : 0;
 }
 
 /* Controls beyond ASCII, in UTF-8: U+0080-9F, the line and paragraph separators, and what turns the

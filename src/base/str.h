@@ -4,12 +4,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 bool str_starts(const char *s, const char *prefix);
+
+/* The character of UTF-8 at s, of at most `max` bytes; its length, or 0 when it is not valid. */
+size_t str_utf8_char(const char *s, size_t max, uint32_t *c);
 
 /* Length in bytes of the valid UTF-8 sequence at s; 0 when it is not valid or s is at its end. */
 size_t str_utf8_len(const char *s);

@@ -9,18 +9,6 @@
 
 #define ELLIPSIS "\xe2\x80\xa6"
 
-/* One character of valid UTF-8, `n` bytes long. */
-static uint32_t decode(const char *s, size_t n)
-{
-    const unsigned char *u = (const unsigned char *)s;
-    if (n == 1)
-        return u[0];
-    uint32_t c = u[0] & (0xffU >> (n + 1));
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (u[i] & 0x3fU);
-    return c;
-}
-
 static void escape_char(struct buf *out, uint32_t c)
 {
     if (c == '\n' || c == '\t' || c == '\r')
@@ -41,8 +29,8 @@ void text_escape(struct buf *out, const char *s)
         s += plain;
         if (!*s)
             break;
-        size_t n = str_utf8_len(s);
-        uint32_t c = n ? decode(s, n) : 0;
+        uint32_t c;
+        size_t n = str_utf8_char(s, 4, &c);
         if (!n)
             buf_printf(out, "\\x%02x", (unsigned char)*s);
         else if (text_char_columns(c) < 0)
@@ -59,8 +47,9 @@ static size_t next(const char *s, size_t *columns)
     *columns = 1; /* most of all text */
     if (str_is_plain(*s))
         return 1;
-    size_t n = str_utf8_len(s);
-    int wide = n ? text_char_columns(decode(s, n)) : 1;
+    uint32_t c;
+    size_t n = str_utf8_char(s, 4, &c);
+    int wide = n ? text_char_columns(c) : 1;
     *columns = wide < 0 ? 1 : (size_t)wide;
     return n ? n : 1;
 }

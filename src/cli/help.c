@@ -42,6 +42,7 @@ static const struct {
     {"targets", "what can be checked, and how it is written"},
     {"config", "how a configuration file is written"},
     {"durations", "durations, sizes and other values"},
+    {"patterns", "regular expressions"},
 };
 
 /* ---- Pieces ---- */

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-TOPICS = ["commands", "types", "targets", "config", "durations", "agent", "defaults", "options", "exit-codes", "states", "reasons",
-          "environment", "api", "status-json", "events", "metrics"]
+TOPICS = ["commands", "types", "targets", "config", "durations", "patterns", "agent", "defaults", "options", "exit-codes", "states",
+          "reasons", "environment", "api", "status-json", "events", "metrics"]
 
 
 def test_topics(probe):

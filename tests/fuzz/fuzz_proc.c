@@ -107,9 +107,13 @@ static void read_pidfile(const uint8_t *data, size_t size)
 
 static void count(struct process_conf *c, bool may)
 {
-    struct process_crowd crowd = {.self = 0};
+    struct pattern_budget budget = {PATTERN_STEPS};
+    struct pattern_search search;
+    struct process_crowd crowd = {.search = &search};
     c->root = root;
+    pattern_search_init(&search, c->cmdline, &budget);
     process_count(c, &crowd, PID);
+    pattern_search_fini(&search);
     if (crowd.count + crowd.zombies > 1 || (!may && crowd.count + crowd.zombies > 0))
         abort();
     if (crowd.count && strchr("ZXx", crowd.first.state) && crowd.first.threads <= 1)

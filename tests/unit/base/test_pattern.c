@@ -1,41 +1,70 @@
-/* Patterns: what compiles, what is refused and in which words, and matching over bytes. */
+/* Patterns: what compiles, what is refused and in which words, matching over characters, in pieces,
+ * and within a budget. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/pattern.h"
 #include "base/str.h"
 
+static struct pattern *compiled(const char *text)
+{
+    struct err e;
+    struct pattern *p = pattern_new(text, &e);
+    if (!p)
+        fail_msg("%s: %s", text, e.text);
+    assert_string_equal(pattern_text(p), text);
+    return p;
+}
+
 static bool found(const char *pattern, const char *data, size_t len)
 {
     struct err e;
-    struct pattern *p = pattern_new(pattern, &e);
-    if (!p)
-        fail_msg("%s: %s", pattern, e.text);
-    assert_string_equal(pattern_text(p), pattern);
-    int yes = pattern_find(p, data, len);
+    struct pattern *p = compiled(pattern);
+    struct pattern_budget budget = {PATTERN_STEPS};
+    struct pattern_result is = pattern_find_once(p, data, len, &budget, &e);
     pattern_free(p);
-    assert_true(yes == 0 || yes == 1);
-    return yes == 1;
+    assert_true(is.is != PATTERN_UNKNOWN);
+    assert_true(budget.steps < PATTERN_STEPS);
+    return is.is == PATTERN_MATCH;
+}
+
+struct row {
+    const char *pattern, *text;
+    bool found;
+};
+
+static void hold(const struct row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (found(rows[i].pattern, rows[i].text, strlen(rows[i].text)) != rows[i].found)
+            fail_msg("%s over %s", rows[i].pattern, rows[i].text);
 }
 
 static void matches(void **state)
 {
     (void)state;
-    static const struct {
-        const char *pattern, *text;
-        bool found;
-    } rows[] = {
+    static const struct row rows[] = {
         {"OK", "status: OK", true},
         {"^OK", "status: OK", false},
         {"OK$", "status: OK", true},
-        {"a.b", "a\nb", true},
+        {"OK$", "OK\n", false},
+        {"^b", "a\nb", false},
+        {"(?m)^b$", "a\nb\nc", true},
+        {"(?m)^b$", "a\nbc", false},
+        {"(?m)\\Ab", "a\nb", false},
+        {"(?m:a$)\\z", "a\n", false},
+        {"(?m:a$)\\s", "a\n", true},
+        {"a.b", "a\nb", false},
+        {"(?s)a.b", "a\nb", true},
+        {"(?s:a.)b.c", "a\nb\nc", false},
+        {"(?s)a(?-s:.)b", "a\nb", false},
+        {"a[^x]b", "a\nb", true},
         {"^[0-9]{3} ", "220 ready", true},
         {"\\d+ms", "took 12ms", true},
         {"\\d", "d", false},
@@ -46,8 +75,10 @@ static void matches(void **state)
         {"[]x]", "]", true},
         {"[^]x]", "x]", false},
         {"[[:digit:]]", "7", true},
+        {"[[:^digit:]]", "7", false},
+        {"[^[:^digit:]x]", "7", true},
+        {"[[:word:]-]", "-", true},
         {"\\<b", "<b>", true},
-        {"\xc3\xa4", "M\xc3\xa4rz", true},
         {"a|b|cd", "xcx", false},
         {"^(a|b|cd)+$", "acdba", true},
         {"^(a|b|)c$", "c", true},
@@ -57,41 +88,100 @@ static void matches(void **state)
         {"^a{2,}$", "aaaa", true},
         {"^a{0}b{1}$", "b", true},
         {"^(a{0,2}b?){3}$", "aabaab", true},
+        {"^a{1000}$", "a", false},
+        {"a+?b??c*?$", "ac", true},
+        {"(?U)a+b+?", "ab", true},
         {"(a*)*b", "aaac", false},
         {"()+x", "x", true},
         {"(^.)+$", "b", true},
-        {"(^.)+$", "bcd", false}, /* `^` is at the first byte only, however often it is repeated */
-        {"(^.|`+$)+$", "bcd+", false},
+        {"(^.)+$", "bcd", false}, /* `^` is at the beginning only, however often it is repeated */
         {"(^a)+b", "ab", true},
         {"(^.){2}$", "bc", false},
+        {"^*a", "ba", true},
         {".(^.)", "\n$", false},
-        {"(^.|.|(^.$))(^|(^.))$", "$\n\nx", false},
         {"(^a|b)(c|d$)", "xbd", true},
         {"(^a|b)(c|d$)", "xad", false},
         {"(a$|b)c", "ac", false},
         {"{\"up\": true}", "{\"up\": true}", true},
+        {"^a{,2}$", "a{,2}", true}, /* no repetition: the characters themselves */
+        {"^a{01}$", "a{01}", true},
         {"^$", "", true},
         {"$^", "", true},
         {"$^", "x", false},
         {"a^b", "ab", false},
         {"[a-c-]", "-", true},
-        {"[[.a.]-c]", "b", true},
-        {"[\\.]", "\\", true},
+        {"[\\d-z]", "-", true},
+        {"[\\w.-]+@", "a-b.c@", true},
+        {"[\\.]", "\\", false},
+        {"[\\]\\-\\\\]", "\\", true},
+        {"^\\[(ERROR|FATAL)[^\\]]*\\]", "[ERROR 5] disk full", true},
+        {"[[.a.]-c]", "b-c]", false},
+        {"[[=a]", "=", true},
         {"\\^\\$\\(\\[\\\\", "^$([\\", true},
+        {"\\Qa.b*\\E+$", "a.b**", true},
+        {"\\Qa.b", "axb", false},
+        {"\\x41\\x{42}\\103\\07", "ABC\a", true},
+        {"(?P<one>a)(?<two>b)", "ab", true},
+        {"\\bOK\\b", "is OK.", true},
+        {"\\bOK\\b", "isOK.", false},
+        {"\\Bk", "OK ok", true},
+        {"\\B", "", true},
+        {"\\b", "", false},
+        {"^\\b", " a", false},
     };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (found(rows[i].pattern, rows[i].text, strlen(rows[i].text)) != rows[i].found)
-            fail_msg("%s over %s", rows[i].pattern, rows[i].text);
+    hold(rows, ARRAY_LEN(rows));
 }
 
-static void matches_bytes(void **state)
+static void matches_characters(void **state)
 {
     (void)state;
+    static const struct row rows[] = {
+        {"M[äa]rz", "März", true},
+        {"[🟢🟡]", "🔴", false},
+        {"[🟢🟡]", "🟡", true},
+        {"^.$", "🟢", true},
+        {"^ä?$", "ä", true},
+        {"^ä?$", "\xc3", false},
+        {"^[^a]$", "ß", true},
+        {"(?i)straße", "STRAßE", true},
+        {"(?i)ÄÖ", "äö", true},
+        {"(?i)[^ä]", "Ä", false},
+        {"(?i)k", "\xe2\x84\xaa", true}, /* the sign for kelvin */
+        {"(?i)σ", "ς", true},
+        {"(?i)\\x{e4}", "Ä", true},
+        {"(?i:ok) ready", "OK ready", true},
+        {"(?i:ok) ready", "OK READY", false},
+        {"(?i)o(?-i)k", "OK", false},
+        {"(?i)[[:upper:]]", "a", true},
+        {"(?i)[^[:^upper:]]", "a", true},
+        {"^\\pL+$", "Füße", true},
+        {"\\PL", "Füße", false},
+        {"^\\p{Greek}+$", "λόγος", true},
+        {"\\p{^Greek}", "λ", false},
+        {"\\P{^Greek}", "λ", true},
+        {"\\p{Lu}", "ä", false},
+        {"(?i)\\p{Lu}", "ä", true},
+        {"\\p{uppercase letter}", "Ä", true},
+        {"\\p{Nd}", "٣", true},
+        {"\\d", "٣", false},
+        {"[\\p{Han}x]", "中", true},
+        {"\\p{Sc}", "€", true},
+        {"[^\\pL\\d]", "a1", false},
+        {"\\p{Cn}", "\xcd\xb8", true}, /* U+0378 */
+        {"\\p{Any}", "\n", true},
+        {"\\p{ASCII}", "ä", false},
+        {"\\bä", "ä", false}, /* words are of ASCII */
+        {"^.$", "\xff", true},
+        {"^\\x{fffd}{2}$", "\xff\xfe", true},
+        {"^..$", "\xe2\x82", true}, /* half a character is as many as it has bytes */
+        {"\xc3\xbf", "\xff", false},
+    };
+    hold(rows, ARRAY_LEN(rows));
     assert_true(found("b", "a\0b", 3));
-    assert_true(found("a b", "a\0b", 3));
-    assert_true(found("^a  $", "a\0\0", 3));
-    assert_true(found("\xff\xfe", "\x01\xff\xfe", 3));
+    assert_true(found("^a\\x00b$", "a\0b", 3));
+    assert_false(found("a b", "a\0b", 3));
     assert_false(found("x", "", 0));
+    assert_true(found("^$", NULL, 0));
 }
 
 static void refused(const char *pattern, const char *words)
@@ -111,45 +201,120 @@ static void refuses_in_words(void **state)
         const char *pattern, *words;
     } rows[] = {
         {"", "empty"},
-        {"(a)\\1", "back-references"},
-        {"(a", "( without )"},
         {"a)", ") without ("},
+        {"(a", "( without )"},
         {"[a", "[ without ]"},
-        {"[[:digit]", "[: without :]"},
-        {"a\\", "backslash"},
-        {"\\q", "\\q is not known"},
-        {"[\\d]", "ordinary character"},
-        {"(?:a)", "Perl"},
-        {"a{256}", "at most 255"},
-        {"((a{200}){200}){200}", "multiply"},
-        {"(a{2}b{250}){250}", "multiply"},
-        {"a**", "repetition of a repetition"},
-        {"a{2", "{ without }"},
+        {"[]", "[ without ]"},
+        {"\\", "ends with a backslash"},
+        {"(a)\\1", "back-reference"},
+        {"(?P<n>a)(?P=n)", "back-reference"},
+        {"(?P<n>a)\\k<n>", "back-reference"},
+        {"a(?=b)", "looks ahead"},
+        {"a(?!b)", "such as [^x]"},
+        {"(?<=a)b", "looks behind"},
+        {"(?<!a)b", "looks behind"},
+        {"(?>a)", "write (?:"},
+        {"(?#a)", "comment"},
+        {"(?x)a", "flags of i, m, s and U"},
+        {"(?i", "(? without )"},
+        {"(?-)", "switches no flag off"},
+        {"(?P<>a)", "name of a group"},
+        {"(?P<a b>a)", "name of a group"},
+        {"a*+", "write *"},
+        {"a{2}+", "possessive"},
+        {"a++", "possessive"},
+        {"a**", "put ( ) around"},
+        {"a*??", "put ( ) around"},
+        {"a{2}{3}", "put ( ) around"},
+        {"a{1001}", "at most 1000"},
+        {"(a{100}){11}", "at most 1000 times together"},
         {"a{3,2}", "wrong way round"},
-        {"a{,3}", "begins with a number"},
-        {"[z-a]", "wrong way round"},
+        {"[z-a]", "z-a inside [ ] is the wrong way round"},
+        {"[a-\\d]", "\\d"},
         {"[[:nonsense:]]", "[:nonsense:] is not known"},
+        {"[:digit:]", "write [[:digit:]]"},
+        {"x[^:alpha:]", "write [^[:alpha:]]"},
         {"*a", "nothing in front of *"},
         {"(+a)", "nothing in front of +"},
-        {"^*", "nothing in front of *"},
+        {"a|?", "nothing in front of ?"},
+        {"(?i)*", "nothing in front of *"},
+        {"\\C", "write (?s:.)"},
+        {"a\\Z", "write \\z"},
+        {"\\h", "write [\\t ]"},
+        {"[\\h]", "write [\\t ]"},
+        {"\\u00e4", "\\x{...}"},
+        {"\\y", "\\y is not known"},
+        {"\\xg", "two hexadecimal digits"},
+        {"\\x{110000}", "beyond the last character"},
+        {"\\p{Klingon}", "\\p{Klingon} is not known"},
+        {"\\p", "followed by a letter"},
+        {"a\xff", "\\xff of it is not UTF-8"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         refused(rows[i].pattern, rows[i].words);
-    char deep[4200];
-    memset(deep, '(', sizeof deep);
-    deep[1000] = '\0';
-    refused(deep, "deep");
-    memset(deep, 'a', sizeof deep);
-    deep[sizeof deep - 1] = '\0';
-    refused(deep, "longer");
+    refused("(?:a{500}b{500}){1000}", "together");
+    char text[12000];
+    memset(text, '(', sizeof text);
+    text[1500] = '\0';
+    refused(text, "more than 1000 deep");
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = '\0';
+    refused(text, "multiply to more than");
+    refused("(?:abcdefghijk){1000}", "multiply to more than");
 }
 
-/* No pattern over no text takes the loop's time: the C library needs minutes for the first. */
-static void time_is_bounded(void **state)
+/* Whether there is a match is known as soon as it has come, and each byte is looked at once. */
+static void goes_on_in_pieces(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {"(a|b)*c.*zz", "(a.*){10}(b.*){20}zz", "((a*)*)*zz",
-                                           "a[ab]{250}c", "(a|ab)(b|ba)*(a[ab]{9}){99}c"};
+    static const struct {
+        const char *pattern, *text;
+        size_t after;
+    } rows[] = {
+        {"OK\\r\\n$", "+OK\r\n", 5}, {"^\\+OK", "+OK\r\n", 3}, {"ü$", "xxü", 4},
+        {"^🟢$", "🟢", 4},       {"no", "yes", 0},         {"\\bOK\\b", "a OK", 4},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err e;
+        struct pattern *p = compiled(rows[i].pattern);
+        struct pattern_budget budget = {PATTERN_STEPS};
+        struct pattern_search s;
+        pattern_search_init(&s, p, &budget);
+        size_t after = 0;
+        for (size_t len = 0; !after && len <= strlen(rows[i].text); len++)
+            if (pattern_find_so_far(&s, rows[i].text, len, &e).is == PATTERN_MATCH)
+                after = len;
+        assert_int_equal(after, rows[i].after);
+        pattern_search_fini(&s);
+        pattern_free(p);
+    }
+    char drip[16384];
+    struct err e;
+    struct pattern *p = compiled("never$");
+    struct pattern_budget budget = {PATTERN_STEPS};
+    struct pattern_search s;
+    pattern_search_init(&s, p, &budget);
+    memset(drip, 'n', sizeof drip);
+    for (size_t len = 0; len <= sizeof drip; len++)
+        assert_true(pattern_find_so_far(&s, drip, len, &e).is == PATTERN_NO_MATCH);
+    assert_true(PATTERN_STEPS - budget.steps < 3 * (int)sizeof drip);
+    pattern_search_fini(&s);
+    pattern_free(p);
+}
+
+/* A run's patterns share a budget. What would take more is unknown, never yes or no. */
+static void work_is_bounded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern;
+        bool unknown;
+    } rows[] = {
+        {"(a|b)*c.*zz", false},          {"(a.*){10}(b.*){20}zz", false},
+        {"((a*)*)*zz", false},           {"a[ab]{250}c", true},
+        {"a(a|b){240}Z", true},          {"(a|ab)(b|ba)*(a[ab]{9}){99}c", true},
+        {"(?:[ab]{1,9}){1,99}c", false}, {"a\\pL{900}\\d", true},
+    };
     size_t len = 1 << 20;
     char *text = malloc(len);
     assert_non_null(text);
@@ -158,16 +323,18 @@ static void time_is_bounded(void **state)
         random = random * 1664525 + 1013904223;
         text[i] = random >> 31 ? 'a' : 'b';
     }
-    for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
-        struct err e;
-        struct pattern *p = pattern_new(patterns[i], &e);
-        if (!p)
-            fail_msg("%s: %s", patterns[i], e.text);
-        clock_t before = clock();
-        int found = pattern_find(p, text, len);
-        double ms = (double)(clock() - before) * 1000 / CLOCKS_PER_SEC;
-        print_message("%s: %d in %.1f ms\n", patterns[i], found, ms);
-        assert_true(found <= 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err e = {{0}};
+        struct pattern *p = compiled(rows[i].pattern);
+        struct pattern_budget budget = {PATTERN_STEPS};
+        struct pattern_result is = pattern_find_once(p, text, len, &budget, &e);
+        if (is.is != (rows[i].unknown ? PATTERN_UNKNOWN : PATTERN_NO_MATCH))
+            fail_msg("%s: %d %s", rows[i].pattern, (int)is.is, e.text);
+        assert_true(budget.steps > -PATTERN_STEPS / 10);
+        if (rows[i].unknown) {
+            assert_non_null(strstr(e.text, "5 ms"));
+            assert_true(pattern_find_once(p, text, 1, &budget, &e).is == PATTERN_UNKNOWN);
+        }
         pattern_free(p);
     }
     free(text);
@@ -176,10 +343,9 @@ static void time_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches),
-        cmocka_unit_test(matches_bytes),
-        cmocka_unit_test(refuses_in_words),
-        cmocka_unit_test(time_is_bounded),
+        cmocka_unit_test(matches),          cmocka_unit_test(matches_characters),
+        cmocka_unit_test(refuses_in_words), cmocka_unit_test(goes_on_in_pieces),
+        cmocka_unit_test(work_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
