@@ -257,11 +257,10 @@ static enum reason check_body(const struct http_expect *x, const struct http_rep
     }
     char hint[64];
     struct err inner;
-    if (x->n_json && json_rules_check(x->json, x->n_json, reply, &inner) < 0) {
+    reason = x->n_json ? json_rules_check(x->json, x->n_json, reply, &inner) : REASON_OK;
+    if (reason != REASON_OK)
         err_set(e, "%s%s", inner.text, encoding_hint(reply, hint, sizeof hint));
-        return REASON_MISMATCH;
-    }
-    return REASON_OK;
+    return reason;
 }
 
 enum reason http_expect_check(const struct http_expect *x, const struct http_reply *reply,

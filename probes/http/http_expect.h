@@ -25,7 +25,7 @@ bool status_set_has(const struct status_set *set, int status);
 /* `/json/pointer = value`: an RFC 6901 pointer and what must stand there. */
 struct json_rule {
     char *pointer;
-    void *value; /* a parsed JSON value */
+    char *value; /* as JSON */
 };
 
 int json_rule_parse(struct json_rule *rule, const char *line, struct err *e);

@@ -6,8 +6,8 @@
 
 #include "http/http_expect.h"
 
-/* 0 when every rule holds, or -1 with the words for the first that does not. */
-int json_rules_check(const struct json_rule *rules, size_t n, const struct http_reply *reply,
-                     struct err *e);
+/* REASON_OK when every rule holds, or the reason with the words for the first that does not. */
+enum reason json_rules_check(const struct json_rule *rules, size_t n,
+                             const struct http_reply *reply, struct err *e);
 
 #endif

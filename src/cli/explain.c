@@ -39,7 +39,7 @@ static void answer_open(struct answer *a, const struct cli *cli, const struct ag
         (struct answer){.address = !cli->agent_given && agent->socket ? agent->socket : cli->agent};
     int status =
         agent_request(a->address, "GET", "/status", time_add(clock_now(), budget), &body, &a->why);
-    a->document = view_document(&body);
+    a->document = view_document(body.data, body.len);
     if (!status_is_agents(a->document, status)) {
         json_decref(a->document);
         a->document = NULL;

@@ -237,7 +237,7 @@ int cmd_status(const struct cli *cli)
         buf_fini(&body);
         return EXIT_NO_AGENT;
     }
-    json_t *document = view_document(&body);
+    json_t *document = view_document(body.data, body.len);
     int rc;
     if (!status_is_agents(document, status)) {
         fprintf(stderr, "probe: %s does not answer as a probe agent (HTTP %d)\n", cli->agent,

@@ -8,8 +8,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/jsonr.h"
 
-#define SPAN_MOST ((double)(INT64_MAX / 4))
+#define SPAN_MOST  ((double)(INT64_MAX / 4))
+#define VALUES_MAX 2000000 /* twice what 10,000 probes have; some 100 bytes each */
 
 const struct grid_column view_columns[VIEW_COLUMNS] = {
     {"NAME", 0}, {"STATE", 0}, {"SINCE", 2}, {"TOOK", 3}, {"NEXT", 1}, {"DETAIL", 0},
@@ -18,8 +20,10 @@ const struct grid_column view_columns[VIEW_COLUMNS] = {
 const struct grid_column view_line_columns[VIEW_LINE_COLUMNS] = {
     {"", 0}, {"", 0}, {"", 0}, {"", 0}};
 
-json_t *view_document(const struct buf *text)
+json_t *view_document(const char *text, size_t len)
 {
+    if (!len || !jsonr_has_at_most(text, len, VALUES_MAX))
+        return NULL;
     /* The seed that keeps a hostile agent from making all names collide: the kernel's gift to each
      * process, for which the library would open /dev/urandom. */
     size_t seed = 0;
@@ -27,7 +31,7 @@ json_t *view_document(const struct buf *text)
     if (random)
         memcpy(&seed, random, sizeof seed);
     json_object_seed(seed); /* only the first counts; 0: the library's own */
-    return json_loadb(text->data ? text->data : "", text->len, 0, NULL);
+    return json_loadb(text, len, 0, NULL);
 }
 
 static const char *text_of(const json_t *object, const char *key)

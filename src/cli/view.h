@@ -33,7 +33,7 @@ struct view {
 };
 
 /* The text as a document, the caller's to json_decref; NULL: it is none. */
-json_t *view_document(const struct buf *text);
+json_t *view_document(const char *text, size_t len);
 
 void view_read(struct view *v, const json_t *probe);
 void view_read_result(struct view_result *r, const json_t *result);

@@ -158,7 +158,7 @@ static int fetch(struct watch *w)
     struct buf body;
     int status =
         agent_request(w->cli->agent, "GET", "/status?history=no", deadline(w), &body, &w->why);
-    json_t *document = view_document(&body);
+    json_t *document = view_document(body.data, body.len);
     buf_fini(&body);
     if (!status_is_agents(document, status)) {
         json_decref(document);
@@ -260,7 +260,7 @@ static void on_block(struct watch *w, const char *block, size_t n)
     if (w->draws)
         return;
     at += sizeof data - 1;
-    json_t *event = json_loadb(at, n - (size_t)(at - block), 0, NULL);
+    json_t *event = view_document(at, n - (size_t)(at - block));
     if (json_is_string(json_object_get(event, "to")))
         print_change(w, event);
     json_decref(event);

@@ -1,6 +1,8 @@
 """Situations that rows of more than one type use. Each of these functions gives a situation: a
 function of a Stage. `at` turns "host:port" into the keys of the row's type."""
 
+import random
+
 import names
 from lib import hostile
 from lib.net import free_port
@@ -201,3 +203,25 @@ def no_dns_server(at):
         return Situation(at(f"name.test:{server.port}"), env=env)
 
     return told("nobody is at the DNS server's address", make)
+
+
+# A text over which a(a|b){240}Z takes longer than a check's patterns may.
+AB = "".join(random.Random(1).choices("ab", k=16000))
+
+
+def is_ours(row, stage):
+    """What is our own inability: no verdict at first, and a failure from the third time on."""
+    situation = row.situation(stage)
+    keys = situation.keys
+    config = stage.program.write("probe.ini", f"[probe x]\n{keys}\n{row.lines}\n", 0o644)
+    r = stage.program.run("check", "--json", "-c", config, "x", prefix=situation.prefix)
+    assert r.code == 70 and r.json["probes"][0]["last"]["reason"] == row.reason, str(r)
+    inverted = stage.program.run("check", "--invert", "-c", config, "x", prefix=situation.prefix)
+    assert inverted.code == 70, str(inverted)
+    if situation.prefix:
+        return
+    agent = stage.program.agent(f"[probe x]\n{keys}\n{row.lines}\nretries = 1\ninterval = 50ms\n")
+    probe = agent.wait_status("x", row.verdict)
+    assert probe["last"]["reason"] == row.reason and probe["checks_total"] >= 3, probe
+    assert agent.get("/ready").code == 503
+    agent.stop()

@@ -4,8 +4,8 @@ import behave as b
 from behave import CHUNKED, answer, by_path, chunk, demands, head, page
 from lib import hostile
 from scenarios.common import (
-    CUT, LOSE_FIRST, Situation, becomes, black_hole, comes_up_later, full_backlog, goes_away,
-    host_gone, inside, nobody, serves, told,
+    AB, CUT, LOSE_FIRST, Situation, becomes, black_hole, comes_up_later, full_backlog, goes_away,
+    host_gone, inside, is_ours, nobody, serves, told,
 )
 from table import HEALTHY, UNHEALTHY, rows
 
@@ -220,6 +220,8 @@ CONTENT = (
     ("no body", says(page(b""), how="an empty body"), UNHEALTHY, "mismatch", OK),
     ("rejected body", says(page(b"ok, but DEGRADED"), how="a word in the body"), UNHEALTHY,
         "mismatch", f"{OK}; reject_body = DEGRADED"),
+    ("pattern cannot be told", says(page(AB.encode()), how="a pattern that takes too long over it"),
+        UNHEALTHY, "internal", "reject_body = a(a|b){240}Z", {"by": is_ours}),
     ("right header", says(page(b"", "X-Ready: yes"), how="X-Ready: yes"), HEALTHY, "ok",
         "expect_header = ^X-Ready: yes"),
     ("wrong header", says(page(b"", "X-Ready: no"), how="X-Ready: no"), UNHEALTHY, "mismatch",
@@ -234,6 +236,8 @@ CONTENT = (
         "expect_json = /status = UP"),
     ("half JSON", says(page(JSON[:20]), how="JSON that ends too early"), UNHEALTHY, "mismatch",
         "expect_json = /status = UP"),
+    ("JSON of brackets", says(page(b"[" + b"{}," * 340000 + b"0]"), how="a megabyte of brackets"),
+        UNHEALTHY, "internal", "expect_json = /status = UP", {"by": is_ours}),
     ("deep JSON", says(page(b"[" * 100000), how="100,000 brackets"), UNHEALTHY, "mismatch",
         "expect_json = /status = UP"),
     ("huge body", says(page(b"ok" + b"x" * (8 << 20)), how="8 MiB"), HEALTHY, "ok", OK),

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from scenarios.common import Situation, told
+from scenarios.common import AB, Situation, is_ours, told
 from table import HEALTHY, UNHEALTHY, rows
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -213,6 +213,16 @@ def wrapper(how, pattern):
     return told(how, make)
 
 
+def long_line(stage):
+    """the pattern takes too long over a command line"""
+    process = subprocess.Popen(["/bin/sh", "-c", "read never; :", AB], stdin=subprocess.PIPE)
+    stage.stack.callback(process.wait)
+    stage.stack.callback(process.kill)
+    line = f"/proc/{process.pid}/cmdline"
+    stage.wait_until(lambda: AB.encode() in open(line, "rb").read(), 10, "exec is done")
+    return Situation("cmdline = a(a|b){240}Z")
+
+
 # ---- The same number again, in a pid name space.
 
 INIT = """
@@ -292,22 +302,6 @@ def replaced_pidfile(stage):
         os.utime(path, (time.time() - 3600,) * 2)
 
     return Situation(f"pidfile = {path}", prefix=space.prefix, change=change)
-
-
-def is_ours(row, stage):
-    """What is our own inability: no verdict at first, and a failure from the third time on."""
-    situation = row.situation(stage)
-    keys = situation.keys
-    config = stage.program.write("probe.ini", f"[probe x]\n{keys}\n{row.lines}\n", 0o644)
-    r = stage.program.run("check", "--json", "-c", config, "x", prefix=situation.prefix)
-    assert r.code == 70 and r.json["probes"][0]["last"]["reason"] == row.reason, str(r)
-    if situation.prefix:
-        return
-    agent = stage.program.agent(f"[probe x]\n{keys}\n{row.lines}\nretries = 1\ninterval = 50ms\n")
-    probe = agent.wait_status("x", row.verdict)
-    assert probe["last"]["reason"] == row.reason and probe["checks_total"] >= 3, probe
-    assert agent.get("/ready").code == 503
-    agent.stop()
 
 
 # fmt: off
@@ -412,6 +406,8 @@ ROWS = rows(
         HEALTHY, "ok"),
     ("cmdline: too many", cmdline("one, none is wanted", "NAME 1000"), UNHEALTHY, "mismatch",
         "min_count = 0; max_count = 0"),
+    ("cmdline: cannot be told", long_line, UNHEALTHY, "internal", "min_count = 0; max_count = 0",
+        {"by": is_ours}),
     ("cmdline: in a shell's own", wrapper("a shell's `-c` holds the words, as pgrep -f sees it",
         "NAME --serve"), HEALTHY, "ok"),
     ("cmdline: in a shell's own, anchored", wrapper("the same, where ^ wants the program itself",

@@ -4,8 +4,8 @@ import socket
 
 from lib import hostile
 from scenarios.common import (
-    CUT, LOSE_FIRST, Situation, becomes, black_hole, comes_up_later, filtered, full_backlog,
-    goes_away, host_gone, inside, nobody, routed, serves, told,
+    AB, CUT, LOSE_FIRST, Situation, becomes, black_hole, comes_up_later, filtered, full_backlog,
+    goes_away, host_gone, inside, is_ours, nobody, routed, serves, told,
 )
 from table import HEALTHY, UNHEALTHY, rows
 
@@ -162,6 +162,9 @@ ROWS = rows(
         UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}"),
     ("endless garbage", serves(at, hostile.endless(b"", b"\0\xff nonsense"), "noise without end"),
         UNHEALTHY, "mismatch", rf"send = x; {SAYS_220}"),
+    ("pattern cannot be told", serves(at, hostile.banner(AB.encode()),
+        "the pattern takes too long over its answer"), UNHEALTHY, "internal",
+        "expect = a(a|b){240}Z", {"by": is_ours}),
     ("dripped", serves(at, hostile.drip(BANNER), "its answer byte by byte"), HEALTHY, "ok",
         rf"send = x; {SAYS_220}"),
     ("dripped without end", serves(at, hostile.drip(b"no" * 2000), "another answer byte by byte"),
