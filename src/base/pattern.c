@@ -427,8 +427,9 @@ void pattern_search_fini(struct pattern_search *s)
     s->states = NULL;
 }
 
-struct pattern_result pattern_find_so_far(struct pattern_search *s, const char *data, size_t len,
-                                          struct err *e)
+/* From where it was, up to the last character that is whole. */
+static struct pattern_result go_on(struct pattern_search *s, const char *data, size_t len,
+                                   struct err *e)
 {
     if (!s->states)
         s->states = states_new(&s->pattern->prog);
@@ -437,7 +438,13 @@ struct pattern_result pattern_find_so_far(struct pattern_search *s, const char *
         return result(PATTERN_UNKNOWN);
     }
     assert(s->done <= len);
-    struct pattern_result found = run(s, data, len - half_character(data, len), len, e);
+    return run(s, data, len - half_character(data, len), len, e);
+}
+
+struct pattern_result pattern_find_so_far(struct pattern_search *s, const char *data, size_t len,
+                                          struct err *e)
+{
+    struct pattern_result found = go_on(s, data, len, e);
     if (found.is != PATTERN_NO_MATCH)
         return found;
     /* The rest is looked at as if no more came. */
@@ -448,9 +455,16 @@ struct pattern_result pattern_find_so_far(struct pattern_search *s, const char *
     if (found.is == PATTERN_NO_MATCH)
         found = step(s, s->states->prog->n_kinds, e);
     s->done = done;
-    s->at = at;
-    if (s->states->forgotten != forgotten) /* `at` is gone */
-        s->at = 0;
+    s->at = s->states->forgotten == forgotten ? at : 0; /* else `at` is gone: begin anew */
+    return found;
+}
+
+struct pattern_result pattern_find_beginning(struct pattern_search *s, const char *data, size_t len,
+                                             struct err *e)
+{
+    s->at = 0;
+    struct pattern_result found = go_on(s, data, len, e);
+    s->at = 0;
     return found;
 }
 
@@ -462,11 +476,12 @@ struct pattern_result pattern_find(struct pattern_search *s, const char *data, s
 }
 
 struct pattern_result pattern_find_once(const struct pattern *p, const char *data, size_t len,
-                                        struct pattern_budget *budget, struct err *e)
+                                        bool whole, struct pattern_budget *budget, struct err *e)
 {
     struct pattern_search s;
     pattern_search_init(&s, p, budget);
-    struct pattern_result found = pattern_find(&s, data, len, e);
+    struct pattern_result found =
+        whole ? pattern_find(&s, data, len, e) : pattern_find_beginning(&s, data, len, e);
     pattern_search_fini(&s);
     return found;
 }

@@ -58,7 +58,7 @@ static void wrap(const char *before, const char *text, const char *after, const 
     char *wrapped = str_format("%s%s%s", before, text, after);
     struct pattern *p = wrapped ? pattern_new(wrapped, &e) : NULL;
     if (p)
-        must_be(pattern_find_once(p, data, len, &budget, &e), found);
+        must_be(pattern_find_once(p, data, len, true, &budget, &e), found);
     pattern_free(p);
     free(wrapped);
 }

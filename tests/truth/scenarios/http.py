@@ -243,6 +243,8 @@ CONTENT = (
     ("huge body", says(page(b"ok" + b"x" * (8 << 20)), how="8 MiB"), HEALTHY, "ok", OK),
     ("huge body, wrong", says(page(b"x" * (8 << 20) + b"ok!"), how="the word after 8 MiB"),
         UNHEALTHY, "mismatch", "expect_body = ok!", {"detail": "max_body", "peers": False}),
+    ("huge body, its end", says(page(b"ok" + b"x" * 100), how="more after the cut"), UNHEALTHY,
+        "mismatch", "expect_body = ok$; max_body = 2", {"detail": "max_body", "peers": False}),
     ("endless body", serves(at, hostile.ENDLESS_BODY, "a body without end"), HEALTHY, "ok", "",
         {"peers": False}),
     ("endless body, wrong", serves(at, hostile.ENDLESS_BODY, "a body without end"), UNHEALTHY,

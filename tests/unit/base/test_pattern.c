@@ -27,7 +27,7 @@ static bool found(const char *pattern, const char *data, size_t len)
     struct err e;
     struct pattern *p = compiled(pattern);
     struct pattern_budget budget = {PATTERN_STEPS};
-    struct pattern_result is = pattern_find_once(p, data, len, &budget, &e);
+    struct pattern_result is = pattern_find_once(p, data, len, true, &budget, &e);
     pattern_free(p);
     assert_true(is.is != PATTERN_UNKNOWN);
     assert_true(budget.steps < PATTERN_STEPS);
@@ -288,6 +288,14 @@ static void goes_on_in_pieces(void **state)
         pattern_search_fini(&s);
         pattern_free(p);
     }
+    struct pattern *end = compiled("ok$|\\bno\\b");
+    struct pattern_budget enough = {PATTERN_STEPS};
+    struct err why;
+    assert_true(pattern_find_once(end, "ok", 2, true, &enough, &why).is == PATTERN_MATCH);
+    assert_true(pattern_find_once(end, "ok", 2, false, &enough, &why).is == PATTERN_NO_MATCH);
+    assert_true(pattern_find_once(end, "no", 2, false, &enough, &why).is == PATTERN_NO_MATCH);
+    assert_true(pattern_find_once(end, "no.", 3, false, &enough, &why).is == PATTERN_MATCH);
+    pattern_free(end);
     char drip[16384];
     struct err e;
     struct pattern *p = compiled("never$");
@@ -327,13 +335,13 @@ static void work_is_bounded(void **state)
         struct err e = {{0}};
         struct pattern *p = compiled(rows[i].pattern);
         struct pattern_budget budget = {PATTERN_STEPS};
-        struct pattern_result is = pattern_find_once(p, text, len, &budget, &e);
+        struct pattern_result is = pattern_find_once(p, text, len, true, &budget, &e);
         if (is.is != (rows[i].unknown ? PATTERN_UNKNOWN : PATTERN_NO_MATCH))
             fail_msg("%s: %d %s", rows[i].pattern, (int)is.is, e.text);
         assert_true(budget.steps > -PATTERN_STEPS / 10);
         if (rows[i].unknown) {
             assert_non_null(strstr(e.text, "5 ms"));
-            assert_true(pattern_find_once(p, text, 1, &budget, &e).is == PATTERN_UNKNOWN);
+            assert_true(pattern_find_once(p, text, 1, true, &budget, &e).is == PATTERN_UNKNOWN);
         }
         pattern_free(p);
     }

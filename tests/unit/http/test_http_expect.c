@@ -226,7 +226,7 @@ static void test_header_pattern(void **state)
             fail_msg("%s: %s", rows[i].pattern, e.text);
         struct pattern_budget budget = {PATTERN_STEPS};
         const char *line = rows[i].line;
-        if (pattern_find_once(p, line, strlen(line), &budget, &e).is !=
+        if (pattern_find_once(p, line, strlen(line), true, &budget, &e).is !=
             (rows[i].found ? PATTERN_MATCH : PATTERN_NO_MATCH))
             fail_msg("%s in %s: expected %d", rows[i].pattern, line, rows[i].found);
         pattern_free(p);
