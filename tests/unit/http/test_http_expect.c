@@ -69,36 +69,38 @@ static const char *json_check(const char *line, const char *body, bool quiet)
     return reason == REASON_OK ? NULL : e.text;
 }
 
+static const char doc[] =
+    "{\"foo\": [\"bar\", \"baz\"], \"\": 0, \"a/b\": 1, \"c%d\": 2,"
+    "\"m~n\": 8, \" \": 7, \"o\": {\"x\": null, \"y\": [1, 2.5]},"
+    "\"eq\": \"a = b\", \"t\": true, \"big\": 9007199254740993, \"v\": \"1.2.3\","
+    "\"day\": \"2026-01-02\"}";
+
+/* The pointers of RFC 6901 section 5, and more. */
+static const char *const holds[] = {
+    "/foo = [\"bar\", \"baz\"]",
+    "/foo/0 = bar",
+    "/ = 0",
+    "/a~1b = 1",
+    "/c%d=2",
+    "/m~0n = 8",
+    "/o/x = null",
+    "/o/y/1 = 2.5",
+    "/o/y/0 = 1.0",
+    "/o = {\"y\":[1,2.5],\"x\":null}",
+    "/eq = a = b",
+    "/t = true",
+    "/eq = \"a = b\"",
+    "/o/y = [1e0, 250e-2]",
+    "/big = 9007199254740993",
+    "/big = 9007199254740993.0",
+    "/v = 1.2.3",
+    "/day = 2026-01-02",
+    "/v = \"1.2.3\"",
+};
+
 static void test_json(void **state)
 {
     (void)state;
-    static const char doc[] =
-        "{\"foo\": [\"bar\", \"baz\"], \"\": 0, \"a/b\": 1, \"c%d\": 2,"
-        "\"m~n\": 8, \" \": 7, \"o\": {\"x\": null, \"y\": [1, 2.5]},"
-        "\"eq\": \"a = b\", \"t\": true, \"big\": 9007199254740993, \"v\": \"1.2.3\","
-        "\"day\": \"2026-01-02\"}";
-    /* The pointers of RFC 6901 section 5, and more. */
-    static const char *const holds[] = {
-        "/foo = [\"bar\", \"baz\"]",
-        "/foo/0 = bar",
-        "/ = 0",
-        "/a~1b = 1",
-        "/c%d=2",
-        "/m~0n = 8",
-        "/o/x = null",
-        "/o/y/1 = 2.5",
-        "/o/y/0 = 1.0",
-        "/o = {\"y\":[1,2.5],\"x\":null}",
-        "/eq = a = b",
-        "/t = true",
-        "/eq = \"a = b\"",
-        "/o/y = [1e0, 250e-2]",
-        "/big = 9007199254740993",
-        "/big = 9007199254740993.0",
-        "/v = 1.2.3",
-        "/day = 2026-01-02",
-        "/v = \"1.2.3\"",
-    };
     for (size_t i = 0; i < ARRAY_LEN(holds); i++) {
         const char *words = json_check(holds[i], doc, false);
         if (words)
