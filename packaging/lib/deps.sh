@@ -20,6 +20,7 @@ deps_list()
         static) echo debian-archive-keyring linux-libc-dev dpkg-dev make perl xz-utils ;;
         bench) echo wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
             prometheus-blackbox-exporter openssl libmongoc-dev ;;
+        release) echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross minisign skopeo ;;
         deb) echo dpkg-dev gzip ;;
         packages) echo lintian systemd util-linux ;;
         containers) echo debootstrap docker-compose yamllint ;;

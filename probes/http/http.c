@@ -101,7 +101,7 @@ static void end_hop(struct http_run *r, enum http_run_state to)
 /* The verdict. `words` are about what happened; what was asked for is put in front of a failure. */
 static void report(struct http_run *r, enum reason reason, const char *words)
 {
-    char text[2 * PROBE_DETAIL_MAX];
+    char text[4 * PROBE_DETAIL_MAX];
     if (reason == REASON_OK)
         snprintf(text, sizeof text, "%s", words);
     else

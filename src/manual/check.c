@@ -156,7 +156,7 @@ static const char *bound(const struct probe_key *key, int64_t n, char out[DURATI
 /* "Cm interval No = Ar duration Pq default 30s, at least 1ms" */
 static char *key_head(const struct probe_key *key)
 {
-    char form[256], range[96] = "", low[DURATION_SIZE], high[DURATION_SIZE];
+    char form[256], range[128] = "", low[DURATION_SIZE], high[DURATION_SIZE];
     int64_t max = key->kind == KEY_PERCENT && !key->max ? 100 : key->max;
     if (max)
         snprintf(range, sizeof range, ", %s to %s", bound(key, key->min, low),

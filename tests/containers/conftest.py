@@ -87,8 +87,8 @@ class Container:
         done = docker("logs", self.id)
         return done.stdout + done.stderr
 
-    def exec(self, *args, check=False, **kw):
-        return docker("exec", self.id, *args, check=check, **kw)
+    def exec(self, *args, check=False, options=(), **kw):
+        return docker("exec", *options, self.id, *args, check=check, **kw)
 
     def ip(self, network):
         return self.inspect()["NetworkSettings"]["Networks"][network]["IPAddress"]
