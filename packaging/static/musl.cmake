@@ -8,7 +8,7 @@ set(CMAKE_AR $ENV{PROBE_STATIC_TRIPLE}-ar CACHE STRING "")
 set(CMAKE_RANLIB $ENV{PROBE_STATIC_TRIPLE}-ranlib CACHE STRING "")
 set(CMAKE_C_FLAGS_INIT "$ENV{PROBE_STATIC_CFLAGS}")
 set(CMAKE_EXE_LINKER_FLAGS_INIT
-    "-static-pie -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none")
+    "-static-pie -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--build-id=none")
 set(CMAKE_FIND_ROOT_PATH ${prefix})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
