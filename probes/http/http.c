@@ -10,6 +10,7 @@
 #include "http/http_conf.h"
 #include "http/http_exchange.h"
 #include "http/http_failure.h"
+#include "http/http_jar.h"
 
 #define REDIRECTS_MAX 10
 
@@ -40,6 +41,8 @@ struct http_run {
     const char *method;
     struct http_url next_url; /* url's memory after a redirect */
     struct endpoint next_ep;
+    struct http_jar jar;
+    char *cookies; /* for the present hop; NULL: none of the jar's */
     char *visited[REDIRECTS_MAX];
     unsigned n_redirects;
 };
@@ -74,8 +77,10 @@ static void release(struct http_run *r)
 {
     http_url_fini(&r->next_url);
     endpoint_fini(&r->next_ep);
+    http_jar_fini(&r->jar);
+    str_wipe(r->cookies);
     for (unsigned i = 0; i < r->n_redirects; i++)
-        free(r->visited[i]);
+        str_wipe(r->visited[i]);
     probe_release(&r->run);
 }
 
@@ -136,17 +141,23 @@ static const char *redirected_method(const char *method, int status)
     return changes ? "GET" : method;
 }
 
-/* Without cookies the same address gives the same answer again, so a second visit is a loop. */
+/* All that the answer can hang on. */
+static char *visit(const char *method, const struct http_url *url, const char *cookies)
+{
+    return str_format("%s %s\n%s", method, url->text, cookies ? cookies : "");
+}
+
+/* The same address with the same cookies gives the same answer again: a second visit is a loop. */
 static int check_loop(struct http_run *r, const struct http_url *to, const char *method,
-                      struct err *e)
+                      const char *cookies, struct err *e)
 {
     if (r->n_redirects == REDIRECTS_MAX)
         return err_set(e, "more than %d redirects, the last to %s", REDIRECTS_MAX, to->shown);
-    r->visited[r->n_redirects] = str_format("%s %s", r->method, r->url->text);
+    r->visited[r->n_redirects] = visit(r->method, r->url, r->cookies);
     if (!r->visited[r->n_redirects])
         return err_set(e, "out of memory");
     r->n_redirects++;
-    char *next = str_format("%s %s", method, to->text);
+    char *next = visit(method, to, cookies);
     if (!next)
         return err_set(e, "out of memory");
     int rc = 0;
@@ -154,7 +165,7 @@ static int check_loop(struct http_run *r, const struct http_url *to, const char 
         if (strcmp(r->visited[i], next) == 0)
             rc = err_set(e, "redirect loop: HTTP %d leads back to %s", r->exchange.reply.status,
                          to->shown);
-    free(next);
+    str_wipe(next);
     return rc;
 }
 
@@ -177,10 +188,17 @@ static int redirect(struct http_run *r, const struct http_text *location, struct
     if (rc < 0)
         return -1;
     const char *method = redirected_method(r->method, r->exchange.reply.status);
-    if (check_loop(r, &to, method, e) < 0) {
+    rc = http_jar_take(&r->jar, r->url, &r->exchange.reply.headers, e);
+    bool own = http_url_same_origin(&to, &conf_of(r)->url);
+    char *cookies =
+        http_jar_header(&r->jar, &to, own ? http_conf_header(conf_of(r), "Cookie") : NULL);
+    if (rc < 0 || check_loop(r, &to, method, cookies, e) < 0) {
         http_url_fini(&to);
+        str_wipe(cookies);
         return -1;
     }
+    str_wipe(r->cookies);
+    r->cookies = cookies;
     http_url_fini(&r->next_url);
     endpoint_fini(&r->next_ep);
     r->next_url = to;
@@ -246,6 +264,7 @@ static void begin_hop(struct http_run *r)
         .url = r->url,
         .ep = uses_own_endpoint(r) ? &conf_of(r)->ep : &r->next_ep,
         .method = r->method,
+        .cookies = r->cookies,
         .at_origin = at_origin(r),
         .describe = describe,
     };

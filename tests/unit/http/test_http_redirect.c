@@ -115,6 +115,79 @@ static void test_redirect_chain(void **state)
     expect_result(&r, REASON_MISMATCH, "more than 10 redirects");
 }
 
+/* A login that sets a cookie and leads back to where one came from; the second has the cookie and
+ * does the same again, which is a loop. */
+static void test_redirect_sets_a_cookie(void **state)
+{
+    (void)state;
+    static const char sets[] = "HTTP/1.1 302 Found\r\nSet-Cookie: old=; Max-Age=0\r\n"
+                               "Set-Cookie: sid=a=b; Path=/; HttpOnly\r\n"
+                               "Set-Cookie: far=1; Path=/elsewhere\r\n"
+                               "Set-Cookie: tls=1; Secure\r\nLocation: /\r\n\r\n";
+    const char *const keys[] = {"follow_redirects", "yes", "header", "Cookie: mine=1", NULL};
+    for (int loops = 0; loops < 2; loops++) {
+        struct server s = {.n_scripts = 0};
+        struct harness r;
+        SCRIPT(&s, {ACT_READ, NULL}, {ACT_SEND, sets}, {ACT_FIN, NULL});
+        SCRIPT(&s, {ACT_READ, NULL}, {ACT_SEND, loops ? sets : OK_REPLY}, {ACT_FIN, NULL});
+        server_start(&s, NULL);
+        rig_run(&r,
+                (const char *[]){"url", url_of(&s, "http", "/"), keys[0], keys[1], keys[2], keys[3],
+                                 NULL},
+                NULL);
+        server_stop(&s);
+        expect_result(&r, loops ? REASON_MISMATCH : REASON_OK,
+                      loops ? "redirect loop" : "after 1 redirect");
+        assert_non_null(strstr(s.requests[0], "Cookie: mine=1\r\n"));
+        assert_non_null(strstr(s.requests[1], "Cookie: mine=1; sid=a=b\r\n"));
+        assert_int_equal(s.n_requests, 2);
+    }
+}
+
+/* As long as single sign-on makes them. */
+static void test_redirect_to_a_long_address(void **state)
+{
+    (void)state;
+    static char location[30000], reply[sizeof location + 64];
+    struct server s = {.n_scripts = 0};
+    struct harness r;
+    memset(location, 'x', sizeof location - 1);
+    snprintf(reply, sizeof reply, "HTTP/1.1 302 Found\r\nLocation: /?%s\r\n\r\n", location);
+    SCRIPT(&s, {ACT_READ, NULL}, {ACT_SEND, reply}, {ACT_FIN, NULL});
+    SCRIPT(&s, {ACT_SOME, NULL}, {ACT_SEND, OK_REPLY}, {ACT_FIN, NULL});
+    server_start(&s, NULL);
+    rig_run(&r, (const char *[]){"url", url_of(&s, "http", "/"), "follow_redirects", "yes", NULL},
+            NULL);
+    server_stop(&s);
+    expect_result(&r, REASON_OK, "after 1 redirect");
+}
+
+/* 307 keeps the method; the body is for the configured origin alone. */
+static void test_redirect_keeps_the_body(void **state)
+{
+    (void)state;
+    struct server a = {.n_scripts = 0}, b = {.n_scripts = 0};
+    struct harness r;
+    char reply[256];
+    SCRIPT(&b, {ACT_READ, NULL}, {ACT_SEND, OK_REPLY}, {ACT_FIN, NULL});
+    server_start(&b, NULL);
+    snprintf(reply, sizeof reply, "HTTP/1.1 307 There\r\nLocation: %s\r\n\r\n",
+             url_of(&b, "http", "/x"));
+    SCRIPT(&a, {ACT_READ, NULL}, {ACT_SEND, reply}, {ACT_FIN, NULL});
+    server_start(&a, NULL);
+    rig_run(&r,
+            (const char *[]){"url", url_of(&a, "http", "/"), "follow_redirects", "yes", "method",
+                             "POST", "body", "a=secret", NULL},
+            NULL);
+    server_end(&a);
+    server_stop(&b);
+    expect_result(&r, REASON_OK, "after 1 redirect");
+    assert_non_null(strstr(a.requests[0], "Content-Length: 8\r\n"));
+    assert_int_equal(strncmp(b.requests[0], "POST /x HTTP/1.1\r\n", 18), 0);
+    assert_non_null(strstr(b.requests[0], "Content-Length: 0\r\n"));
+    assert_null(strstr(b.requests[0], "secret"));
+}
+
 /* ---- Secrets ---- */
 
 /* A server that sends back what it was sent does not make us show it. */
@@ -206,6 +279,9 @@ int main(void)
         cmocka_unit_test(test_redirect_keeps_secrets),
         cmocka_unit_test(test_redirect_refused),
         cmocka_unit_test(test_redirect_chain),
+        cmocka_unit_test(test_redirect_sets_a_cookie),
+        cmocka_unit_test(test_redirect_to_a_long_address),
+        cmocka_unit_test(test_redirect_keeps_the_body),
         cmocka_unit_test(test_secrets_are_not_shown),
         cmocka_unit_test(test_cancelled_at_every_turn),
     };
