@@ -1,7 +1,7 @@
-/* webhook: see webhook.h. The exit code carries libcurl's error, or the status of the reply. */
+/* webhook: see webhook.h. The exit code carries the reason of a failure, or the status of the
+ * reply. */
 #include "reports/webhook.h"
 
-#include <curl/curl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,44 +10,48 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/str.h"
+#include "net/http_fetch.h"
+#include "net/http_url.h"
+
 #define INPUT_MAX   65536
-#define CURL_LAST   99
-#define FIRST_4XX   100 /* 400 to 499 */
+#define HEAD_MAX    (256 << 10)
+#define FIRST_4XX   100 /* 400 to 499; below: a reason */
 #define FIRST_5XX   200 /* 500 to 550 */
 #define LAST_5XX    250
 #define NOT_A_REPLY 251 /* another status */
 #define NOT_OURS    252 /* no memory, no input, no agent */
+_Static_assert(REASON_COUNT <= FIRST_4XX, "a reason is told from a status");
 
-static int code_of_status(long status)
+static int code_of_status(int status)
 {
     if (status >= 200 && status < 300)
         return 0;
     if (status >= 400 && status < 500)
-        return FIRST_4XX + (int)(status - 400);
+        return FIRST_4XX + status - 400;
     if (status >= 500 && status <= 500 + LAST_5XX - FIRST_5XX)
-        return FIRST_5XX + (int)(status - 500);
+        return FIRST_5XX + status - 500;
     return NOT_A_REPLY;
 }
 
-/* A libcurl that is built small has no words of its own. */
-static const char *curl_words(CURLcode rc)
+static const char *reason_words(enum reason reason)
 {
-    switch (rc) {
-    case CURLE_URL_MALFORMAT:
+    switch (reason) {
+    case REASON_MISMATCH:
         return "the URL is malformed";
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return "dns: its host cannot be resolved";
-    case CURLE_COULDNT_CONNECT:
-        return "refused or unreachable: no connection could be made";
-    case CURLE_SSL_CONNECT_ERROR:
-        return "tls: the handshake failed";
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-        return "tls: the certificate could not be verified";
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        return "closed: the connection ended without a reply";
+    case REASON_DNS:
+        return "its host cannot be resolved";
+    case REASON_REFUSED:
+    case REASON_UNREACHABLE:
+        return "no connection could be made";
+    case REASON_TLS:
+        return "the handshake failed, or the certificate could not be verified";
+    case REASON_RESET:
+    case REASON_CLOSED:
+        return "the connection ended without a whole reply";
+    case REASON_PROTOCOL:
+        return "the reply is not HTTP";
     default:
         return "the request failed";
     }
@@ -55,11 +59,12 @@ static const char *curl_words(CURLcode rc)
 
 void webhook_words(int status, char *out, size_t size)
 {
-    if (status <= CURL_LAST)
-        snprintf(out, size, "%s (curl %d)", curl_words((CURLcode)status), status);
-    else if (status < FIRST_5XX)
+    if (status < REASON_COUNT)
+        snprintf(out, size, "%s: %s", reason_name((enum reason)status),
+                 reason_words((enum reason)status));
+    else if (status >= FIRST_4XX && status < FIRST_5XX)
         snprintf(out, size, "the reply has status %d", status - FIRST_4XX + 400);
-    else if (status <= LAST_5XX)
+    else if (status >= FIRST_5XX && status <= LAST_5XX)
         snprintf(out, size, "the reply has status %d", status - FIRST_5XX + 500);
     else if (status == NOT_A_REPLY)
         snprintf(out, size,
@@ -78,44 +83,49 @@ static size_t read_all(char *input)
     return n;
 }
 
-/* Taken and forgotten: only the status counts. */
-static size_t on_body(char *data, size_t size, size_t n, void *arg)
+static void add_credentials(struct buf *request, const struct http_url *url)
 {
-    (void)data;
-    (void)arg;
-    return size * n;
+    char *plain =
+        str_format("%s:%s", url->user ? url->user : "", url->password ? url->password : "");
+    char *coded = plain ? str_base64(plain) : NULL;
+    char *value = coded ? str_format("Basic %s", coded) : NULL;
+    if (value)
+        http1_add_header(request, "Authorization", value);
+    str_wipe(plain);
+    str_wipe(coded);
+    str_wipe(value);
 }
 
-static int post(const char *url, const char *body)
+/* Of the reply only the status counts. */
+static int post(const struct http_url *url, const char *body)
 {
-    CURL *easy = curl_easy_init();
-    struct curl_slist *headers =
-        curl_slist_append(NULL, "Content-Type: application/json; charset=utf-8");
-    const char *ca = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
-    long status = 0;
-    if (!easy || !headers)
-        return NOT_OURS;
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-#if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "probe/" PROBE_VERSION);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    if (ca && *ca)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, ca);
-    if (dir && *dir)
-        curl_easy_setopt(easy, CURLOPT_CAPATH, dir);
-    CURLcode rc = curl_easy_perform(easy);
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_cleanup(easy);
-    curl_slist_free_all(headers);
-    return rc == CURLE_OK ? code_of_status(status) : rc <= CURL_LAST ? (int)rc : NOT_OURS;
+    struct endpoint ep = {.host = url->host, .port = url->port, .path = url->socket_path};
+    struct tls_conf tls = {.verify = true};
+    struct buf request;
+    enum reason reason;
+    struct err e;
+    if (url->socket_path)
+        ep.host = NULL;
+    buf_init(&request, SIZE_MAX / 2);
+    http1_begin_request(&request, "POST", url->path, '1');
+    http1_add_header(&request, "Host", url->authority);
+    http1_add_header(&request, "User-Agent", "probe/" PROBE_VERSION);
+    http1_add_header(&request, "Accept", "*/*");
+    http1_add_header(&request, "Connection", "close");
+    http1_add_header(&request, "Content-Type", "application/json; charset=utf-8");
+    if (url->user || url->password)
+        add_credentials(&request, url);
+    http1_end_request(&request, body);
+    struct http_fetch f = {.ep = &ep,
+                           .tls = url->tls ? &tls : NULL,
+                           .tls_host = url->host,
+                           .request = &request,
+                           .deadline = TIME_NEVER, /* the agent's */
+                           .head_max = HEAD_MAX};
+    int status = request.failed ? -1 : http_fetch(&f, &reason, &e);
+    bool failed = request.failed;
+    buf_fini(&request);
+    return failed ? NOT_OURS : status < 0 ? (int)reason : code_of_status(status);
 }
 
 /* The text up to the next newline, which is cut off; *rest is what follows. NULL: there is none. */
@@ -143,11 +153,19 @@ int webhook_main(void)
     prctl(PR_SET_DUMPABLE, 0); /* the URL is often a secret */
     signal(SIGPIPE, SIG_IGN);
     char *input = malloc(INPUT_MAX + 1);
-    if (!input || curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
+    if (!input)
         return NOT_OURS;
     read_all(input);
-    char *body = input, *parent = take_line(&body), *url = take_line(&body);
-    int rc = url && has_parent(parent) ? post(url, body) : NOT_OURS;
+    char *body = input, *parent = take_line(&body), *text = take_line(&body);
+    int rc = NOT_OURS;
+    struct http_url url;
+    if (text && has_parent(parent)) {
+        rc = REASON_MISMATCH;
+        if (http_url_parse(&url, text, NULL) == 0) {
+            rc = post(&url, body);
+            http_url_fini(&url);
+        }
+    }
     free(input);
     return rc;
 }
