@@ -41,17 +41,17 @@ static const char *reason_words(enum reason reason)
     case REASON_MISMATCH:
         return "the URL is malformed";
     case REASON_DNS:
-        return "its host cannot be resolved";
+        return "dns: its host cannot be resolved";
     case REASON_REFUSED:
     case REASON_UNREACHABLE:
-        return "no connection could be made";
+        return "refused or unreachable: no connection could be made";
     case REASON_TLS:
-        return "the handshake failed, or the certificate could not be verified";
+        return "tls: the certificate could not be verified, or the handshake failed";
     case REASON_RESET:
     case REASON_CLOSED:
-        return "the connection ended without a whole reply";
+        return "closed: the connection ended without a whole reply";
     case REASON_PROTOCOL:
-        return "the reply is not HTTP";
+        return "protocol: the reply is not HTTP";
     default:
         return "the request failed";
     }
@@ -60,8 +60,7 @@ static const char *reason_words(enum reason reason)
 void webhook_words(int status, char *out, size_t size)
 {
     if (status < REASON_COUNT)
-        snprintf(out, size, "%s: %s", reason_name((enum reason)status),
-                 reason_words((enum reason)status));
+        snprintf(out, size, "%s", reason_words((enum reason)status));
     else if (status >= FIRST_4XX && status < FIRST_5XX)
         snprintf(out, size, "the reply has status %d", status - FIRST_4XX + 400);
     else if (status >= FIRST_5XX && status <= LAST_5XX)
