@@ -6,9 +6,6 @@ import struct
 
 import pytest
 
-from lib import hostile
-from lib.net import free_port
-
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
 STATUS_200 = b"\x88"  # of HPACK's static table
@@ -72,11 +69,6 @@ def by_tls(certs, alpn, chosen):
 def speaks_1(sock):
     sock.recv(65536)
     sock.sendall(PAGE)
-
-
-@pytest.fixture
-def serve(start):
-    return lambda behave: start(hostile.Server, behave, port=free_port())
 
 
 def check(probe, lines):

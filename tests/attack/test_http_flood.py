@@ -1,0 +1,72 @@
+"""An http target that floods: HTTP/2 frames without end, headers and bodies without end. Without a
+share for each turn of the loop one such target stops every other check, the API and the signals."""
+
+import time
+
+import pytest
+
+from figures import answer_time
+
+SECOND = "timeout = 1s\ninterval = 100ms"
+LATE = 0.5  # s beyond what was asked for: a busy machine; without a share it is for ever
+DATA, HEADERS, PRIORITY, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION, UNKNOWN = (
+    0, 1, 2, 4, 6, 7, 8, 9, 0x42)
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+STATUS = frame(HEADERS, 4, 1, b"\x88")
+FLOODS_2 = {
+    "empty data": (STATUS, frame(DATA, 0, 1)),
+    "priority": (b"", frame(PRIORITY, 0, 3, b"\0\0\0\0\x10")),
+    "goaway": (b"", frame(GOAWAY, 0, 0, b"\x7f\xff\xff\xff\0\0\0\0")),
+    "1xx": (b"", frame(HEADERS, 4, 1, b"\x08\x03100\x08\x03100")),
+    "window update": (b"", frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\x01")),
+    "unknown": (b"", frame(UNKNOWN, 0, 0)),
+    "ping": (b"", frame(PING, 0, 0, b"abcdefgh")),
+    "settings": (b"", frame(SETTINGS, 0, 0)),
+    "continuation": (frame(HEADERS, 0, 1, b"\x88"), frame(CONTINUATION, 0, 1)),
+}
+FLOODS_1 = {
+    "1xx": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "header": (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;x=y\r\nz\r\n"),
+    "extension": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 99),
+    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 4096),
+}
+ATTACKS = [("http_version = 2", frame(SETTINGS, 0, 0) + head, unit, f"HTTP/2 {name}")
+           for name, (head, unit) in FLOODS_2.items()]
+ATTACKS += [("max_body = 64MiB\nexpect_body = zzz", head, unit, f"HTTP/1 {name}")
+            for name, (head, unit) in FLOODS_1.items()]
+
+
+def floods(head, unit):
+    piece = unit * (65536 // len(unit))
+
+    def behave(sock):
+        sock.recv(65536)
+        sock.sendall(head)
+        while True:
+            sock.sendall(piece)
+
+    return behave
+
+
+@pytest.mark.parametrize("keys, head, unit", [a[:3] for a in ATTACKS], ids=[a[3] for a in ATTACKS])
+def test_a_target_that_floods(probe, serve, keys, head, unit):
+    evil = serve(floods(head, unit))
+    good = serve(lambda sock: sock.recv(100))
+    agent = probe.agent(
+        f"[probe evil]\nurl = http://127.0.0.1:{evil.port}/\n{keys}\n{SECOND}\n"
+        f"[probe good]\naddress = 127.0.0.1:{good.port}\ninterval = 100ms\ntimeout = 90ms\n")
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert answer_time(agent)[1] < LATE
+    checks = agent.probe("good")["checks_total"]
+    last = agent.probe("evil")["last"]
+    assert checks >= 5, agent.probe("good")
+    assert last and not last["ok"] and last["duration_ms"] < 1000 * (1 + LATE), last
+    assert last["reason"] in ("timeout", "protocol", "mismatch", "closed"), last
+    agent.stop()  # within a second
