@@ -68,7 +68,7 @@ static bool at_origin(const struct http_run *r)
 /* To connect_to where the URL's own host would be, and to the proxy always. */
 static bool uses_own_endpoint(const struct http_run *r)
 {
-    return at_origin(r) || conf_of(r)->by_proxy;
+    return at_origin(r) || conf_of(r)->ep.is_proxy;
 }
 
 /* ---- The end ---- */

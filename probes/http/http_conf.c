@@ -402,12 +402,12 @@ static void prepare_proxy(struct build *b)
         return;
     }
     endpoint_fini(&c->ep);
-    c->by_proxy = true;
     if (proxy.tls || proxy.socket_path || strcmp(proxy.path, "/") != 0)
         fail(b, K_PROXY, "it must be of the form http://host:port");
     else if (http_conf_endpoint(&proxy, &c->ep, &e) < 0)
         fail(b, K_PROXY, e.text);
     c->ep.family = c->family;
+    c->ep.is_proxy = true;
     if (proxy.user || proxy.password)
         c->proxy_auth =
             basic(b, K_PROXY, proxy.user ? proxy.user : "", proxy.password ? proxy.password : "");

@@ -33,7 +33,6 @@ struct http_conf {
     char *max_body_text;
     enum http_version version;
     int family;
-    bool by_proxy;    /* ep is the proxy, for every hop */
     char *proxy_auth; /* Proxy-Authorization for it; NULL: none */
     struct tls_conf tls;
 };

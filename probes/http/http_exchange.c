@@ -134,7 +134,7 @@ static const char *sends_body(const struct http_exchange *x)
 /* In a tunnel the proxy's headers have gone to the proxy. */
 static bool to_proxy(const struct http_exchange *x)
 {
-    return x->conf->by_proxy && !x->url->tls;
+    return x->conf->ep.is_proxy && !x->url->tls;
 }
 
 static int next_header(const struct http_exchange *x, size_t *at, struct http_header *h)
@@ -273,7 +273,7 @@ static void on_open(struct http1 *c)
         http1_secure(c, &x->tls, x->url->host);
         return;
     }
-    if (x->stage == HTTP_CONNECTING && x->url->tls && x->conf->by_proxy) {
+    if (x->stage == HTTP_CONNECTING && x->url->tls && x->conf->ep.is_proxy) {
         send_request(x, make_connect);
         return;
     }
@@ -367,7 +367,7 @@ static void start(struct http_exchange *x)
         .on_bytes = on_bytes,
         .on_over = on_over,
     };
-    bool tls = x->url->tls && !x->conf->by_proxy;
+    bool tls = x->url->tls && !x->conf->ep.is_proxy;
     move(x, HTTP_CONNECTING);
     http1_start(&x->http1, x->run, x->ep, tls ? &x->tls : NULL, x->url->host, &events);
 }

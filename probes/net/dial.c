@@ -65,19 +65,26 @@ static void blame(struct dial *d, enum reason reason)
         d->reason = reason;
 }
 
+/* Nothing is there. Behind a proxy that is not there the target may well be. */
+static void tell_gone(struct dial *d)
+{
+    if (!d->ep->is_proxy)
+        probe_gone(d->run);
+}
+
 /* Every address failed, or there is none. */
 static void give_up(struct dial *d)
 {
     if (d->n_failed == 0) {
         snprintf(d->detail, sizeof d->detail, "%s: %s", d->ep->host, d->lookup_detail);
         if (d->no_such_name && !d->lookup_failed)
-            probe_gone(d->run);
+            tell_gone(d);
         blame(d, REASON_DNS);
     } else {
         if (d->lookup_failed)
             add_detail(d, d->ep->host, d->lookup_detail);
         if (d->n_refused > 0 && d->n_refused + d->n_no_family == d->n_failed && !d->lookup_failed)
-            probe_gone(d->run);
+            tell_gone(d);
     }
     finish(d, d->reason);
 }

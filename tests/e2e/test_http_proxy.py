@@ -101,9 +101,10 @@ def test_a_proxy_that_refuses(probe, serve, answer, reason):
 
 def test_a_proxy_that_is_not_there(probe):
     """The target may be there: it is not gone."""
-    r = probe.run("check", "--invert", "http://shop.test/", "-o",
-                  f"proxy=http://127.0.0.1:{free_port()}")
-    assert r.code != 0, str(r)
+    config = probe.write(
+        "probe.ini", f"[probe x]\nurl = http://shop.test/\nproxy = http://127.0.0.1:{free_port()}\n")
+    r = probe.run("check", "--invert", "-c", config, "x")
+    assert r.code == 1 and "refused" in r.out, str(r)
 
 
 @pytest.mark.parametrize("lines", [
