@@ -282,6 +282,44 @@ static void test_broken_handshakes(void **state)
     broken(STEPS({ACT_TLS, NULL}), "http", REASON_CLOSED, "without a reply");
 }
 
+static int on_alpn_h2_only(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned in_len, void *arg)
+{
+    static const unsigned char h2[] = {2, 'h', '2'};
+    unsigned char *chosen;
+    (void)ssl;
+    (void)arg;
+    if (SSL_select_next_proto(&chosen, out_len, h2, sizeof h2, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* A server that takes nothing but HTTP/2 in the handshake is asked again in HTTP/2, unless another
+ * version was asked for. */
+static void test_a_server_of_http_2_alone(void **state)
+{
+    (void)state;
+    const char *const versions[] = {"any", "2", "1.1"};
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        struct harness r;
+        struct server s = {.tls = server_ctx(&good)};
+        SSL_CTX_set_alpn_select_cb(s.tls, on_alpn_h2_only, NULL);
+        SCRIPT(&s, {ACT_TLS, NULL}, {ACT_READ, NULL}); /* its preface ends like a request */
+        server_start(&s, NULL);
+        rig_run(
+            &r,
+            KEYS("url", url_of(&s, "https", "/"), "tls_ca", ca_file, "http_version", versions[i]),
+            NULL);
+        server_stop(&s);
+        bool asked = i < 2;
+        expect_result(&r, asked ? REASON_CLOSED : REASON_TLS, asked ? "without a reply" : "(ALPN)");
+        assert_int_equal(strncmp(s.requests[0], "PRI * HTTP/2.0", 14) == 0, asked);
+        SSL_CTX_free(s.tls);
+    }
+}
+
 static void cancel_at(const char *note, const struct step *steps)
 {
     struct harness r;
@@ -313,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_connect_to),
         cmocka_unit_test(test_client_certificate),
         cmocka_unit_test(test_broken_handshakes),
+        cmocka_unit_test(test_a_server_of_http_2_alone),
         cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
