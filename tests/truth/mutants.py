@@ -125,6 +125,41 @@ class Http(Kind):
         return b'"status"' in body and b'"up"' in body
 
 
+class Https(Http):
+    """The same replies inside TLS: all that is said of them is the same."""
+
+    share = 0.2
+    timeout = 10
+
+    def rng(self, number):
+        return random.Random(f"Http {number}")
+
+    def start(self, stage, network):
+        self.context = mongos.tls_context(stage, stage.certs.pair("mutants", names=(
+            "DNS:mutants.test")))
+        self.ca = stage.certs.ca
+
+    def keys(self, number):
+        keys = super().keys(number).replace("http://", "https://")
+        return f"{keys}tls_ca = {self.ca}\ntls_server_name = mutants.test\n"
+
+    def serve(self, sock, number):
+        try:
+            with sock:
+                sock.settimeout(30)
+                tls = self.context.wrap_socket(sock, server_side=True)
+                data = b""
+                while not self.complete(data):
+                    more = tls.recv(65536)
+                    if not more:
+                        return
+                    data += more
+                tls.sendall(self.answer(number, data))
+                tls.unwrap()
+        except (OSError, ssl.SSLError):
+            pass
+
+
 def message(doc, to):
     return mongos.mongo_scripted.message(to, doc)
 
@@ -317,7 +352,7 @@ class Dns(Kind):
         return b"\x7f\0\0\1" in data
 
 
-KINDS = {"tcp": Tcp, "http": Http, "mongo": Mongo, "driver": Driver, "tls": Tls, "dns": Dns}
+KINDS = {"tcp": Tcp, "http": Http, "https": Https, "mongo": Mongo, "driver": Driver, "tls": Tls, "dns": Dns}
 
 
 class Server:
@@ -417,8 +452,9 @@ def ask(stage, network, kind, numbers, tries=20):
     return probes
 
 
-def run(stage, name, count, first=0, report=None):
-    """`count` mutants of a kind. Returns how often each verdict was given."""
+def run(stage, name, count, first=0, report=None, said=None):
+    """`count` mutants of a kind. Returns how often each verdict was given; `said` gets what was said
+    of each."""
     kind = KINDS[name]()
     network = stage.network("sysctl -qw net.core.somaxconn=4096 net.ipv4.tcp_abort_on_overflow=0")
     kind.start(stage, network)
@@ -431,6 +467,8 @@ def run(stage, name, count, first=0, report=None):
             for number, last in ask(stage, network, kind, numbers).items():
                 verdict = "healthy" if last["ok"] else last["reason"]
                 counts[verdict] = counts.get(verdict, 0) + 1
+                if said is not None:
+                    said[number] = f"{verdict}: {last['detail']}".replace("https://", "http://")
                 late = last["duration_ms"] / 1000 > limit
                 if late or verdict == "internal" or (last["ok"] and not kind.may_be_healthy(number)):
                     wrong.append((number, verdict, last["detail"], last["duration_ms"]))

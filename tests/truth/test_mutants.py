@@ -16,3 +16,12 @@ def test_mutants(kind, stage):
         pytest.skip("a sanitizer turns the child's crash signal into an exit")
     count = max(100, int(COUNT * mutants.KINDS[kind].share))
     print(f"{kind}: {count} mutants, {mutants.run(stage, kind, count)}")
+
+
+def test_http_and_https_say_the_same(stage):
+    """Of the same bytes, in plain text and inside TLS: verdict, reason and words."""
+    count, plain, tls = max(100, int(COUNT * mutants.Https.share)), {}, {}
+    mutants.run(stage, "http", count, said=plain)
+    mutants.run(stage, "https", count, said=tls)
+    differ = [(n, plain[n], tls[n]) for n in plain if plain[n] != tls[n]]
+    assert not differ, f"{len(differ)} of {count} differ, the first of them: {differ[:5]}"
