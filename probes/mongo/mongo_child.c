@@ -38,7 +38,6 @@ struct session {
     mongoc_uri_t *uri;
     mongoc_client_t *client;
     uint32_t server_id;
-    mongoc_ssl_opt_t ssl;
     char pem_path[64];
 };
 
@@ -128,18 +127,22 @@ static int join_pem(struct session *s)
     return 0;
 }
 
+/* What the keys say is laid over the options of the string. */
 static int set_tls(struct session *s)
 {
-    s->ssl = *mongoc_ssl_opt_get_default();
-    s->ssl.ca_file = s->job.ca;
-    s->ssl.pem_file = s->job.cert;
-    s->ssl.weak_cert_validation = !s->job.verify;
-    if (s->job.cert && s->job.key) {
+    const char *pem = s->job.cert;
+    if (pem && s->job.key) {
         if (join_pem(s))
             return -1;
-        s->ssl.pem_file = s->pem_path;
+        pem = s->pem_path;
     }
     mongoc_uri_set_option_as_bool(s->uri, MONGOC_URI_TLS, true);
+    if (s->job.ca)
+        mongoc_uri_set_option_as_utf8(s->uri, MONGOC_URI_TLSCAFILE, s->job.ca);
+    if (pem)
+        mongoc_uri_set_option_as_utf8(s->uri, MONGOC_URI_TLSCERTIFICATEKEYFILE, pem);
+    if (!s->job.verify)
+        mongoc_uri_set_option_as_bool(s->uri, MONGOC_URI_TLSINSECURE, true);
     return 0;
 }
 
@@ -157,10 +160,6 @@ static int make_uri(struct session *s)
     mongoc_uri_set_appname(s->uri, "probe");
     if (s->job.direct)
         mongoc_uri_set_option_as_bool(s->uri, MONGOC_URI_DIRECTCONNECTION, true);
-    if (s->job.user)
-        mongoc_uri_set_username(s->uri, s->job.user);
-    if (s->job.password)
-        mongoc_uri_set_password(s->uri, s->job.password);
     return s->job.tls ? set_tls(s) : 0;
 }
 
@@ -177,8 +176,6 @@ static int make_client(struct session *s)
         return fail(s, REASON_DNS, "the driver cannot make a client of the connection string");
 #endif
     mongoc_client_set_error_api(s->client, MONGOC_ERROR_API_VERSION_2);
-    if (s->job.tls)
-        mongoc_client_set_ssl_opts(s->client, &s->ssl);
     return 0;
 }
 

@@ -108,41 +108,56 @@ static void prepare_hosts(struct build *b)
     }
 }
 
-static void prepare_credentials(struct build *b)
+/* What of the login the keys bring; a key in error has a stand-in, so that nothing else is blamed.
+ * -1: reported. */
+static int key_login(struct build *b, const char **user, const char **password)
 {
-    struct mongo_conf *c = b->conf;
-    const char *user = b->values[MONGO_KEY_USER].text,
-               *password = b->values[MONGO_KEY_PASSWORD].text;
-    if (user && c->uri.user)
+    const struct mongo_userinfo info = mongo_uri_userinfo(b->values[MONGO_KEY_URI].text);
+    *user = b->values[MONGO_KEY_USER].text;
+    *password = b->values[MONGO_KEY_PASSWORD].text;
+    if (*user && info.user)
         fail(b, MONGO_KEY_USER, "given twice: the uri has a user name as well");
-    if (password && c->uri.password)
+    if (*password && info.password)
         fail(b, MONGO_KEY_PASSWORD, "given twice: the uri has a password as well");
-    c->user = copy(b, user ? user : c->uri.user);
-    c->password = copy(b, password ? password : c->uri.password);
-    if (c->user && !c->password && strcmp(c->user, "***") == 0) { /* as `explain` prints it */
+    if (b->failed)
+        return -1;
+    if (!*user && !info.user && probe_is_missing(b->report, MONGO_KEY_USER))
+        *user = "missing";
+    if (!*password && !info.password && probe_is_missing(b->report, MONGO_KEY_PASSWORD))
+        *password = "missing";
+    if (*password && !*user && !info.user)
+        fail(b, MONGO_KEY_PASSWORD, "a password without a user name");
+    size_t len = *password ? strlen(*password) : 0;
+    if (len > 0 && strchr("\r\n", (*password)[len - 1]))
+        probe_warn(b->report, MONGO_KEY_PASSWORD,
+                   "ends in a line end: of those at the end of a file, one is taken off");
+    return b->failed ? -1 : 0;
+}
+
+static void check_login(struct build *b)
+{
+    struct mongo_uri *u = &b->conf->uri;
+    const char *m = u->auth_mechanism;
+    if (u->user && !u->password && strcmp(u->user, "***") == 0) { /* as `explain` prints it */
         probe_warn(b->report, MONGO_KEY_URI,
                    "*** stands for a user name and password that were not printed; expected "
                    "uri_file with the path of a file that holds the whole uri");
-        c->password = copy(b, "***");
+        u->password = copy(b, "***");
     }
-    bool x509 = c->uri.auth_mechanism && strcmp(c->uri.auth_mechanism, "MONGODB-X509") == 0;
-    bool user_missing = !c->user && probe_is_missing(b->report, MONGO_KEY_USER);
-    if (c->password && !c->user && !user_missing)
-        fail(b, MONGO_KEY_PASSWORD, "a password without a user name");
-    if (c->user && !c->password && !x509 && !probe_is_missing(b->report, MONGO_KEY_PASSWORD))
+    bool passwordless = m && (strcasecmp(m, "MONGODB-X509") == 0 || strcasecmp(m, "GSSAPI") == 0);
+    if (u->user && !u->password && !passwordless)
         fail(b, MONGO_KEY_USER, "a user name without a password");
-    if (c->uri.auth_mechanism && !c->user && !x509 && !user_missing)
-        fail(b, MONGO_KEY_URI, "authMechanism without a user name");
 }
 
 static void prepare_tls(struct build *b)
 {
     struct mongo_conf *c = b->conf;
     const struct probe_value *v = b->values + MONGO_KEY_TLS;
-    bool wanted = c->uri.ca_file || c->uri.cert_key_file || c->uri.insecure || c->uri.any_hostname;
+    bool wanted = c->uri.ca_file || c->uri.cert_key_file || c->uri.insecure ||
+                  c->uri.any_hostname || c->uri.key_password;
     for (size_t i = 0; i < TLS_KEY_COUNT; i++)
         wanted |= v[i].given;
-    c->tls_on = c->uri.tls == 1 || (c->uri.tls == -1 && (c->uri.srv || wanted));
+    c->tls_on = c->uri.tls == 1 || (c->uri.tls == -1 && wanted);
 
     /* The string's files stand in where the keys say nothing. */
     struct probe_value merged[TLS_KEY_COUNT];
@@ -166,13 +181,12 @@ static bool needs_driver(const struct mongo_conf *c)
 {
     const struct mongo_uri *u = &c->uri;
     const char *mechanism = u->auth_mechanism;
-    bool scram = !mechanism || strcmp(mechanism, "SCRAM-SHA-1") == 0 ||
-                 strcmp(mechanism, "SCRAM-SHA-256") == 0;
+    bool scram = !mechanism || strcasecmp(mechanism, "SCRAM-SHA-1") == 0 ||
+                 strcasecmp(mechanism, "SCRAM-SHA-256") == 0;
     /* Half a login is an error of its own. */
     bool plain =
-        !c->user || !c->password || (scram_is_plain(c->user) && scram_is_plain(c->password));
-    return !mongo_uri_is_direct(u) || u->load_balanced == 1 || u->any_hostname || u->key_password ||
-           !scram || !plain;
+        !u->user || !u->password || (scram_is_plain(u->user) && scram_is_plain(u->password));
+    return !mongo_uri_is_direct(u) || u->any_hostname || u->key_password || !scram || !plain;
 }
 
 /* What only our own codec can do is refused where the driver is needed, never left out in silence.
@@ -198,14 +212,17 @@ static void prepare_uri(struct build *b)
         b->failed = true; /* KEY_REQUIRED: reported by the configuration */
         return;
     }
-    if (mongo_uri_parse(&c->uri, b->values[MONGO_KEY_URI].text, &e)) {
+    const char *user, *password;
+    if (key_login(b, &user, &password))
+        return;
+    if (mongo_uri_parse(&c->uri, b->values[MONGO_KEY_URI].text, user, password, &e)) {
         fail(b, MONGO_KEY_URI, e.text);
         return;
     }
     for (size_t i = 0; i < c->uri.n_unknown; i++)
         probe_warn(b->report, MONGO_KEY_URI, "the driver does not know the option %s",
                    c->uri.unknown[i]);
-    prepare_credentials(b);
+    check_login(b);
     prepare_tls(b);
     c->driver = needs_driver(c);
     if (c->driver)
@@ -243,7 +260,6 @@ void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *
     }
     c->init_guard = values[MONGO_KEY_INIT_GUARD].num == 1;
     c->family = values[MONGO_KEY_FAMILY].num == 1 ? 4 : values[MONGO_KEY_FAMILY].num == 2 ? 6 : 0;
-    c->text = copy(&b, values[MONGO_KEY_URI].text);
     prepare_uri(&b);
     prepare_wish(&b);
     *target = b.failed ? NULL : copy(&b, c->target);
@@ -257,10 +273,7 @@ void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *
 void mongo_conf_dispose(void *conf)
 {
     struct mongo_conf *c = conf;
-    str_wipe(c->text);
     mongo_uri_fini(&c->uri);
-    free(c->user);
-    str_wipe(c->password);
     tls_conf_fini(&c->tls);
     endpoint_fini(&c->ep);
     free(c->set_name);

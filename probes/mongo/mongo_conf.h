@@ -12,10 +12,8 @@
 #include "tls/tls.h"
 
 struct mongo_conf {
-    char *text; /* the connection string as given: for the driver; holds secrets */
-    struct mongo_uri uri;
-    char *user, *password; /* of the string or of the keys; NULL: none */
-    bool driver;           /* goes through the child */
+    struct mongo_uri uri; /* with the login of the keys */
+    bool driver;          /* goes through the child */
     bool tls_on;
     struct tls_conf tls;
     struct endpoint ep; /* unless `driver` */

@@ -76,8 +76,8 @@ static void start_salting(struct mongo_conn *c)
     const struct mongo_conf *conf = c->user.conf;
     struct err e;
     move_to(c, MONGO_CONN_WORKING);
-    c->work = mongo_work_salt(c->user.run->env, &c->user.exchange->scram.keys, conf->user,
-                              conf->password, on_salted, c, &e);
+    c->work = mongo_work_salt(c->user.run->env, &c->user.exchange->scram.keys, conf->uri.user,
+                              conf->uri.password, on_salted, c, &e);
     if (!c->work)
         fail(c, REASON_INTERNAL, e.text);
 }

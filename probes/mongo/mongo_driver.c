@@ -24,9 +24,7 @@ struct worker *mongo_driver_start(struct probe_run *run, const struct mongo_conf
                                                   const struct worker_result *result))
 {
     struct mongo_job job = {
-        .uri = conf->text,
-        .user = conf->user,
-        .password = conf->password,
+        .uri = conf->uri.text,
         .ca = conf->tls.ca,
         .cert = conf->tls.cert,
         .key = conf->tls.key,

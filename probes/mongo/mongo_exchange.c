@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "mongo/mongo_guard.h"
@@ -98,7 +99,7 @@ static enum mongo_next conclude(struct mongo_exchange *x)
 
 static const char *auth_db(const struct mongo_conf *conf)
 {
-    return conf->uri.auth_db ? conf->uri.auth_db : DEFAULT_DB;
+    return conf->uri.auth_db;
 }
 
 /* Adds $db and the whole command to `out`. */
@@ -118,12 +119,12 @@ static int add_simple(struct mongo_exchange *x, const char *name)
 /* Asks as well which mechanisms the user has, unless one is configured. */
 static int add_hello(struct mongo_exchange *x, const char *name)
 {
-    if (!x->fresh || !x->conf->user || x->conf->uri.auth_mechanism)
+    if (!x->fresh || !x->conf->uri.user || x->conf->uri.auth_mechanism)
         return add_simple(x, name);
     bson_t cmd;
     bson_init(&cmd);
     bson_append_int32(&cmd, name, -1, 1);
-    char *who = str_format("%s.%s", auth_db(x->conf), x->conf->user);
+    char *who = str_format("%s.%s", auth_db(x->conf), x->conf->uri.user);
     if (who)
         bson_append_utf8(&cmd, "saslSupportedMechs", -1, who, -1);
     free(who);
@@ -157,7 +158,7 @@ enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh)
     x->old_server = x->whole = false;
     buf_reset(&x->out);
     int rc = add_hello(x, "hello");
-    if (rc == 0 && !(fresh && x->conf->user)) /* else ping comes after the login */
+    if (rc == 0 && !(fresh && x->conf->uri.user)) /* else ping comes after the login */
         rc = add_simple(x, "ping");
     return ask(x, STEP_HELLO, first, rc);
 }
@@ -203,12 +204,13 @@ static enum mongo_next ask_sasl(struct mongo_exchange *x, enum step step, const 
 static enum mongo_next begin_login(struct mongo_exchange *x, const bson_t *hello)
 {
     const char *mechanism = x->conf->uri.auth_mechanism;
-    bool sha_256 = mechanism ? strcmp(mechanism, MECHANISM_256) == 0 : has_sha_256(hello);
+    bool sha_256 = mechanism ? strcasecmp(mechanism, MECHANISM_256) == 0 : has_sha_256(hello);
     struct buf payload;
     struct err e;
     buf_init(&payload, SCRAM_TEXT_MAX);
     enum mongo_next next;
-    if (scram_first(&x->scram, sha_256 ? SCRAM_SHA_256 : SCRAM_SHA_1, x->conf->user, &payload, &e))
+    if (scram_first(&x->scram, sha_256 ? SCRAM_SHA_256 : SCRAM_SHA_1, x->conf->uri.user, &payload,
+                    &e))
         next = unable(x, e.text);
     else
         next = ask_sasl(x, STEP_SASL_START, &payload);
@@ -299,12 +301,12 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     } else if (x->step == STEP_HELLO &&
                mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
         x->old_server = true;
-        if (x->conf->user && x->fresh)
+        if (x->conf->uri.user && x->fresh)
             return ask_legacy(x);
     } else {
         return failed(x, doc);
     }
-    if (x->conf->user && x->fresh)
+    if (x->conf->uri.user && x->fresh)
         return begin_login(x, doc);
     if (x->step == STEP_LEGACY)
         return take_ping(x);
@@ -325,7 +327,7 @@ static enum mongo_next take_reply(struct mongo_exchange *x, const bson_t *doc)
     case STEP_PING:
         if (!ok)
             return failed(x, doc);
-        if (x->old_server && !(x->conf->user && x->fresh))
+        if (x->old_server && !(x->conf->uri.user && x->fresh))
             return ask_legacy(x);
         return take_ping(x);
     default:

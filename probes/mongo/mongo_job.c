@@ -17,8 +17,6 @@ int mongo_job_encode(struct buf *out, const struct mongo_job *job)
     bson_t doc;
     bson_init(&doc);
     put_text(&doc, "uri", job->uri);
-    put_text(&doc, "user", job->user);
-    put_text(&doc, "password", job->password);
     put_text(&doc, "ca", job->ca);
     put_text(&doc, "cert", job->cert);
     put_text(&doc, "key", job->key);
@@ -62,8 +60,6 @@ int mongo_job_decode(struct mongo_job *job, bson_t *doc, const void *data, size_
         return -1;
     *job = (struct mongo_job){
         .uri = get_text(doc, "uri"),
-        .user = get_text(doc, "user"),
-        .password = get_text(doc, "password"),
         .ca = get_text(doc, "ca"),
         .cert = get_text(doc, "cert"),
         .key = get_text(doc, "key"),

@@ -18,7 +18,6 @@
 
 struct mongo_job {
     const char *uri;
-    const char *user, *password; /* NULL: as in the uri */
     const char *ca, *cert, *key; /* NULL: none */
     bool tls, verify;
     bool direct;      /* that very member, whatever its role */

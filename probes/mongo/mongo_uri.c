@@ -2,6 +2,7 @@
 #include "mongo/mongo_uri.h"
 
 #include <ctype.h>
+#include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,295 +10,367 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define SCHEME       "mongodb://"
-#define SCHEME_SRV   "mongodb+srv://"
-#define DEFAULT_PORT ":27017"
-#define TEXT_MAX     65536
+#define SCHEME     "mongodb://"
+#define SCHEME_SRV "mongodb+srv://"
+#define TEXT_MAX   65536
 
-enum option_kind { OPTION_IGNORED, OPTION_TEXT, OPTION_TRI, OPTION_FLAG };
+static const char escape_words[] =
+    "in a user name or password : / ? # [ ] @ and % must be written %XX";
 
-struct option {
-    const char *name;
-    enum option_kind kind;
-    size_t offset;
+/* ---- The parts of the text ---- */
+
+struct span {
+    const char *at;
+    size_t len;
 };
 
-#define AT(field) offsetof(struct mongo_uri, field)
-
-/* The options that the standard or the driver knows. Those without a field tune a driver that is
- * used for longer than one check, or are read by the driver from the string itself. */
-static const struct option options[] = {
-    {"tls", OPTION_TRI, AT(tls)},
-    {"ssl", OPTION_TRI, AT(tls)},
-    {"directConnection", OPTION_TRI, AT(direct)},
-    {"loadBalanced", OPTION_TRI, AT(load_balanced)},
-    {"tlsInsecure", OPTION_FLAG, AT(insecure)},
-    {"tlsAllowInvalidCertificates", OPTION_FLAG, AT(insecure)},
-    {"sslAllowInvalidCertificates", OPTION_FLAG, AT(insecure)},
-    {"tlsAllowInvalidHostnames", OPTION_FLAG, AT(any_hostname)},
-    {"sslAllowInvalidHostnames", OPTION_FLAG, AT(any_hostname)},
-    {"authSource", OPTION_TEXT, AT(auth_db)},
-    {"authMechanism", OPTION_TEXT, AT(auth_mechanism)},
-    {"replicaSet", OPTION_TEXT, AT(replica_set)},
-    {"tlsCAFile", OPTION_TEXT, AT(ca_file)},
-    {"sslCertificateAuthorityFile", OPTION_TEXT, AT(ca_file)},
-    {"tlsCertificateKeyFile", OPTION_TEXT, AT(cert_key_file)},
-    {"sslClientCertificateKeyFile", OPTION_TEXT, AT(cert_key_file)},
-    {"tlsCertificateKeyFilePassword", OPTION_TEXT, AT(key_password)},
-    {"sslClientCertificateKeyPassword", OPTION_TEXT, AT(key_password)},
-    {"appName", OPTION_IGNORED, 0},
-    {"authMechanismProperties", OPTION_IGNORED, 0},
-    {"canonicalizeHostname", OPTION_IGNORED, 0},
-    {"compressors", OPTION_IGNORED, 0},
-    {"connectTimeoutMS", OPTION_IGNORED, 0},
-    {"gssapiServiceName", OPTION_IGNORED, 0},
-    {"heartbeatFrequencyMS", OPTION_IGNORED, 0},
-    {"journal", OPTION_IGNORED, 0},
-    {"localThresholdMS", OPTION_IGNORED, 0},
-    {"maxConnecting", OPTION_IGNORED, 0},
-    {"maxIdleTimeMS", OPTION_IGNORED, 0},
-    {"maxPoolSize", OPTION_IGNORED, 0},
-    {"maxStalenessSeconds", OPTION_IGNORED, 0},
-    {"minPoolSize", OPTION_IGNORED, 0},
-    {"readConcernLevel", OPTION_IGNORED, 0},
-    {"readPreference", OPTION_IGNORED, 0},
-    {"readPreferenceTags", OPTION_IGNORED, 0},
-    {"retryReads", OPTION_IGNORED, 0},
-    {"retryWrites", OPTION_IGNORED, 0},
-    {"safe", OPTION_IGNORED, 0},
-    {"serverMonitoringMode", OPTION_IGNORED, 0},
-    {"serverSelectionTimeoutMS", OPTION_IGNORED, 0},
-    {"serverSelectionTryOnce", OPTION_IGNORED, 0},
-    {"slaveOk", OPTION_IGNORED, 0},
-    {"socketCheckIntervalMS", OPTION_IGNORED, 0},
-    {"socketTimeoutMS", OPTION_IGNORED, 0},
-    {"srvMaxHosts", OPTION_IGNORED, 0},
-    {"srvServiceName", OPTION_IGNORED, 0},
-    {"timeoutMS", OPTION_IGNORED, 0},
-    {"tlsDisableCertificateRevocationCheck", OPTION_IGNORED, 0},
-    {"tlsDisableOCSPEndpointCheck", OPTION_IGNORED, 0},
-    {"uuidRepresentation", OPTION_IGNORED, 0},
-    {"w", OPTION_IGNORED, 0},
-    {"waitQueueMultiple", OPTION_IGNORED, 0},
-    {"waitQueueTimeoutMS", OPTION_IGNORED, 0},
-    {"wtimeoutMS", OPTION_IGNORED, 0},
-    {"zlibCompressionLevel", OPTION_IGNORED, 0},
-};
-
-static int hex_value(char c)
+static const char *after_scheme(const char *text)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    int lower = tolower((unsigned char)c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    return text + (str_starts(text, SCHEME_SRV) ? sizeof SCHEME_SRV : sizeof SCHEME) - 1;
 }
 
-/* Decodes %XX; NULL with `e` when it is wrong, holds a NUL, or memory is out. `what` names the
- * part, whose text is not shown. */
-static char *decode(const char *text, size_t len, const char *what, struct err *e)
+/* The user info without its @; at NULL: there is none. */
+static struct span userinfo_of(const char *text)
 {
-    char *out = malloc(len + 1), *to = out;
-    if (!out) {
-        err_set(e, "out of memory");
-        return NULL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] != '%') {
-            *to++ = text[i];
-            continue;
-        }
-        int high = i + 2 < len ? hex_value(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-        if (low < 0 || high * 16 + low == 0) {
-            err_set(e,
-                    "a %% in the %s must be followed by two hex digits, not 00 (write %%25 for a "
-                    "%% itself)",
-                    what);
-            free(out);
-            return NULL;
-        }
-        *to++ = (char)(high * 16 + low);
-        i += 2;
-    }
-    *to = '\0';
-    return out;
+    const char *begin = after_scheme(text);
+    const char *at = memrchr(begin, '@', strcspn(begin, "/?"));
+    return at ? (struct span){begin, (size_t)(at - begin)} : (struct span){NULL, 0};
 }
 
-static int parse_userinfo(struct mongo_uri *u, const char *text, size_t len, struct err *e)
+struct mongo_userinfo mongo_uri_userinfo(const char *text)
 {
-    const char *colon = memchr(text, ':', len);
-    size_t user_len = colon ? (size_t)(colon - text) : len;
-    if (user_len == 0)
-        return err_set(e, "the user name is empty");
-    if (memchr(text, '@', len) || (colon && memchr(colon + 1, ':', len - user_len - 1)))
-        return err_set(e, "in a user name or password : / ? # [ ] @ must be written %%XX");
-    u->user = decode(text, user_len, "user name", e);
-    if (!u->user)
-        return -1;
-    if (!colon)
-        return 0;
-    u->password = decode(colon + 1, len - user_len - 1, "password", e);
-    return u->password ? 0 : -1;
+    if (!str_starts(text, SCHEME) && !str_starts(text, SCHEME_SRV))
+        return (struct mongo_userinfo){false, false};
+    struct span s = userinfo_of(text);
+    return (struct mongo_userinfo){s.at != NULL, s.at && memchr(s.at, ':', s.len)};
 }
 
-/* With its port, in the form that endpoint_parse reads. */
-static char *host_text(const char *host, bool srv)
+/* The next option, NAME or NAME=VALUE; `*at` goes behind it. False at the end. */
+static bool next_option(const char **at, struct span *name, struct span *value)
 {
-    size_t len = strlen(host);
-    if (len > 5 && strcmp(host + len - 5, ".sock") == 0)
-        return str_format("unix://%s", host);
-    const char *after = strrchr(host, ']');
-    bool has_port = strchr(after ? after : host, ':') != NULL;
-    return str_format("%s%s", host, has_port || srv ? "" : DEFAULT_PORT);
+    *at += strspn(*at, "&;");
+    if (!**at)
+        return false;
+    size_t len = strcspn(*at, "&;");
+    const char *equals = memchr(*at, '=', len);
+    *name = (struct span){*at, equals ? (size_t)(equals - *at) : len};
+    *value = (struct span){*at + name->len + (equals ? 1 : 0), equals ? len - name->len - 1 : 0};
+    *at += len;
+    return true;
 }
 
-static int parse_host(struct mongo_uri *u, const char *text, size_t len, struct err *e)
+static bool is_word(struct span s, const char *word)
 {
-    if (len == 0)
-        return err_set(e, "a host name is empty");
-    if (u->n_hosts == MONGO_HOSTS_MAX)
-        return err_set(e, "more than %d hosts", MONGO_HOSTS_MAX);
-    char *host = decode(text, len, "host", e);
-    if (!host)
-        return -1;
-    u->hosts[u->n_hosts] = host_text(host, u->srv);
-    free(host);
-    if (!u->hosts[u->n_hosts])
-        return err_set(e, "out of memory");
-    u->n_hosts++;
-    return 0;
+    return strlen(word) == s.len && strncasecmp(s.at, word, s.len) == 0;
 }
 
-static int parse_hosts(struct mongo_uri *u, const char *text, size_t len, struct err *e)
+static const char *options_of(const char *text)
 {
-    const char *end = text + len;
-    for (;;) {
-        const char *comma = memchr(text, ',', (size_t)(end - text));
-        const char *stop = comma ? comma : end;
-        if (parse_host(u, text, (size_t)(stop - text), e))
-            return -1;
-        if (!comma)
+    const char *question = strchr(after_scheme(text), '?');
+    return question ? question + 1 : "";
+}
+
+/* ---- The driver's words ---- */
+
+/* The option as the string writes it; at NULL: `text` is none of it. */
+static struct span option_name(const char *options, const char *text, size_t len)
+{
+    struct span name, value;
+    while (next_option(&options, &name, &value))
+        if (len > 0 && name.len == len && strncasecmp(name.at, text, len) == 0)
+            return name;
+    return (struct span){NULL, 0};
+}
+
+/* The driver quotes what it refuses, secrets too: only the names of options are passed on, and no
+ * more of a sentence that goes on with a value. */
+static void pass_on(const char *options, const char *message, struct err *e)
+{
+    struct buf b;
+    buf_init(&b, sizeof e->text - 1);
+    for (const char *p = message; *p;) {
+        size_t plain = strcspn(p, "\"'[=");
+        buf_add(&b, p, plain);
+        p += plain;
+        if (*p != '"' && *p != '\'')
             break;
-        text = comma + 1;
+        size_t len = strcspn(p + 1, "\"'=");
+        struct span name = option_name(options, p + 1, len);
+        if (!name.at)
+            break;
+        buf_add(&b, name.at, name.len);
+        p += 1 + len;
+        if (*p == '=')
+            break;
+        if (*p)
+            p++;
+        if (str_starts(p, ": \"")) /* its value */
+            break;
     }
-    if (u->srv && (u->n_hosts != 1 || strchr(u->hosts[0], ':')))
-        return err_set(e, "mongodb+srv takes one host name, without a port");
-    const char *dot = strchr(u->hosts[0], '.');
-    if (u->srv && (!dot || !strchr(dot + 1, '.')))
-        return err_set(e, "mongodb+srv takes a host name of at least three parts, a.b.c");
-    return 0;
+    while (b.len > 0 && strchr(" :,", b.data[b.len - 1]))
+        b.data[--b.len] = '\0';
+    err_set(e, "the driver does not take it: %s", b.data && b.len ? b.data : "its options");
+    buf_fini(&b);
 }
 
-/* -1: not a boolean. */
-static int boolean(const char *text)
+static int refused(const char *text, const char *message, struct err *e)
 {
-    if (strcmp(text, "true") == 0)
-        return 1;
-    return strcmp(text, "false") == 0 ? 0 : -1;
+    static const struct {
+        const char *has, *words;
+    } known[] = {
+        {"Username \"", escape_words},
+        {"Password \"", escape_words},
+        {"Incorrect URI escapes", escape_words},
+        {"Default authentication mechanism", "the user name is empty"},
+        {"requires username", "authMechanism without a user name"},
+        {"does not accept a password", "authMechanism MONGODB-X509 takes no password"},
+        {"Invalid username or password", escape_words},
+        {"Invalid host string",
+         "the driver does not take the hosts: a list of NAME:PORT, [V6]:PORT "
+         "or %2Fpath%2Fto.sock"},
+        {"Invalid database name", "the database name holds one of / \\ \" . $ or a blank"},
+        {"Invalid service name", "mongodb+srv takes one host name of at least three parts, a.b.c, "
+                                 "without a port"},
+        {"contains no \"=\" sign", "an option is not of the form name=value"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strstr(message, known[i].has))
+            return err_set(e, "%s", known[i].words);
+    pass_on(options_of(text), message, e);
+    return -1;
 }
 
-static int store_option(struct mongo_uri *u, const struct option *o, char *value, struct err *e)
+/* Its warnings: options that it does not know are told as ours. */
+static void on_log(mongoc_log_level_t level, const char *domain, const char *message, void *ctx)
 {
-    char *field = (char *)u + o->offset;
-    if (o->kind == OPTION_TEXT) {
-        if (!value[0]) {
-            free(value);
-            return err_set(e, "option %s is empty", o->name);
-        }
-        str_wipe(*(char **)(void *)field);
-        *(char **)(void *)field = value;
-        return 0;
-    }
-    int b = boolean(value);
-    free(value);
-    if (o->kind == OPTION_IGNORED)
-        return 0;
-    if (b < 0)
-        return err_set(e, "option %s must be true or false", o->name);
-    if (o->kind == OPTION_TRI)
-        *(int *)(void *)field = b;
-    else
-        *(bool *)(void *)field |= b == 1;
-    return 0;
+    static const char unknown[] = "Unsupported URI option \"";
+    struct mongo_uri *u = ctx;
+    (void)level, (void)domain;
+    if (!str_starts(message, unknown) || u->n_unknown == MONGO_UNKNOWN_MAX)
+        return;
+    const char *name = message + sizeof unknown - 1;
+    char *copy = str_dup_n(name, strcspn(name, "\""));
+    if (!copy)
+        return;
+    str_printable(copy, 64);
+    u->unknown[u->n_unknown++] = copy;
 }
 
-static int parse_option(struct mongo_uri *u, const char *text, size_t len, struct err *e)
+static void ignore_log(mongoc_log_level_t level, const char *domain, const char *message, void *ctx)
 {
-    const char *equals = memchr(text, '=', len);
-    if (!equals || equals == text)
-        return err_set(e, "an option is not of the form name=value");
-    size_t name_len = (size_t)(equals - text);
-    for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        if (strlen(options[i].name) == name_len &&
-            strncasecmp(options[i].name, text, name_len) == 0) {
-            char *value = decode(equals + 1, len - name_len - 1, options[i].name, e);
-            return value ? store_option(u, &options[i], value, e) : -1;
-        }
-    if (u->n_unknown < MONGO_UNKNOWN_MAX) {
-        u->unknown[u->n_unknown] = str_dup_n(text, name_len);
-        if (!u->unknown[u->n_unknown])
-            return err_set(e, "out of memory");
-        str_printable(u->unknown[u->n_unknown++], 64);
-    }
-    return 0;
+    (void)level, (void)domain, (void)message, (void)ctx;
 }
 
-static int parse_options(struct mongo_uri *u, const char *text, struct err *e)
-{
-    while (*text) {
-        size_t len = strcspn(text, "&;");
-        if (len > 0 && parse_option(u, text, len, e))
-            return -1;
-        text += len + (text[len] ? 1 : 0);
-    }
-    return 0;
-}
+/* ---- What the driver would not say ---- */
 
-static int check_together(const struct mongo_uri *u, struct err *e)
+/* Before it looks: what has one cause in practice, and what it would take for something else. */
+static int check_text(const char *text, struct err *e)
 {
-    if (u->direct == 1 && (u->n_hosts > 1 || u->srv))
-        return err_set(e, "directConnection=true takes one host");
-    if (u->load_balanced == 1 && (u->n_hosts > 1 || u->replica_set || u->direct == 1))
-        return err_set(e, "loadBalanced=true takes one host, no replicaSet, no directConnection");
-    return 0;
-}
-
-int mongo_uri_parse(struct mongo_uri *u, const char *text, struct err *e)
-{
-    *u = (struct mongo_uri){.tls = -1, .direct = -1, .load_balanced = -1};
-    if (strnlen(text, TEXT_MAX) == TEXT_MAX)
+    size_t len = strnlen(text, TEXT_MAX);
+    if (len == TEXT_MAX)
         return err_set(e, "longer than %d bytes", TEXT_MAX);
-    u->srv = str_starts(text, SCHEME_SRV);
-    if (!u->srv && !str_starts(text, SCHEME))
+    if (!str_starts(text, SCHEME) && !str_starts(text, SCHEME_SRV))
         return err_set(e, "must begin with " SCHEME " or " SCHEME_SRV);
+    if (text[len - 1] == '\n')
+        return err_set(e, "ends in an empty line: of the line ends of a file, one is taken off");
     for (const char *p = text; *p; p++)
         if ((unsigned char)*p <= ' ' || *p == 0x7f)
             return err_set(e, "holds a blank or control character");
-    text += u->srv ? sizeof SCHEME_SRV - 1 : sizeof SCHEME - 1;
+    const char *rest = after_scheme(text);
+    size_t authority = strcspn(rest, "/?");
+    const char *at = memrchr(rest, '@', authority);
+    if (!at && strchr(rest + authority, '@') && memchr(rest, ':', authority))
+        return err_set(e, "%s", escape_words); /* else a piece of a password is taken for a port */
+    if (at && memchr(rest, '@', (size_t)(at - rest)))
+        return err_set(e, "%s", escape_words);
+    if (strstr(rest, "tcp://") || strstr(rest, "udp://"))
+        return err_set(e, "has tcp://... where a port or name is wanted: in Kubernetes NAME_PORT "
+                          "of a service is such a URL, its port is NAME_SERVICE_PORT");
+    return 0;
+}
 
-    /* The last @ before the path: an unescaped one in a password is told as such, not cut at. */
-    size_t authority = strcspn(text, "/?");
-    const char *at = memrchr(text, '@', authority);
-    if (!at && strchr(text + authority, '@') && memchr(text, ':', authority))
-        return err_set(e, "in a user name or password : / ? # [ ] @ must be written %%XX");
-    if (at && parse_userinfo(u, text, (size_t)(at - text), e))
-        return -1;
-    const char *hosts = at ? at + 1 : text;
-    if (parse_hosts(u, hosts, authority - (size_t)(hosts - text), e))
-        return -1;
-
-    const char *path = text + authority;
-    size_t path_len = strcspn(path, "?");
-    if (path_len > 1) {
-        u->auth_db = decode(path + 1, path_len - 1, "database name", e);
-        if (!u->auth_db)
-            return -1;
-        if (strpbrk(u->auth_db, "/\\ \".$"))
-            return err_set(e, "the database name holds one of / \\ \" . $ or a blank");
+/* The driver lets the last one win, and with it perhaps a login over plain text. */
+static int check_tls_options(const char *options, struct err *e)
+{
+    struct span name, value, first = {NULL, 0};
+    while (next_option(&options, &name, &value)) {
+        if (!is_word(name, "tls") && !is_word(name, "ssl"))
+            continue;
+        if (first.at && (first.len != value.len || strncasecmp(first.at, value.at, value.len) != 0))
+            return err_set(e, "the options tls and ssl contradict each other");
+        first = value;
     }
-    if (path[path_len] == '?' && parse_options(u, path + path_len + 1, e))
+    return 0;
+}
+
+/* The driver finds out at its first connection. */
+static int check_mechanism(const char *options, struct err *e)
+{
+    static const struct {
+        const char *name;
+        bool there;
+    } known[] = {
+        {"SCRAM-SHA-256", true},
+        {"SCRAM-SHA-1", true},
+        {"DEFAULT", true},
+        {"PLAIN", true},
+        {"MONGODB-X509", true},
+        {"GSSAPI", MONGOC_ENABLE_SASL},
+        {"MONGODB-AWS", MONGOC_ENABLE_MONGODB_AWS_AUTH},
+        {"MONGODB-OIDC", false},
+    };
+    struct span name, value;
+    while (next_option(&options, &name, &value)) {
+        if (!is_word(name, "authMechanism"))
+            continue;
+        size_t i = 0;
+        while (i < ARRAY_LEN(known) && !is_word(value, known[i].name))
+            i++;
+        if (i == ARRAY_LEN(known))
+            return err_set(e, "authMechanism is none of SCRAM-SHA-256, SCRAM-SHA-1, DEFAULT, "
+                              "PLAIN, MONGODB-X509, GSSAPI, MONGODB-AWS");
+        if (!known[i].there)
+            return err_set(e, "this build's driver has no authMechanism %s", known[i].name);
+    }
+    return 0;
+}
+
+/* ---- The text for the driver ---- */
+
+static void put_escaped(struct buf *b, const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        if (isalnum((unsigned char)*p) || strchr("-._~", *p))
+            buf_putc(b, *p);
+        else
+            buf_printf(b, "%%%02X", (unsigned)(unsigned char)*p);
+    }
+}
+
+/* With the login of the keys, and without authMechanism=DEFAULT, which the driver does not know. */
+static char *compose(const char *text, const char *user, const char *password)
+{
+    struct buf b;
+    struct span info = userinfo_of(text), name, value;
+    const char *rest = info.at ? info.at + info.len : after_scheme(text), *options;
+    buf_init(&b, 4 * TEXT_MAX);
+    buf_add(&b, text, (size_t)(rest - text));
+    if (user)
+        put_escaped(&b, user);
+    if (password) {
+        buf_putc(&b, ':');
+        put_escaped(&b, password);
+    }
+    if (user || info.at)
+        buf_putc(&b, '@');
+    options = options_of(text);
+    if (*rest == '@')
+        rest++;
+    size_t hosts = strcspn(rest, "/?");
+    buf_add(&b, rest, hosts);
+    if (rest[hosts] == '?') /* the standard has made it optional */
+        buf_putc(&b, '/');
+    rest += hosts;
+    buf_add(&b, rest, *options ? (size_t)(options - rest) : strlen(rest));
+    for (bool first = true; next_option(&options, &name, &value);) {
+        if (is_word(name, "authMechanism") && is_word(value, "DEFAULT"))
+            continue;
+        if (!first)
+            buf_putc(&b, '&');
+        buf_add(&b, name.at, (size_t)(options - name.at));
+        first = false;
+    }
+    if (b.failed && b.data)
+        explicit_bzero(b.data, b.size);
+    return buf_take(&b);
+}
+
+/* ---- What the driver says ---- */
+
+/* Sets `*out`; false: out of memory. */
+static bool copy(char **out, const char *text)
+{
+    *out = text ? strdup(text) : NULL;
+    return !text || *out;
+}
+
+static bool copy_option(const mongoc_uri_t *uri, const char *name, char **out)
+{
+    return copy(out, mongoc_uri_get_option_as_utf8(uri, name, NULL));
+}
+
+static int tri_state(const mongoc_uri_t *uri, const char *name)
+{
+    return mongoc_uri_has_option(uri, name) ? mongoc_uri_get_option_as_bool(uri, name, false) : -1;
+}
+
+static int read_hosts(struct mongo_uri *u, const mongoc_uri_t *uri, struct err *e)
+{
+    if (u->srv) {
+        u->hosts[u->n_hosts++] = strdup(mongoc_uri_get_srv_hostname(uri));
+        return u->hosts[0] ? 0 : err_set(e, "out of memory");
+    }
+    for (const mongoc_host_list_t *h = mongoc_uri_get_hosts(uri); h; h = h->next) {
+        if (u->n_hosts == MONGO_HOSTS_MAX)
+            return err_set(e, "more than %d hosts", MONGO_HOSTS_MAX);
+        char *host =
+            h->family == AF_UNIX ? str_format("unix://%s", h->host) : strdup(h->host_and_port);
+        if (!host)
+            return err_set(e, "out of memory");
+        u->hosts[u->n_hosts++] = host;
+    }
+    return 0;
+}
+
+static int read_all(struct mongo_uri *u, const mongoc_uri_t *uri, struct err *e)
+{
+    u->srv = mongoc_uri_get_srv_hostname(uri) != NULL;
+    u->tls = tri_state(uri, MONGOC_URI_TLS);
+    u->direct = tri_state(uri, MONGOC_URI_DIRECTCONNECTION);
+    u->load_balanced = tri_state(uri, MONGOC_URI_LOADBALANCED) == 1;
+    u->insecure = tri_state(uri, MONGOC_URI_TLSINSECURE) == 1 ||
+                  tri_state(uri, MONGOC_URI_TLSALLOWINVALIDCERTIFICATES) == 1;
+    u->any_hostname = tri_state(uri, MONGOC_URI_TLSALLOWINVALIDHOSTNAMES) == 1;
+    if (!copy(&u->user, mongoc_uri_get_username(uri)) ||
+        !copy(&u->password, mongoc_uri_get_password(uri)) ||
+        !copy(&u->auth_db, mongoc_uri_get_auth_source(uri)) ||
+        !copy(&u->auth_mechanism, mongoc_uri_get_auth_mechanism(uri)) ||
+        !copy_option(uri, MONGOC_URI_REPLICASET, &u->replica_set) ||
+        !copy_option(uri, MONGOC_URI_TLSCAFILE, &u->ca_file) ||
+        !copy_option(uri, MONGOC_URI_TLSCERTIFICATEKEYFILE, &u->cert_key_file) ||
+        !copy_option(uri, MONGOC_URI_TLSCERTIFICATEKEYFILEPASSWORD, &u->key_password))
+        return err_set(e, "out of memory");
+    if (!u->auth_db[0])
+        return err_set(e, "the option authSource is empty");
+    return read_hosts(u, uri, e);
+}
+
+static void destroy(mongoc_uri_t *uri)
+{
+    char *text = (char *)(uintptr_t)mongoc_uri_get_string(uri);
+    explicit_bzero(text, strlen(text));
+    mongoc_uri_destroy(uri);
+}
+
+int mongo_uri_parse(struct mongo_uri *u, const char *text, const char *user, const char *password,
+                    struct err *e)
+{
+    bson_error_t error = {0};
+    *u = (struct mongo_uri){.tls = -1, .direct = -1};
+    if (check_text(text, e) || check_tls_options(options_of(text), e) ||
+        check_mechanism(options_of(text), e))
         return -1;
-    return check_together(u, e);
+    u->text = compose(text, user, password);
+    if (!u->text)
+        return err_set(e, "out of memory");
+    mongoc_log_set_handler(on_log, u);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(u->text, &error);
+    mongoc_log_set_handler(ignore_log, NULL);
+    if (!uri)
+        return refused(text, error.message, e);
+    int rc = read_all(u, uri, e);
+    destroy(uri);
+    return rc;
 }
 
 void mongo_uri_fini(struct mongo_uri *u)
@@ -306,6 +379,7 @@ void mongo_uri_fini(struct mongo_uri *u)
         free(u->hosts[i]);
     for (size_t i = 0; i < u->n_unknown; i++)
         free(u->unknown[i]);
+    str_wipe(u->text);
     free(u->user);
     str_wipe(u->password);
     free(u->auth_db);
@@ -334,5 +408,6 @@ char *mongo_uri_redacted(const struct mongo_uri *u)
 
 bool mongo_uri_is_direct(const struct mongo_uri *u)
 {
-    return !u->srv && u->n_hosts == 1 && (u->direct == 1 || (u->direct != 0 && !u->replica_set));
+    return !u->srv && !u->load_balanced && u->n_hosts == 1 &&
+           (u->direct == 1 || (u->direct != 0 && !u->replica_set));
 }

@@ -1,7 +1,6 @@
-/* mongo_uri: reads a MongoDB connection string as far as a probe must know it: where to connect,
- * as whom, and whether the driver is needed. Strict and pure; it never prints a secret. The driver
- * gets the string itself.
- * Source: MongoDB's specifications "Connection String" and "URI Options". */
+/* mongo_uri: what a MongoDB connection string means. MongoDB's own driver says it, so that what an
+ * application's driver takes is what a probe takes; only what that would drop without a word is
+ * refused here. Pure: no name is looked up. It never prints a secret. */
 #ifndef PROBE_MONGO_MONGO_URI_H
 #define PROBE_MONGO_MONGO_URI_H
 
@@ -14,23 +13,34 @@
 #define MONGO_UNKNOWN_MAX 8
 
 struct mongo_uri {
+    char *text; /* for the driver, with the login of the keys in it; holds secrets */
     bool srv;
     char *hosts[MONGO_HOSTS_MAX]; /* "name:port", "[v6]:port" or "unix:///path", as endpoint_parse
                                      takes them; the name alone with srv */
     size_t n_hosts;
-    char *user, *password; /* decoded; NULL: none */
-    char *auth_db;         /* authSource, else the path's database; NULL: none given */
-    char *auth_mechanism, *replica_set, *ca_file, *cert_key_file, *key_password; /* NULL: none */
-    int tls, direct, load_balanced;   /* -1: not given, 0, 1 */
+    char *user, *password; /* of the keys or the string; NULL: none */
+    char *auth_db;         /* "admin" where none is given */
+    char *auth_mechanism;  /* NULL: none given, or DEFAULT */
+    char *replica_set, *ca_file, *cert_key_file, *key_password; /* NULL: none */
+    int tls, direct;                                            /* -1: not given, 0, 1 */
+    bool load_balanced;
     bool insecure;                    /* tlsInsecure, tlsAllowInvalidCertificates */
     bool any_hostname;                /* tlsAllowInvalidHostnames */
-    char *unknown[MONGO_UNKNOWN_MAX]; /* names of options that no driver knows */
+    char *unknown[MONGO_UNKNOWN_MAX]; /* names of options that the driver does not know */
     size_t n_unknown;
 };
 
-/* 0, or -1 with what is wrong, which never quotes credentials. mongo_uri_fini in both cases. */
-int mongo_uri_parse(struct mongo_uri *u, const char *text, struct err *e);
-void mongo_uri_fini(struct mongo_uri *u); /* wipes the password */
+/* What the string's user info holds. */
+struct mongo_userinfo {
+    bool user, password;
+};
+struct mongo_userinfo mongo_uri_userinfo(const char *text);
+
+/* `user` and `password` (NULL: none) stand in for what the string does not have. 0, or -1 with what
+ * is wrong, which never quotes credentials. mongo_uri_fini in both cases. */
+int mongo_uri_parse(struct mongo_uri *u, const char *text, const char *user, const char *password,
+                    struct err *e);
+void mongo_uri_fini(struct mongo_uri *u); /* wipes the secrets */
 
 /* "mongodb://a:27017,b:27017/?replicaSet=rs0": no credentials. malloc'd; NULL: out of memory. */
 char *mongo_uri_redacted(const struct mongo_uri *u);

@@ -43,20 +43,20 @@ static void play(struct mongo_exchange *x, struct buf *in, const uint8_t *data, 
         data += n;
         size -= n;
     }
-    if (next == MONGO_NEXT_DONE && x->reason == REASON_OK && x->conf->user)
+    if (next == MONGO_NEXT_DONE && x->reason == REASON_OK && x->conf->uri.user)
         abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char user[] = "user", password[] = "pencil";
+    char user[] = "user", password[] = "pencil", database[] = "admin";
     struct mongo_exchange x;
-    struct mongo_conf conf = {.tls_on = false};
+    struct mongo_conf conf = {.uri.auth_db = database};
     struct buf in;
     if (size < 1)
         return 0;
     if (data[0] & 1)
-        conf.user = user, conf.password = password;
+        conf.uri.user = user, conf.uri.password = password;
     conf.wish.require = (enum mongo_require)((data[0] >> 1) % MONGO_REQUIRE_COUNT);
     buf_init(&in, MONGO_MESSAGE_MAX * 2);
     mongo_exchange_init(&x, &conf, "127.0.0.1:27017");

@@ -31,7 +31,7 @@ static void look(const struct mongo_uri *u)
     }
     char *text = mongo_uri_redacted(u);
     if (text && simple) {
-        if (mongo_uri_parse(&shown, text, &e) || shown.user || shown.password ||
+        if (mongo_uri_parse(&shown, text, NULL, NULL, &e) || shown.user || shown.password ||
             shown.n_hosts != u->n_hosts || shown.srv != u->srv)
             abort();
         for (size_t i = 0; i < u->n_hosts; i++)
@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(text, data, size);
     text[size] = '\0';
-    if (mongo_uri_parse(&u, text, &e) == 0)
+    if (mongo_uri_parse(&u, text, NULL, NULL, &e) == 0)
         look(&u);
     else if (!e.text[0])
         abort();
