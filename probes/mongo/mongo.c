@@ -1,6 +1,7 @@
-/* mongo: the type `mongo`: hello and ping, in one write, over our own codec on the loop; what that
- * does not speak goes to the driver in a child. It keeps one connection between the checks of an
- * agent, and gives a verdict only on replies that were checked (mongo_wire, mongo_hello). */
+/* mongo: the type `mongo`: hello and ping, in one write, over our own codec on the loop, to one
+ * server or to all of a deployment; what that does not speak goes to the driver in a child. It
+ * keeps the connection to one server between the checks of an agent, and gives a verdict only on
+ * replies that were checked (mongo_wire, mongo_hello). */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,22 +12,19 @@
 #include "mongo/mongo_conf.h"
 #include "mongo/mongo_conn.h"
 #include "mongo/mongo_driver.h"
-#include "mongo/mongo_greet.h"
+#include "mongo/mongo_set.h"
 
 /* A kept connection sees neither a changed address nor a listener that is gone, and something on
  * the way may have forgotten it: not for longer than this. */
 #define CONN_AGE_MAX (60 * NS_PER_S)
 
-/* The driver may know ways to a host that our own greeting does not: it is asked at least so often,
- * in checks that heard nothing. */
-#define UNHEARD_MOST 32
-
 /* A run's states; move_to() is the one function that changes it.
  *
- *   BEGUN -> TALKING              one server, on `conn`
- *   BEGUN -> GREETING -> DRIVER   a deployment; mostly without the greeting
- *   all -> OVER                   finished or cancelled; released once all of it is closed */
-enum run_state { RUN_BEGUN, RUN_TALKING, RUN_GREETING, RUN_DRIVER, RUN_OVER };
+ *   BEGUN -> TALKING   one server, on `conn`
+ *   BEGUN -> ASKING    a deployment, by `set`
+ *   BEGUN -> DRIVER    what our own codec does not speak, by `worker`
+ *   all -> OVER        finished or cancelled; released once all of it is closed */
+enum run_state { RUN_BEGUN, RUN_TALKING, RUN_ASKING, RUN_DRIVER, RUN_OVER };
 
 struct mongo_run {
     struct probe_run base;
@@ -34,17 +32,15 @@ struct mongo_run {
     struct mongo_conn *conn;        /* TALKING */
     struct mongo_exchange exchange; /* on it */
     struct worker *worker;          /* DRIVER: the child */
-    struct mongo_greet *greet;      /* GREETING */
+    struct mongo_set *set;          /* ASKING */
     unsigned holds; /* what is being closed, and calls under way: no release before */
     bool retried;
-    bool heard; /* by `greet` */
 };
 
 struct mongo_kept {
     struct probe_kept base;
     struct mongo_conn *conn; /* idle */
     struct scram_keys keys;  /* of the last login */
-    unsigned unheard;        /* checks by the driver since one that heard anything */
     unsigned holds;
     bool closing;
 };
@@ -62,9 +58,9 @@ static struct mongo_kept *kept_of(const struct mongo_run *r)
 static void move_to(struct mongo_run *r, enum run_state to)
 {
     static const unsigned allowed[] = {
-        [RUN_BEGUN] = 1 << RUN_TALKING | 1 << RUN_GREETING | 1 << RUN_DRIVER | 1 << RUN_OVER,
+        [RUN_BEGUN] = 1 << RUN_TALKING | 1 << RUN_ASKING | 1 << RUN_DRIVER | 1 << RUN_OVER,
         [RUN_TALKING] = 1 << RUN_OVER,
-        [RUN_GREETING] = 1 << RUN_DRIVER | 1 << RUN_OVER,
+        [RUN_ASKING] = 1 << RUN_OVER,
         [RUN_DRIVER] = 1 << RUN_OVER,
         [RUN_OVER] = 0,
     };
@@ -134,12 +130,12 @@ static void unhold_probe_run(struct probe_run *run)
     unhold_run(run);
 }
 
-static void close_greet(struct mongo_run *r)
+static void close_set(struct mongo_run *r)
 {
-    struct mongo_greet *greet = r->greet;
-    r->greet = NULL;
+    struct mongo_set *set = r->set;
+    r->set = NULL;
     r->holds++;
-    mongo_greet_close(greet, unhold_probe_run);
+    mongo_set_close(set, unhold_run, r);
 }
 
 static void close_worker(struct mongo_run *r)
@@ -157,8 +153,8 @@ static void close_all(struct mongo_run *r)
     move_to(r, RUN_OVER);
     if (r->conn)
         drop_conn(r);
-    if (r->greet)
-        close_greet(r);
+    if (r->set)
+        close_set(r);
     if (r->worker)
         close_worker(r);
     unhold_run(r);
@@ -178,7 +174,9 @@ static void finish(struct mongo_run *r, enum reason reason, const char *detail)
 static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
 {
     const struct mongo_run *r = (struct mongo_run *)run;
-    if (r->conn)
+    if (r->set)
+        mongo_set_note(r->set, out);
+    else if (r->conn)
         mongo_conn_note(r->conn, out);
     else
         snprintf(out, PROBE_DETAIL_MAX, "%s", conf_of(r)->target);
@@ -242,15 +240,31 @@ static void start_talking(struct mongo_run *r)
 
 /* ---- A deployment ---- */
 
-/* Whether anything was heard of the deployment decides how its next check begins. Where the
- * greeting was answered and the driver was not, that begins with the driver: it may have taken the
- * time. */
-static void note_heard(const struct mongo_run *r, bool heard)
+static void on_asked(struct probe_run *run, const struct mongo_set_result *result)
 {
-    struct mongo_kept *k = kept_of(r);
-    if (k)
-        k->unheard = heard || r->heard ? 0 : k->unheard + 1;
+    struct mongo_run *r = (struct mongo_run *)run;
+    char detail[PROBE_DETAIL_MAX];
+    if (result->gone)
+        probe_gone(run);
+    if (kept_of(r) && result->keys.valid)
+        kept_of(r)->keys = result->keys;
+    memcpy(detail, result->detail, sizeof detail);
+    finish(r, result->reason, detail);
 }
+
+static void start_asking(struct mongo_run *r)
+{
+    const struct mongo_kept *k = kept_of(r);
+    move_to(r, RUN_ASKING);
+    probe_note_later(&r->base, describe);
+    r->set = mongo_set_new(&r->base, conf_of(r), k ? &k->keys : NULL, on_asked);
+    if (r->set)
+        mongo_set_start(r->set);
+    else
+        finish(r, REASON_INTERNAL, "out of memory");
+}
+
+/* ---- The driver ---- */
 
 static void on_worker_done(struct probe_run *run, const struct worker_result *result)
 {
@@ -260,7 +274,6 @@ static void on_worker_done(struct probe_run *run, const struct worker_result *re
     enum reason reason = mongo_driver_verdict(conf_of(r), result, detail, &gone);
     if (gone)
         probe_gone(run);
-    note_heard(r, reason != REASON_TIMEOUT && reason != REASON_INTERNAL);
     finish(r, reason, detail);
 }
 
@@ -273,36 +286,15 @@ static void start_driver(struct mongo_run *r)
         finish(r, REASON_INTERNAL, "out of memory");
 }
 
-static void on_heard(struct probe_run *run)
-{
-    struct mongo_run *r = (struct mongo_run *)run;
-    r->heard = true;
-    r->holds++;
-    close_greet(r);
-    start_driver(r);
-    unhold_run(r);
-}
-
-static void start_deployment(struct mongo_run *r)
-{
-    const struct mongo_kept *k = kept_of(r);
-    if (k && k->unheard % UNHEARD_MOST && mongo_greet_can(conf_of(r)))
-        r->greet = mongo_greet_new(&r->base, conf_of(r), on_heard);
-    if (!r->greet) {
-        start_driver(r);
-        return;
-    }
-    move_to(r, RUN_GREETING);
-    mongo_greet_start(r->greet);
-}
-
 /* ---- The type ---- */
 
 static void start(struct probe_run *run)
 {
     struct mongo_run *r = (struct mongo_run *)run;
     if (conf_of(r)->driver)
-        start_deployment(r);
+        start_driver(r);
+    else if (conf_of(r)->deployment)
+        start_asking(r);
     else
         start_talking(r);
 }
@@ -312,8 +304,6 @@ static void cancel(struct probe_run *run)
     struct mongo_run *r = (struct mongo_run *)run;
     if (r->state == RUN_OVER)
         return;
-    if (conf_of(r)->driver)
-        note_heard(r, false);
     close_all(r);
 }
 

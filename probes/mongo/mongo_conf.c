@@ -99,7 +99,7 @@ static void prepare_hosts(struct build *b)
                        c->init_guard ? " (init_guard = auto looks for its signs)"
                                      : ", and init_guard is off");
         }
-        if (i == 0 && !c->driver) {
+        if (i == 0 && !c->deployment) {
             c->ep = ep;
             c->ep.family = c->family;
         } else {
@@ -186,15 +186,15 @@ static bool needs_driver(const struct mongo_conf *c)
     /* Half a login is an error of its own. */
     bool plain =
         !u->user || !u->password || (scram_is_plain(u->user) && scram_is_plain(u->password));
-    return !mongo_uri_is_direct(u) || u->any_hostname || u->key_password || !scram || !plain;
+    return u->srv || u->load_balanced || u->any_hostname || u->key_password || !scram || !plain;
 }
 
 /* What only our own codec can do is refused where the driver is needed, never left out in silence.
  */
 static void refuse_with_driver(struct build *b)
 {
-    static const char words[] =
-        "works with one host and SCRAM or no login only; this uri needs MongoDB's driver";
+    static const char words[] = "works with SCRAM or no login only, and without mongodb+srv; this "
+                                "uri needs MongoDB's driver";
     const struct mongo_conf *c = b->conf;
     if (c->tls.server_name)
         fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, words);
@@ -225,6 +225,7 @@ static void prepare_uri(struct build *b)
     check_login(b);
     prepare_tls(b);
     c->driver = needs_driver(c);
+    c->deployment = !mongo_uri_is_direct(&c->uri);
     if (c->driver)
         refuse_with_driver(b);
     prepare_hosts(b);

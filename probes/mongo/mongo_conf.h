@@ -14,9 +14,10 @@
 struct mongo_conf {
     struct mongo_uri uri; /* with the login of the keys */
     bool driver;          /* goes through the child */
+    bool deployment;      /* else one server, at `ep` */
     bool tls_on;
     struct tls_conf tls;
-    struct endpoint ep; /* unless `driver` */
+    struct endpoint ep; /* of one server */
     struct mongo_wish wish;
     char *set_name; /* owns wish.set_name */
     bool init_guard;

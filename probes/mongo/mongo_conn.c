@@ -124,6 +124,7 @@ static void begin(struct mongo_conn *c)
     probe_phase(c->user.run, PHASE_REQUEST);
     mongo_exchange_init(x, c->user.conf, c->stream.peer);
     x->scram.keys = keys;
+    x->members = c->user.members;
     x->last_id = c->last_id;
     go_on(c, mongo_exchange_begin(x, !c->reused));
 }

@@ -32,6 +32,7 @@ struct mongo_conn_user {
     struct probe_run *run;
     const struct mongo_conf *conf;
     struct mongo_exchange *exchange;
+    struct mongo_members *members; /* filled from hello; NULL: not wanted */
     void (*on_end)(void *owner, struct mongo_conn *c);
     void *owner;
 };

@@ -298,6 +298,8 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     char words[256];
     if (ok) {
         mongo_hello_read(&x->hello, doc);
+        if (x->members)
+            mongo_members_read(x->members, doc);
     } else if (x->step == STEP_HELLO &&
                mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
         x->old_server = true;
@@ -306,8 +308,8 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     } else {
         return failed(x, doc);
     }
-    if (x->conf->uri.user && x->fresh)
-        return begin_login(x, doc);
+    if (x->conf->uri.user && x->fresh) /* an arbiter has no users */
+        return x->hello.role == MONGO_ARBITER ? ask_simple(x, STEP_PING) : begin_login(x, doc);
     if (x->step == STEP_LEGACY)
         return take_ping(x);
     x->step = STEP_PING;

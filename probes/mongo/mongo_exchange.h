@@ -33,12 +33,13 @@ struct mongo_exchange {
     bool whole;
     struct scram scram; /* `keys` are kept from one login to the next */
     int32_t last_id;    /* of a request; goes on from one exchange to the next */
+    struct mongo_hello hello;
+    struct mongo_members *members; /* NULL: not wanted */
     /* Private. */
     int step; /* enum step */
     bool fresh, old_server;
     int32_t awaited;
     int32_t conversation;
-    struct mongo_hello hello;
 };
 
 void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf,

@@ -1,11 +1,15 @@
 /* mongo_hello: see mongo_hello.h. */
 #include "mongo/mongo_hello.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
+
+#define HOST_BYTES_MAX 300 /* a name of DNS and a port */
 
 /* The reply's fields that tell something. */
 enum field {
@@ -141,8 +145,7 @@ void mongo_hello_read(struct mongo_hello *h, const bson_t *reply)
     h->role = read_role(h, &f, primary);
 }
 
-/* "primary of rs0", "standalone". */
-static void describe(const struct mongo_hello *h, char *out, size_t size)
+void mongo_hello_describe(const struct mongo_hello *h, char *out, size_t size)
 {
     static const struct {
         const char *name, *more;
@@ -162,12 +165,63 @@ static void describe(const struct mongo_hello *h, char *out, size_t size)
     str_join(out, size, parts);
 }
 
+/* ---- What a member says of its set ---- */
+
+static char *lower_copy(const bson_iter_t *it)
+{
+    uint32_t len;
+    const char *text = bson_iter_utf8(it, &len);
+    char *copy = len <= HOST_BYTES_MAX ? strndup(text, len) : NULL;
+    for (char *p = copy; p && *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    return copy;
+}
+
+static void read_hosts(struct mongo_members *m, const bson_t *reply, const char *list)
+{
+    bson_iter_t it, item;
+    if (!bson_iter_init_find(&it, reply, list) || !BSON_ITER_HOLDS_ARRAY(&it) ||
+        !bson_iter_recurse(&it, &item))
+        return;
+    while (m->n_hosts < MONGO_MEMBERS_MAX && bson_iter_next(&item)) {
+        char *host = BSON_ITER_HOLDS_UTF8(&item) ? lower_copy(&item) : NULL;
+        if (host)
+            m->hosts[m->n_hosts++] = host;
+    }
+}
+
+void mongo_members_read(struct mongo_members *m, const bson_t *reply)
+{
+    bson_iter_t it;
+    mongo_members_fini(m);
+    if (bson_iter_init_find(&it, reply, "setVersion") &&
+        (BSON_ITER_HOLDS_INT32(&it) || BSON_ITER_HOLDS_INT64(&it)))
+        m->election.set_version = bson_iter_as_int64(&it);
+    if (bson_iter_init_find(&it, reply, "electionId") && BSON_ITER_HOLDS_OID(&it))
+        memcpy(m->election.election_id, bson_iter_oid(&it)->bytes, sizeof m->election.election_id);
+    if (bson_iter_init_find(&it, reply, "me") && BSON_ITER_HOLDS_UTF8(&it))
+        m->me = lower_copy(&it);
+    read_hosts(m, reply, "hosts");
+    read_hosts(m, reply, "passives");
+    read_hosts(m, reply, "arbiters");
+}
+
+void mongo_members_fini(struct mongo_members *m)
+{
+    for (size_t i = 0; i < m->n_hosts; i++)
+        free(m->hosts[i]);
+    free(m->me);
+    *m = (struct mongo_members){.election.set_version = -1};
+}
+
+/* ---- Whether it is what is wanted ---- */
+
 static bool is_secondary(const struct mongo_hello *h)
 {
     return h->role == MONGO_SECONDARY || h->role == MONGO_HIDDEN;
 }
 
-static bool role_met(const struct mongo_hello *h, enum mongo_require require)
+bool mongo_hello_has_role(const struct mongo_hello *h, enum mongo_require require)
 {
     switch (require) {
     case MONGO_REQUIRE_DATA:
@@ -202,7 +256,7 @@ static enum reason judge_role(const struct mongo_hello *h, enum mongo_require re
 {
     static const char *const wanted[] = {"", "a member with data", "the primary of a set",
                                          "a secondary", "a writable server"};
-    if (role_met(h, require))
+    if (mongo_hello_has_role(h, require))
         return REASON_OK;
     enum reason reason = role_reason(h, require);
     const char *known = "", *primary = "";
@@ -236,7 +290,7 @@ enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wi
                               const char *address, char detail[PROBE_DETAIL_MAX])
 {
     char what[MONGO_NAME_MAX + 64];
-    describe(h, what, sizeof what);
+    mongo_hello_describe(h, what, sizeof what);
     if (wish->set_name && h->role == MONGO_NOT_INITIATED) {
         snprintf(detail, PROBE_DETAIL_MAX, "%s is %s, wanted set %s", address, what,
                  wish->set_name);

@@ -12,7 +12,8 @@
 #include "base/reason.h"
 #include "host.h"
 
-#define MONGO_NAME_MAX 128 /* of a set name or host as shown; longer ones are cut */
+#define MONGO_NAME_MAX    128 /* of a set name or host as shown; longer ones are cut */
+#define MONGO_MEMBERS_MAX 50  /* of a set: MongoDB's own limit */
 
 enum mongo_role {
     MONGO_STANDALONE,
@@ -37,8 +38,6 @@ struct mongo_hello {
     int64_t lag_ms; /* localTime - lastWrite.lastWriteDate, never negative; -1: not told */
 };
 
-void mongo_hello_read(struct mongo_hello *h, const bson_t *reply);
-
 enum mongo_require {
     MONGO_REQUIRE_PING,
     MONGO_REQUIRE_DATA,
@@ -47,6 +46,31 @@ enum mongo_require {
     MONGO_REQUIRE_WRITABLE,
     MONGO_REQUIRE_COUNT
 };
+
+void mongo_hello_read(struct mongo_hello *h, const bson_t *reply);
+
+/* Which of two primaries is the newer one. */
+struct mongo_election {
+    int64_t set_version;     /* -1: none */
+    uint8_t election_id[12]; /* all 0: none */
+};
+
+/* What a member says of its set. */
+struct mongo_members {
+    struct mongo_election election;
+    char *me;                       /* its own address as the set knows it; NULL: not told */
+    char *hosts[MONGO_MEMBERS_MAX]; /* hosts, passives and arbiters, in lower case */
+    size_t n_hosts;
+};
+
+/* Zeroed at first; reads nothing else than `reply`. */
+void mongo_members_read(struct mongo_members *m, const bson_t *reply);
+void mongo_members_fini(struct mongo_members *m);
+
+/* The role in words: "primary of rs0", "standalone". */
+void mongo_hello_describe(const struct mongo_hello *h, char *out, size_t size);
+
+bool mongo_hello_has_role(const struct mongo_hello *h, enum mongo_require require);
 
 struct mongo_wish {
     enum mongo_require require;

@@ -93,7 +93,9 @@ WAYS = {
     "mongo unix": ("mongo", mongo("up"), "unix", "uri = mongodb://{escaped}/"),
     "mongo tls": ("mongo", mongo("up"), "tls", "uri = mongodb://127.0.0.1:{port}/?tls=true\ntls_verify = no"),
     "mongo login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/"),
-    "mongo driver": ("mongo", mongo("up"), "", "uri = mongodb://127.0.0.1:{port}/?directConnection=false"),
+    "mongo set": ("mongo", mongo("primary"), "", "uri = mongodb://localhost:{port},127.0.0.1:{port}/?replicaSet=rs0"),
+    "mongo set login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?directConnection=false"),
+    "mongo driver": ("mongo", mongo("plain"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?authMechanism=PLAIN&authSource=$external"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 

@@ -112,8 +112,8 @@ def test_blocked_signals_stop_the_agent_all_the_same(probe):
 
 
 def test_blocked_signals_and_a_child(probe, port):
-    """A deployment goes through a child process, whose end is told by SIGCHLD."""
-    target = f"mongodb://127.0.0.1:{port}/?replicaSet=rs0"
+    """This login goes through a child process, whose end is told by SIGCHLD."""
+    target = f"mongodb://u:p@127.0.0.1:{port}/?authMechanism=PLAIN"
     r = probe.run("check", "--timeout", "10s", target, prefix=BLOCKED)
     assert r.code == 1 and "refused" in r.out, str(r)
 

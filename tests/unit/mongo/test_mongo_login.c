@@ -126,9 +126,9 @@ static void login_without_threads(void **state)
     end(&s);
 }
 
-/* ---- the driver's child: this program, see main ---- */
+/* ---- deployments ---- */
 
-static void driver(void **state)
+static void deployment(void **state)
 {
     (void)state;
     static const struct {
@@ -138,16 +138,52 @@ static void driver(void **state)
     } cases[] = {
         {"primary", "?replicaSet=rs0", "writable", REASON_OK, "primary of rs0"},
         {"primary", "?directConnection=false", "ping", REASON_OK, "primary of rs0"},
-        {"no-primary", "?replicaSet=rs0", "primary", REASON_NO_PRIMARY, "RSSecondary"},
-        {"not-initiated", "?replicaSet=rs0", "data", REASON_NOT_INITIATED, "RSGhost"},
-        {"wrong-set", "?replicaSet=rs0", "ping", REASON_MISMATCH, "belongs to the set rs0"},
-        {"ping-ok0", "?replicaSet=rs0", "ping", REASON_PROTOCOL, ""},
-        {"close-at-accept", "?replicaSet=rs0", "ping", REASON_CLOSED, ""},
+        {"up", "?directConnection=false", "writable", REASON_OK, "primary of rs0"},
+        {"no-primary", "?replicaSet=rs0", "primary", REASON_NO_PRIMARY, "secondary"},
+        {"not-initiated", "?replicaSet=rs0", "data", REASON_NOT_INITIATED, "not initiated"},
+        {"wrong-set", "?replicaSet=rs0", "ping", REASON_MISMATCH, "of another set"},
+        {"mongos", "?replicaSet=rs0", "ping", REASON_MISMATCH, "no member of a set"},
+        {"mongos", "?directConnection=false", "writable", REASON_OK, "mongos"},
+        {"arbiter", "?replicaSet=rs0", "data", REASON_MISMATCH, "arbiter"},
+        {"auth-required", "?replicaSet=rs0", "ping", REASON_AUTH, "ping: Unauthorized"},
+        {"ping-ok0", "?replicaSet=rs0", "ping", REASON_PROTOCOL, "ShutdownInProgress"},
+        {"reset-at-accept", "?replicaSet=rs0", "ping", REASON_RESET, ""},
+        {"silent", "?replicaSet=rs0", "ping", REASON_TIMEOUT, "127.0.0.1:"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const char *words[] = {"--set", "rs0", cases[i].scenario, NULL};
         struct server s = serve(words);
         void *conf = conf_for(&s, cases[i].require, cases[i].more);
+        harness_open(&h);
+        check(conf, NULL, cases[i].reason == REASON_TIMEOUT ? SHORT_MS : LONG_MS);
+        expect(cases[i].scenario, cases[i].reason, cases[i].says);
+        assert_false(h.gone);
+        harness_close(&h);
+        probe_type_mongo.dispose(conf);
+        end(&s);
+    }
+}
+
+/* ---- the driver's child: this program, see main ---- */
+
+#define PLAIN "?authMechanism=PLAIN&authSource=$external"
+
+static void driver(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *scenario, *user;
+        enum reason reason;
+        const char *says;
+    } cases[] = {
+        {"plain", "user:pencil@", REASON_OK, "standalone"},
+        {"plain", "user:wrong@", REASON_AUTH, ""},
+        {"ping-ok0", "user:pencil@", REASON_AUTH, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *words[] = {cases[i].scenario, NULL};
+        struct server s = serve(words);
+        void *conf = conf_with_user(&s, cases[i].user, PLAIN);
         harness_open(&h);
         check(conf, NULL, LONG_MS);
         expect(cases[i].scenario, cases[i].reason, cases[i].says);
@@ -162,7 +198,7 @@ static void driver_is_killed(void **state)
     (void)state;
     const char *words[] = {"silent", NULL};
     struct server s = serve(words);
-    void *conf = conf_for(&s, "ping", "?replicaSet=rs0");
+    void *conf = conf_with_user(&s, "user:pencil@", PLAIN);
     harness_open(&h);
     check(conf, NULL, SHORT_MS);
     assert_int_equal(h.reason, REASON_TIMEOUT);
@@ -182,6 +218,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(login_is_kept),
         cmocka_unit_test(login_cancelled_at_any_time),
         cmocka_unit_test(login_without_threads),
+        cmocka_unit_test(deployment),
         cmocka_unit_test(driver),
         cmocka_unit_test(driver_is_killed),
     };

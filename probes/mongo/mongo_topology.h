@@ -1,0 +1,66 @@
+/* mongo_topology: what a deployment is, from what each of its servers said once: the rules of
+ * MongoDB's specification "Server Discovery and Monitoring", and whether that is what is wanted.
+ * Pure: no I/O, no clock. */
+#ifndef PROBE_MONGO_MONGO_TOPOLOGY_H
+#define PROBE_MONGO_MONGO_TOPOLOGY_H
+
+#include "mongo/mongo_hello.h"
+#include "mongo/mongo_uri.h"
+
+/* What a server may become; mongo_topology.c has the one function that moves it, and asserts it.
+ *
+ *   ASKED -> ANSWERED   hello and ping
+ *   ASKED -> FAILED     or what it said does not count (a primary of an older election)
+ *   ANSWERED -> FAILED  a newer primary has been found
+ *   all -> DROPPED      it is no part of the deployment */
+enum mongo_server_state {
+    MONGO_SERVER_ASKED,
+    MONGO_SERVER_ANSWERED,
+    MONGO_SERVER_FAILED,
+    MONGO_SERVER_DROPPED,
+};
+
+struct mongo_server {
+    enum mongo_server_state state;
+    char *address;            /* "name:port", as the string or a member names it */
+    bool told;                /* `hello` holds */
+    struct mongo_hello hello; /* also of one that was dropped */
+    enum reason reason;       /* FAILED, or DROPPED: why */
+    char detail[256];
+};
+
+enum mongo_topology_kind {
+    MONGO_KIND_UNKNOWN,
+    MONGO_KIND_SINGLE,
+    MONGO_KIND_SHARDED,
+    MONGO_KIND_SET
+};
+
+struct mongo_topology {
+    enum mongo_topology_kind kind;
+    struct mongo_server servers[MONGO_HOSTS_MAX];
+    size_t n, n_seeds;
+    /* Private. */
+    char set_name[MONGO_NAME_MAX];
+    struct mongo_election newest; /* of the primaries seen */
+};
+
+/* `set_name` NULL: whatever it is. -1: out of memory. mongo_topology_fini in both cases. */
+int mongo_topology_init(struct mongo_topology *t, char *const *seeds, size_t n,
+                        const char *set_name);
+void mongo_topology_fini(struct mongo_topology *t);
+
+/* What server `i` said. Servers may be added at the end and dropped anywhere. */
+void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mongo_hello *hello,
+                           const struct mongo_members *members);
+void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason,
+                         const char *detail);
+
+/* The verdict, as soon as there can be one; false: not yet. `*gone`: see probe_gone. */
+bool mongo_topology_judge(const struct mongo_topology *t, const struct mongo_wish *wish,
+                          enum reason *reason, char detail[PROBE_DETAIL_MAX], bool *gone);
+
+/* "rs0: a:27017 secondary, b:27017 refused, c:27017 no answer yet". */
+void mongo_topology_describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX]);
+
+#endif
