@@ -1,0 +1,233 @@
+/* What a deployment is, by what its servers said in which order, and the verdict on it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "mongo/mongo_topology.h"
+
+/* Shorthand for replies: {WHO: what hello says}, in this order; FAIL is a refusal. */
+#define FAIL    NULL
+#define SET     "'setName':'rs0','ok':1,'hosts':['a:1','b:1','c:1']"
+#define PRIMARY "{'isWritablePrimary':true,'maxWireVersion':21," SET "}"
+#define SECOND  "{'secondary':true," SET "}"
+#define ARBITER "{'arbiterOnly':true," SET "}"
+#define HIDDEN  "{'secondary':true,'hidden':true," SET "}"
+#define OTHER   "{'secondary':true,'setName':'rs1','hosts':['a:1'],'ok':1}"
+#define ALONE   "{'isWritablePrimary':true,'ok':1}"
+#define MONGOS  "{'isWritablePrimary':true,'msg':'isdbgrid','ok':1}"
+#define GHOST   "{'isreplicaset':true,'ok':1}"
+#define ELECTED(version, id, hosts)                                                                \
+    "{'isWritablePrimary':true,'setName':'rs0','maxWireVersion':21,'setVersion':" #version         \
+    ",'electionId':{'$oid':'00000000000000000000000" #id "'},'hosts':[" hosts "]}"
+
+struct step {
+    const char *who, *says;
+};
+
+static const struct {
+    const char *name, *seeds[4], *set;
+    struct step steps[6];
+    enum mongo_require require;
+    int reason; /* -1: none yet */
+    const char *words;
+} rows[] = {
+    {"primary",
+     {"a:1", "b:1"},
+     "rs0",
+     {{"a:1", PRIMARY}},
+     MONGO_REQUIRE_PRIMARY,
+     REASON_OK,
+     "from a:1, primary of rs0"},
+    {"secondary is not enough yet",
+     {"a:1", "b:1"},
+     "rs0",
+     {{"b:1", SECOND}},
+     MONGO_REQUIRE_WRITABLE,
+     -1,
+     ""},
+    {"secondary leads to the primary",
+     {"b:1"},
+     "rs0",
+     {{"b:1", SECOND}, {"a:1", PRIMARY}},
+     MONGO_REQUIRE_WRITABLE,
+     REASON_OK,
+     "a:1"},
+    {"no primary",
+     {"a:1", "b:1"},
+     "rs0",
+     {{"b:1", SECOND}, {"a:1", FAIL}, {"c:1", FAIL}},
+     MONGO_REQUIRE_PRIMARY,
+     REASON_NO_PRIMARY,
+     "rs0: a:1 refused, b:1 secondary, c:1 refused"},
+    {"any member will do",
+     {"a:1", "b:1"},
+     "rs0",
+     {{"a:1", FAIL}, {"b:1", SECOND}},
+     MONGO_REQUIRE_PING,
+     REASON_OK,
+     "secondary"},
+    {"an arbiter serves nobody",
+     {"a:1"},
+     "rs0",
+     {{"a:1", ARBITER}, {"b:1", FAIL}, {"c:1", FAIL}},
+     MONGO_REQUIRE_PING,
+     REASON_MISMATCH,
+     "a:1 arbiter"},
+    {"a hidden member serves nobody",
+     {"a:1"},
+     "rs0",
+     {{"a:1", HIDDEN}, {"b:1", FAIL}, {"c:1", FAIL}},
+     MONGO_REQUIRE_SECONDARY,
+     REASON_MISMATCH,
+     "hidden"},
+    {"another set",
+     {"a:1"},
+     "rs0",
+     {{"a:1", OTHER}},
+     MONGO_REQUIRE_PING,
+     REASON_MISMATCH,
+     "of another set"},
+    {"the first set seen is the set",
+     {"a:1", "b:1"},
+     NULL,
+     {{"a:1", OTHER}, {"b:1", SECOND}},
+     MONGO_REQUIRE_PRIMARY,
+     REASON_NO_PRIMARY,
+     "rs1: "},
+    {"standalone among several",
+     {"a:1", "b:1"},
+     NULL,
+     {{"a:1", ALONE}, {"b:1", FAIL}},
+     MONGO_REQUIRE_PING,
+     REASON_REFUSED,
+     "one of several hosts"},
+    {"standalone by itself",
+     {"a:1"},
+     NULL,
+     {{"a:1", ALONE}},
+     MONGO_REQUIRE_WRITABLE,
+     REASON_OK,
+     "standalone"},
+    {"standalone where a set is wanted",
+     {"a:1"},
+     "rs0",
+     {{"a:1", ALONE}},
+     MONGO_REQUIRE_PING,
+     REASON_MISMATCH,
+     "no member of a set"},
+    {"mongos",
+     {"a:1", "b:1"},
+     NULL,
+     {{"a:1", FAIL}, {"b:1", MONGOS}},
+     MONGO_REQUIRE_WRITABLE,
+     REASON_OK,
+     "mongos"},
+    {"not initiated",
+     {"a:1"},
+     "rs0",
+     {{"a:1", GHOST}},
+     MONGO_REQUIRE_PING,
+     REASON_NOT_INITIATED,
+     "not initiated"},
+    {"all refuse",
+     {"a:1", "b:1"},
+     "rs0",
+     {{"a:1", FAIL}, {"b:1", FAIL}},
+     MONGO_REQUIRE_PING,
+     REASON_REFUSED,
+     "a:1 refused, b:1 refused"},
+    {"advertised only to themselves",
+     {"x:1"},
+     "rs0",
+     {{"x:1", PRIMARY}, {"a:1", FAIL}, {"b:1", FAIL}, {"c:1", FAIL}},
+     MONGO_REQUIRE_PING,
+     REASON_REFUSED,
+     "directConnection=true"},
+    {"an older election does not count",
+     {"b:1", "a:1"},
+     "rs0",
+     {{"b:1", ELECTED(1, 2, "'a:1','b:1'")}, {"a:1", ELECTED(2, 1, "'a:1','b:1'")}},
+     MONGO_REQUIRE_SECONDARY,
+     REASON_MISMATCH,
+     "older election"},
+    {"a newer one takes over",
+     {"a:1", "b:1"},
+     "rs0",
+     {{"a:1", ELECTED(1, 1, "'a:1','b:1'")}, {"b:1", ELECTED(1, 2, "'a:1','b:1'")}},
+     MONGO_REQUIRE_PRIMARY,
+     REASON_OK,
+     "from b:1"},
+    {"whom the primary does not name is out",
+     {"d:1", "a:1"},
+     "rs0",
+     {{"d:1", SECOND}, {"a:1", PRIMARY}, {"b:1", FAIL}, {"c:1", FAIL}},
+     MONGO_REQUIRE_SECONDARY,
+     REASON_MISMATCH,
+     "d:1 secondary, not named by the primary"},
+};
+
+static void answer(struct mongo_topology *t, const char *who, const char *says)
+{
+    size_t i = 0;
+    while (i < t->n && strcmp(t->servers[i].address, who) != 0)
+        i++;
+    if (i == t->n)
+        fail_msg("nobody is called %s", who);
+    if (!says) {
+        mongo_topology_fail(t, i, REASON_REFUSED, "connection refused");
+        return;
+    }
+    char json[512];
+    snprintf(json, sizeof json, "%s", says);
+    for (char *p = json; *p; p++)
+        *p = *p == '\'' ? '"' : *p;
+    bson_error_t error;
+    bson_t *doc = bson_new_from_json((const uint8_t *)json, -1, &error);
+    if (!doc)
+        fail_msg("%s: %s", json, error.message);
+    struct mongo_hello hello;
+    struct mongo_members members = {0};
+    mongo_hello_read(&hello, doc);
+    mongo_members_read(&members, doc);
+    mongo_topology_answer(t, i, &hello, &members);
+    mongo_members_fini(&members);
+    bson_destroy(doc);
+}
+
+static void verdicts(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *seeds[4];
+        size_t n = 0;
+        for (; n < 4 && rows[i].seeds[n]; n++)
+            seeds[n] = (char *)(uintptr_t)rows[i].seeds[n];
+        assert_int_equal(mongo_topology_init(&t, seeds, n, rows[i].set), 0);
+        for (const struct step *s = rows[i].steps; s->who; s++)
+            answer(&t, s->who, s->says);
+        const struct mongo_wish wish = {.require = rows[i].require};
+        char detail[PROBE_DETAIL_MAX] = "";
+        enum reason reason = REASON_COUNT;
+        bool gone;
+        bool over = mongo_topology_judge(&t, &wish, &reason, detail, &gone);
+        int want = rows[i].reason;
+        if (over != (want >= 0) || (over && (int)reason != want) || !strstr(detail, rows[i].words))
+            fail_msg("%s: %s: %s", rows[i].name, over ? reason_name(reason) : "not yet", detail);
+        if (gone != (strcmp(rows[i].name, "all refuse") == 0))
+            fail_msg("%s: gone is %d", rows[i].name, gone);
+        mongo_topology_fini(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
