@@ -235,7 +235,7 @@ static void describe_server(const struct mongo_server *s, struct buf *b)
         buf_puts(b, "no answer yet");
 }
 
-void mongo_topology_describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX])
+static void describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX])
 {
     struct buf b;
     bool first = true;
@@ -308,6 +308,27 @@ static struct tally count(const struct mongo_topology *t)
     return n;
 }
 
+/* The commonest mistake with containers: who was asked is known to its set by another name, and no
+ * name of the set leads anywhere. */
+static bool is_advertised_in_vain(const struct tally *n)
+{
+    return n->seed && n->members == 0 && n->failed + n->asked > 0;
+}
+
+void mongo_topology_describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX])
+{
+    const struct tally n = count(t);
+    char seen[PROBE_DETAIL_MAX];
+    describe(t, seen);
+    if (is_advertised_in_vain(&n))
+        snprintf(out, PROBE_DETAIL_MAX,
+                 "%s answers, but its set advertises addresses that cannot be reached from here: "
+                 "%.200s (directConnection=true asks that one host alone)",
+                 n.seed->address, seen);
+    else
+        memcpy(out, seen, sizeof seen);
+}
+
 /* Nobody is left who could still meet it. */
 static enum reason conclude(const struct mongo_topology *t, const struct mongo_wish *wish,
                             char detail[PROBE_DETAIL_MAX], bool *gone)
@@ -315,17 +336,12 @@ static enum reason conclude(const struct mongo_topology *t, const struct mongo_w
     bool for_writes =
         wish->require == MONGO_REQUIRE_PRIMARY || wish->require == MONGO_REQUIRE_WRITABLE;
     const struct tally n = count(t);
-    char seen[PROBE_DETAIL_MAX];
-    mongo_topology_describe(t, seen);
     if (n.worst && weight(n.worst->reason) >= weight(REASON_AUTH)) {
         snprintf(detail, PROBE_DETAIL_MAX, "%.390s", n.worst->detail);
         return n.worst->reason;
     }
-    if (n.seed && n.failed > 0 && n.members == 0) {
-        snprintf(detail, PROBE_DETAIL_MAX,
-                 "%s answers, but its set advertises addresses that cannot be reached from here: "
-                 "%.200s (directConnection=true asks that one host alone)",
-                 n.seed->address, seen);
+    if (is_advertised_in_vain(&n)) {
+        mongo_topology_describe(t, detail);
         return n.worst->reason;
     }
     if (t->n == 1 && n.members == 1) {
@@ -334,7 +350,7 @@ static enum reason conclude(const struct mongo_topology *t, const struct mongo_w
         if (reason != REASON_OK)
             return reason;
     }
-    snprintf(detail, PROBE_DETAIL_MAX, "%.390s", seen);
+    describe(t, detail);
     if (n.members > 0)
         return for_writes && t->kind == MONGO_KIND_SET ? REASON_NO_PRIMARY : REASON_MISMATCH;
     if (n.ghosts > 0)

@@ -226,8 +226,27 @@ static void verdicts(void **state)
     }
 }
 
+/* While nothing that it advertises answers, the deadline's words say so. */
+static void advertised_in_vain(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    char seed[] = "x:1", *seeds[] = {seed}, words[PROBE_DETAIL_MAX];
+    assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+    mongo_topology_describe(&t, words);
+    assert_string_equal(words, "rs0: x:1 no answer yet");
+    answer(&t, "x:1", PRIMARY);
+    mongo_topology_describe(&t, words);
+    assert_non_null(strstr(words, "x:1 answers, but its set advertises addresses that cannot"));
+    answer(&t, "a:1", PRIMARY);
+    mongo_topology_describe(&t, words);
+    assert_null(strstr(words, "advertises"));
+    mongo_topology_fini(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts),
+                                       cmocka_unit_test(advertised_in_vain)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
