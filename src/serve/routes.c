@@ -84,6 +84,13 @@ static void get_ready(struct request *req, const char *name)
     answer_ready(req, 0);
 }
 
+/* The agent's own life, whatever it watches: that it answers is all. */
+static void get_healthz(struct request *req, const char *name)
+{
+    (void)name;
+    request_text(req, MHD_HTTP_OK, "ok\n");
+}
+
 /* ---- Status ---- */
 
 static enum made status_more(struct document *d, int64_t now)
@@ -427,7 +434,7 @@ static const struct route routes[] = {
     {"/status", false, get_status}, {"/status/", false, get_status},
     {"/events", false, get_events}, {"/metrics", false, get_metrics},
     {"/", false, get_page},         {"/check/", true, post_check},
-    {"/reload", true, post_reload},
+    {"/reload", true, post_reload}, {"/healthz", false, get_healthz},
 };
 
 /* The route, and in `name` what follows it. */
@@ -450,8 +457,9 @@ void route_request(struct request *req, const char *method)
     const char *name;
     const struct route *route = find_route(req->path, &name);
     if (!route) {
-        request_text(req, MHD_HTTP_NOT_FOUND,
-                     "not found; there is /live /ready /status /status/NAME /events /metrics /\n");
+        request_text(
+            req, MHD_HTTP_NOT_FOUND,
+            "not found; there is /live /ready /healthz /status /status/NAME /events /metrics /\n");
         return;
     }
     bool is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;

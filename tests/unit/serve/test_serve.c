@@ -30,6 +30,7 @@ static void test_verdicts(void **state)
     b.engine.checks[1]->conf->levels = LEVEL_ALIVE;
     serve_on_reload(b.serve);
     assert_get(&b, "/live", 503, "not live: db unhealthy: refused: ");
+    assert_get(&b, "/healthz", 200, "ok"); /* whatever it watches */
     assert_get(&b, "/ready", 200, "\r\n\r\nready\n");
     bench_close(&b);
 }
