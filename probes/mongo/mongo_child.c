@@ -17,6 +17,7 @@
 #include "mongo/mongo_guard.h"
 #include "mongo/mongo_job.h"
 #include "mongo/mongo_wire.h"
+#include "tls/tls.h"
 
 #define GRACE_S 5 /* by then the parent has killed us, or is gone */
 
@@ -345,6 +346,7 @@ int mongo_child_run(void)
         return 1;
     alarm((unsigned)(left_ms(&s) / 1000) + GRACE_S);
     mongoc_log_set_handler(ignore_log, NULL);
+    tls_library_init();
     mongoc_init();
     int rc = check(&s, &hello);
     if (rc == 0)

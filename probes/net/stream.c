@@ -1,8 +1,9 @@
 /* stream: see stream.h. The dialled descriptor goes to a uv handle; TLS, where asked, stands
- * between its bytes and the owner's. Events may make the owner close the stream: nothing is touched
- * after. */
+ * between its bytes and the owner's. An event may make the owner close the stream; its memory stays
+ * until the loop says on_closed, so the state is looked at after each. */
 #include "net/stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +11,17 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "host.h"
 
 #define READ_SIZE  16384
 #define JUDGING_MS 250 /* for a server that says nothing more when it takes our certificate */
+#define PARTING_MS 100 /* for the peer's FIN after ours */
+
+/* What one connection may take of one turn of the loop; the rest waits for the next turn. */
+#define TURN_BYTES ((size_t)64 * 1024)
+#define TURN_NS    (2 * NS_PER_MS)
 
 /* A write in flight: the request and its bytes in one piece. */
 struct out {
@@ -28,11 +35,34 @@ struct stream_dial {
     struct stream *stream;
 };
 
+static void move(struct stream *s, enum stream_state to)
+{
+    enum { OVER = 1 << STREAM_FAILED | 1 << STREAM_CLOSING };
+    static const unsigned next[] = {
+        [STREAM_DIALLING] = 1 << STREAM_HANDSHAKING | 1 << STREAM_OPEN | OVER,
+        [STREAM_HANDSHAKING] = 1 << STREAM_JUDGING | OVER,
+        [STREAM_JUDGING] = 1 << STREAM_OPEN | OVER,
+        [STREAM_OPEN] = 1 << STREAM_HANDSHAKING | 1 << STREAM_ENDED | 1 << STREAM_PARTING | OVER,
+        [STREAM_ENDED] = OVER,
+        [STREAM_FAILED] = 1 << STREAM_CLOSING,
+        [STREAM_PARTING] = 1 << STREAM_CLOSING,
+        [STREAM_CLOSING] = 0,
+    };
+    assert(next[s->state] & 1U << to);
+    s->state = to;
+}
+
+/* False: it failed or was closed, perhaps by the event just told. */
+static bool is_live(const struct stream *s)
+{
+    return s->state < STREAM_FAILED;
+}
+
 static void fail(struct stream *s, enum reason reason, const char *words)
 {
-    if (s->failed || s->closing)
+    if (!is_live(s))
         return;
-    s->failed = true;
+    move(s, STREAM_FAILED);
     char detail[700];
     snprintf(detail, sizeof detail, "%s: %s", s->peer, words);
     s->events->on_fail(s, reason, detail);
@@ -80,7 +110,7 @@ static int send_bytes(struct stream *s, const void *data, size_t len)
 
 void stream_write(struct stream *s, const void *data, size_t len)
 {
-    if (s->failed || s->closing)
+    if (!is_live(s))
         return;
     int rc;
     if (!s->tls) {
@@ -105,40 +135,34 @@ void stream_write(struct stream *s, const void *data, size_t len)
 
 static void tell_open(struct stream *s)
 {
-    if (s->told_open || s->closing || s->failed)
-        return;
-    s->told_open = true;
+    move(s, STREAM_OPEN);
     s->events->on_open(s);
 }
 
-static void on_judged(uv_timer_t *timer)
+static void tell_eof(struct stream *s)
 {
-    tell_open(timer->data);
+    move(s, STREAM_ENDED);
+    uv_read_stop(&s->uv.stream);
+    s->events->on_eof(s);
 }
 
-static void wait_for_judgement(struct stream *s)
+static void on_timer(uv_timer_t *timer);
+
+static void wait_in(struct stream *s, enum stream_state state, int64_t ms)
 {
-    s->judging = calloc(1, sizeof *s->judging);
-    if (!s->judging) {
-        fail(s, REASON_INTERNAL, "out of memory");
-        return;
-    }
-    uv_timer_init(s->run->env->loop, s->judging);
-    s->judging->data = s;
-    uv_timer_start(s->judging, on_judged, JUDGING_MS, 0);
-    s->n_open++;
+    move(s, state);
+    s->until = clock_now() + ms * NS_PER_MS;
+    uv_timer_start(&s->timer, on_timer, s->paused ? 0 : (uint64_t)ms, 0);
 }
 
 /* The handshake is over: is the certificate good for long enough, and ours for the server? */
 static void after_handshake(struct stream *s)
 {
     struct err e;
-    s->opened = true;
-    if (tls_days_left(tls_not_after(s->tls), s->tls_options.conf->min_days, &e) < 0) {
+    if (tls_days_left(tls_not_after(s->tls), s->tls_options.conf->min_days, &e) < 0)
         fail(s, REASON_TLS, e.text);
-    } else if (!tls_is_judged(s->tls)) {
-        wait_for_judgement(s);
-    }
+    else
+        wait_in(s, STREAM_JUDGING, JUDGING_MS);
 }
 
 static void take_tls(struct stream *s, const void *data, size_t len)
@@ -149,23 +173,26 @@ static void take_tls(struct stream *s, const void *data, size_t len)
     buf_init(&plain, SIZE_MAX / 2);
     buf_init(&out, SIZE_MAX / 2);
     int rc = tls_feed(s->tls, data, len, &plain, &out, &done, &eof, &e);
+    enum reason reason = tls_reason(s->tls);
     int sent = send_bytes(s, out.data, out.len); /* an alert too */
     buf_fini(&out);
     if (!knew && tls_not_after(s->tls))
         probe_cert_expiry(s->run, tls_not_after(s->tls));
-    if (done && !s->opened)
+    if (done && s->state == STREAM_HANDSHAKING)
         after_handshake(s);
-    if (done && rc == 0 && s->tls && tls_is_judged(s->tls))
+    if (rc == 0 && s->state == STREAM_JUDGING && tls_is_judged(s->tls))
         tell_open(s);
-    if (plain.len && !s->closing && !s->failed)
+    if (plain.len && s->state == STREAM_OPEN)
         s->events->on_data(s, plain.data, plain.len);
     buf_fini(&plain);
     if (rc < 0)
-        fail(s, REASON_TLS, e.text);
+        fail(s, reason, e.text);
     else if (sent < 0)
         fail_uv(s, sent);
-    else if (eof && !s->closing && !s->failed)
-        s->events->on_eof(s);
+    else if (eof && s->state == STREAM_OPEN)
+        tell_eof(s);
+    else if (eof)
+        fail(s, REASON_CLOSED, "closed during the TLS handshake");
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b)
@@ -187,27 +214,94 @@ static int eof_or_error(const uv_handle_t *handle)
     return errnum ? -errnum : UV_EOF;
 }
 
+static void shut(struct stream *s)
+{
+    move(s, STREAM_CLOSING);
+    closer_close(&s->closer);
+}
+
+/* Reading goes on in the next turn where this one's share is used up. */
+static void keep_share(struct stream *s, size_t n)
+{
+    uint64_t turn = uv_now(s->timer.loop);
+    int64_t now = clock_now();
+    if (turn != s->turn) {
+        s->turn = turn;
+        s->turn_bytes = 0;
+        s->turn_began = now;
+    }
+    s->turn_bytes += n;
+    if (s->turn_bytes < TURN_BYTES && now - s->turn_began < TURN_NS)
+        return;
+    uv_read_stop(&s->uv.stream);
+    s->paused = true;
+    uv_timer_start(&s->timer, on_timer, 0, 0);
+}
+
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *b)
 {
     struct stream *s = container_of((uv_handle_t *)handle, struct stream, uv.handle);
-    if (s->closing || s->failed || n == 0)
+    if (n == 0)
         return;
+    if (s->state == STREAM_PARTING) {
+        s->turn_bytes += n > 0 ? (size_t)n : 0;
+        if (n < 0 || s->turn_bytes >= TURN_BYTES)
+            shut(s);
+        return;
+    }
+    if (n > 0)
+        keep_share(s, (size_t)n); /* first: the stream may be closed by what the bytes are */
     if (n == UV_EOF)
         n = eof_or_error(&s->uv.handle);
+    if (!is_live(s))
+        return;
     if (n > 0 && s->tls)
         take_tls(s, b->base, (size_t)n);
-    else if (n > 0)
+    else if (n > 0 && s->state == STREAM_OPEN)
         s->events->on_data(s, b->base, (size_t)n);
-    else if (n == UV_EOF && !s->told_open)
+    else if (n == UV_EOF && s->state != STREAM_OPEN)
         fail(s, REASON_CLOSED, "closed during the TLS handshake");
-    else if (n == UV_EOF) {
-        uv_read_stop(handle);
-        s->events->on_eof(s);
-    } else
+    else if (n == UV_EOF)
+        tell_eof(s);
+    else if (n < 0)
         fail_uv(s, (int)n);
 }
 
+/* One timer: a pause ends, and a state that lasts for some time does. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct stream *s = container_of(timer, struct stream, timer);
+    int64_t left = s->until - clock_now();
+    if (s->paused && s->state != STREAM_CLOSING) {
+        s->paused = false;
+        if (s->state != STREAM_ENDED)
+            uv_read_start(&s->uv.stream, on_alloc, on_read);
+    }
+    if (s->state != STREAM_JUDGING && s->state != STREAM_PARTING)
+        return;
+    if (left > 0)
+        uv_timer_start(timer, on_timer, (uint64_t)(left / NS_PER_MS) + 1, 0);
+    else if (s->state == STREAM_JUDGING)
+        tell_open(s);
+    else
+        shut(s);
+}
+
 /* ---- Begin. ---- */
+
+static void on_all_closed(struct closer *c)
+{
+    struct stream *s = container_of(c, struct stream, closer);
+    s->on_closed(s);
+}
+
+static void init(struct stream *s)
+{
+    uv_loop_t *loop = s->run->env->loop;
+    closer_init(&s->closer, loop, on_all_closed);
+    uv_timer_init(loop, &s->timer);
+    closer_add(&s->closer, &s->timer);
+}
 
 static int adopt_fd(struct stream *s, int fd, bool is_unix)
 {
@@ -217,8 +311,7 @@ static int adopt_fd(struct stream *s, int fd, bool is_unix)
         close(fd);
         return rc;
     }
-    s->n_open++;
-    s->has_handle = true;
+    closer_add(&s->closer, &s->uv.handle);
     rc = is_unix ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
     if (rc < 0) {
         close(fd);
@@ -230,6 +323,7 @@ static int adopt_fd(struct stream *s, int fd, bool is_unix)
 static void begin_tls(struct stream *s, const char *host)
 {
     struct err e;
+    move(s, STREAM_HANDSHAKING);
     probe_phase(s->run, PHASE_TLS);
     probe_note(s->run, "connected to %s, TLS handshake under way", s->peer);
     s->tls = tls_open(&s->tls_options, host, &e);
@@ -239,18 +333,12 @@ static void begin_tls(struct stream *s, const char *host)
         take_tls(s, NULL, 0);
 }
 
-static void one_closed(struct stream *s)
-{
-    if (--s->n_open == 0)
-        s->on_closed(s);
-}
-
 static void on_dial_closed(struct dial *d)
 {
     struct stream_dial *sd = container_of(d, struct stream_dial, dial);
     struct stream *s = sd->stream;
     free(sd);
-    one_closed(s);
+    closer_drop(&s->closer);
 }
 
 static void end_dial(struct stream *s)
@@ -266,35 +354,33 @@ static void on_dialled(struct dial *d)
     struct stream *s = container_of(d, struct stream_dial, dial)->stream;
     const struct endpoint *ep = d->ep;
     if (d->reason != REASON_OK) {
-        s->failed = true;
+        move(s, STREAM_FAILED);
         s->events->on_fail(s, d->reason, d->detail);
         return;
     }
     memcpy(s->peer, d->peer, sizeof s->peer);
     int rc = adopt_fd(s, d->fd, ep->path != NULL);
-    if (s->has_handle)
-        end_dial(s);
+    end_dial(s);
     if (rc < 0)
         fail_uv(s, rc);
     else if (s->tls_options.conf)
         begin_tls(s, ep->host);
-    else {
-        s->opened = s->told_open = true;
-        s->events->on_open(s);
-    }
+    else
+        tell_open(s);
 }
 
 void stream_open(struct stream *s, struct probe_run *run, const struct endpoint *ep,
                  const struct tls_options *tls, const struct stream_events *events, void *owner)
 {
     *s = (struct stream){.run = run, .events = events, .owner = owner, .tls_options = *tls};
+    init(s);
     s->dial = calloc(1, sizeof *s->dial);
     if (!s->dial) {
         fail(s, REASON_INTERNAL, "out of memory");
         return;
     }
     s->dial->stream = s;
-    s->n_open = 1; /* the dial */
+    closer_hold(&s->closer);
     dial_start(&s->dial->dial, run, ep, on_dialled);
 }
 
@@ -310,18 +396,17 @@ int stream_take(struct stream *s, struct probe_run *run, int fd, const char *pee
 {
     *s = (struct stream){.run = run, .events = events, .owner = owner};
     snprintf(s->peer, sizeof s->peer, "%s", peer);
+    init(s);
     int rc = adopt_fd(s, fd, str_starts(peer, "unix:"));
-    s->opened = s->told_open = rc == 0;
-    s->failed = rc < 0;
+    move(s, rc == 0 ? STREAM_OPEN : STREAM_FAILED);
     return rc;
 }
 
 void stream_start_tls(struct stream *s, const struct tls_options *tls, const char *host)
 {
-    if (s->failed || s->closing)
+    if (!is_live(s))
         return;
     s->tls_options = *tls;
-    s->opened = s->told_open = false;
     begin_tls(s, host);
 }
 
@@ -337,43 +422,61 @@ void stream_adopt(struct stream *s, struct probe_run *run)
 
 /* ---- End. ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_shut_down(uv_shutdown_t *req, int status)
 {
-    one_closed(container_of(handle, struct stream, uv.handle));
+    struct stream *s = container_of(req, struct stream, shutdown);
+    if (status < 0 && s->state == STREAM_PARTING)
+        shut(s);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+/* FIN, then the peer's is awaited while the run has time: closing with bytes unread would reset
+ * the connection, and so would the peer's bytes that come after it. */
+static void part(struct stream *s)
 {
-    struct stream *s = handle->data;
-    free(handle);
-    one_closed(s);
-}
-
-static void close_handle(struct stream *s)
-{
-    bool is_tcp = uv_handle_get_type(&s->uv.handle) == UV_TCP;
-    if (s->tls && s->opened && !s->failed) {
-        struct buf out;
-        buf_init(&out, READ_SIZE);
-        tls_shutdown(s->tls, &out);
-        send_bytes(s, out.data, out.len);
-        buf_fini(&out);
+    int64_t ms = PARTING_MS;
+    if (s->run && s->run->deadline) {
+        int64_t left = (s->run->deadline - clock_now()) / NS_PER_MS;
+        ms = left < ms ? left : ms;
     }
-    if (!is_tcp || s->tls || s->in_order || uv_tcp_close_reset(&s->uv.tcp, on_handle_closed) < 0)
-        uv_close(&s->uv.handle, on_handle_closed);
+    if (ms <= 0 || uv_shutdown(&s->shutdown, &s->uv.stream, on_shut_down) < 0) {
+        shut(s);
+        return;
+    }
+    wait_in(s, STREAM_PARTING, ms);
+    s->turn_bytes = 0;
+}
+
+static void say_close_notify(struct stream *s)
+{
+    struct buf out;
+    buf_init(&out, READ_SIZE);
+    tls_shutdown(s->tls, &out);
+    send_bytes(s, out.data, out.len);
+    buf_fini(&out);
+}
+
+static void reset_at_close(struct stream *s)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    uv_os_fd_t fd;
+    if (uv_fileno(&s->uv.handle, &fd) == 0 && uv_handle_get_type(&s->uv.handle) == UV_TCP)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
 {
+    bool was_open = s->state == STREAM_OPEN;
+    assert(s->state < STREAM_PARTING);
     s->on_closed = on_closed;
-    s->closing = true;
-    s->n_open++; /* this call */
-    if (s->judging)
-        uv_close((uv_handle_t *)s->judging, on_timer_closed);
-    if (s->has_handle)
-        close_handle(s);
+    if (s->reset && (was_open || s->state == STREAM_ENDED))
+        reset_at_close(s);
+    else if (s->tls && (was_open || s->state == STREAM_ENDED))
+        say_close_notify(s);
     tls_free(s->tls);
     s->tls = NULL;
     end_dial(s);
-    one_closed(s);
+    if (was_open && !s->reset)
+        part(s);
+    else
+        shut(s);
 }

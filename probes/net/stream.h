@@ -1,20 +1,21 @@
-/* stream: one connection on the loop: dial, TLS where asked, then bytes both ways. The types whose
- * protocol is our own (tcp, mongo) use it; http dials itself, leaves TLS and what comes of it to
- * libcurl, and has a stream for the rest. */
+/* stream: one connection on the loop: dial, TLS where asked, then bytes both ways, for every type
+ * and command that talks to a server. In one turn of the loop a stream reads 64 KiB or for 2 ms,
+ * whatever comes, and goes on in the next. */
 #ifndef PROBE_NET_STREAM_H
 #define PROBE_NET_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "loop/closer.h"
 #include "net/dial.h"
 #include "tls/tls.h"
 
 struct stream;
 
-/* on_open and on_fail may come from inside stream_start, on_fail also from inside stream_write;
- * none comes once stream_close was called, which any of them may do. It is owed in the end whatever
- * came: on_fail and on_eof close nothing. */
+/* on_open and on_fail may come from inside stream_open and stream_start_tls, on_fail also from
+ * inside stream_write; none comes once stream_close was called, which any of them may do. It is
+ * owed in the end whatever came: on_fail and on_eof close nothing. */
 struct stream_events {
     void (*on_open)(struct stream *s); /* connected, and the TLS handshake is done and verified */
     /* Bytes came; they are valid during the call only. */
@@ -25,13 +26,35 @@ struct stream_events {
     void (*on_fail)(struct stream *s, enum reason reason, const char *detail);
 };
 
+/*  state        what is under way                           next
+ *  DIALLING     the dial                                    HANDSHAKING, OPEN
+ *  HANDSHAKING  TLS                                         JUDGING
+ *  JUDGING      the server may yet refuse our certificate   OPEN
+ *  OPEN         on_open was told                            ENDED, HANDSHAKING (stream_start_tls)
+ *  ENDED        on_eof was told
+ *  FAILED       on_fail was told, or stream_take failed
+ *  PARTING      closed by the owner: our FIN is sent, the peer's is awaited
+ *  CLOSING      the handles are being closed, then on_closed
+ * From each before it to FAILED; by stream_close from OPEN to PARTING, else to CLOSING. */
+enum stream_state {
+    STREAM_DIALLING,
+    STREAM_HANDSHAKING,
+    STREAM_JUDGING,
+    STREAM_OPEN,
+    STREAM_ENDED,
+    STREAM_FAILED,
+    STREAM_PARTING,
+    STREAM_CLOSING,
+};
+
 struct stream {
     struct probe_run *run;
     const struct stream_events *events;
     void *owner;
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
-    bool in_order;            /* set by the owner: end it by FIN, for who would log a reset */
-    /* Private from here on: see stream.c. */
+    bool reset;               /* set by the owner: end it by RST, which leaves no TIME_WAIT */
+    /* Private from here on. */
+    enum stream_state state;
     struct stream_dial *dial;       /* NULL once connected: a kept connection carries none */
     struct tls_options tls_options; /* conf NULL: plain */
     struct tls *tls;
@@ -41,10 +64,15 @@ struct stream {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } uv;
+    uv_timer_t timer;
+    uv_shutdown_t shutdown;
+    int64_t until; /* JUDGING and PARTING end */
+    struct closer closer;
     void (*on_closed)(struct stream *s);
-    uv_timer_t *judging; /* see tls_is_judged; NULL: it was not waited for */
-    bool has_handle, opened, told_open, failed, closing;
-    unsigned n_open; /* the dial, the handle and the timer, until closed */
+    bool paused;   /* it has had its share of this turn */
+    uint64_t turn; /* the turn that turn_bytes were read in, from turn_began on */
+    size_t turn_bytes;
+    int64_t turn_began;
 };
 
 /* `tls` NULL: plain. `run` may be changed later (a kept connection): stream_adopt. */
@@ -74,9 +102,10 @@ void stream_adopt(struct stream *s, struct probe_run *run);
 /* Sends a copy of the bytes. A failure comes by on_fail. */
 void stream_write(struct stream *s, const void *data, size_t len);
 
-/* Ends it in any state, exactly once; no event comes any more. `on_closed` (perhaps from inside)
- * says that the memory may go. A plain TCP connection is reset rather than closed unless
- * `in_order`, so that no TIME_WAIT is left on a busy host; TLS sends its close_notify first. */
+/* Ends it in any state, exactly once; no event comes any more. `on_closed` says, from the loop,
+ * that the memory may go. An open connection is closed in order: our FIN (after TLS's
+ * close_notify), then the peer's is awaited for 100 ms at most and not beyond the run's deadline.
+ */
 void stream_close(struct stream *s, void (*on_closed)(struct stream *s));
 
 #endif

@@ -1,11 +1,10 @@
 /* tcp: a connection, and where asked a TLS handshake, bytes to send and a pattern to expect.
  * Without `expect` it knows only that something accepts: a server that is stopped behind its
  * backlog, or a proxy without a backend, accepts as well. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -18,7 +17,9 @@
 #define REPLY_MAX   16384 /* bytes that `expect` is looked for in */
 #define EXCERPT_MAX 160
 
-enum { K_ADDRESS, K_SEND, K_EXPECT, K_FAMILY, K_TLS, K_TLS_FIRST };
+enum { K_ADDRESS, K_SEND, K_EXPECT, K_FAMILY, K_CLOSE, K_TLS, K_TLS_FIRST };
+
+static const char *const closes[] = {"order", "reset", NULL};
 
 static const char *const families[] = {"any", "4", "6", NULL};
 static const int family_of[] = {0, 4, 6};
@@ -44,6 +45,12 @@ static const struct probe_key keys[] = {
                   .choices = families,
                   .doc =
                       "4 or 6: only addresses of this family are tried. any: both, side by side."},
+    [K_CLOSE] = {.name = "close",
+                 .kind = KEY_CHOICE,
+                 .def = "order",
+                 .choices = closes,
+                 .doc = "order: the server's end is awaited after ours. reset: at once, without a "
+                        "port in TIME_WAIT, which some servers log."},
     [K_TLS] = {.name = "tls",
                .kind = KEY_BOOL,
                .def = "no",
@@ -59,6 +66,7 @@ struct tcp_conf {
     char *send;
     size_t send_len;
     struct pattern *expect; /* NULL: the connection is enough */
+    bool reset;             /* `close` */
     bool use_tls;
     struct tls_conf tls;
 };
@@ -151,6 +159,7 @@ static void *tcp_prepare(const struct probe_value *v, struct probe_report *repor
         probe_error(report, K_EXPECT, "%s", e.text);
         bad = true;
     }
+    c->reset = v[K_CLOSE].num != 0;
     c->use_tls = v[K_TLS].num != 0;
     bool may_use_tls = c->use_tls || probe_is_missing(report, K_TLS);
     if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0)
@@ -172,27 +181,35 @@ static void *tcp_prepare(const struct probe_value *v, struct probe_report *repor
 
 /* ---- A run. ---- */
 
+/*  state       what is under way                     next
+ *  CONNECTING  the dial and TLS                      AWAITING, CLOSING
+ *  AWAITING    the reply that `expect` looks for     CLOSING
+ *  CLOSING     finished or cancelled: it lets go */
+enum tcp_run_state { TCP_RUN_CONNECTING, TCP_RUN_AWAITING, TCP_RUN_CLOSING };
+
 struct tcp_run {
     struct probe_run run;
-    union {
-        struct dial dial;     /* nothing but a connection is asked for */
-        struct stream stream; /* else */
-    };
-    bool streams;
-    bool closing;
+    enum tcp_run_state state;
+    struct stream stream;
     struct buf reply;
     struct pattern_budget budget;
     struct pattern_search search;
 };
 
+static void move(struct tcp_run *t, enum tcp_run_state to)
+{
+    static const unsigned next[] = {
+        [TCP_RUN_CONNECTING] = 1 << TCP_RUN_AWAITING | 1 << TCP_RUN_CLOSING,
+        [TCP_RUN_AWAITING] = 1 << TCP_RUN_CLOSING,
+        [TCP_RUN_CLOSING] = 0,
+    };
+    assert(next[t->state] & 1U << to);
+    t->state = to;
+}
+
 static const struct tcp_conf *conf_of(const struct tcp_run *t)
 {
     return t->run.conf;
-}
-
-static void on_dial_closed(struct dial *d)
-{
-    probe_release(&container_of(d, struct tcp_run, dial)->run);
 }
 
 static void on_stream_closed(struct stream *s)
@@ -205,30 +222,9 @@ static void on_stream_closed(struct stream *s)
 
 static void let_go(struct tcp_run *t)
 {
-    if (t->closing)
-        return;
-    t->closing = true;
-    if (!t->streams) {
-        dial_close(&t->dial, on_dial_closed);
-        return;
-    }
+    move(t, TCP_RUN_CLOSING);
+    t->stream.reset = conf_of(t)->reset;
     stream_close(&t->stream, on_stream_closed);
-}
-
-/* A reset leaves no TIME_WAIT behind on a host that checks thousands of ports. */
-static void on_dialled(struct dial *d)
-{
-    struct tcp_run *t = container_of(d, struct tcp_run, dial);
-    if (d->reason == REASON_OK) {
-        const struct linger at_once = {.l_onoff = 1};
-        if (!d->ep->path)
-            setsockopt(d->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-        close(d->fd);
-        probe_finish(&t->run, REASON_OK, "connected to %s", d->peer);
-    } else {
-        probe_finish(&t->run, d->reason, "%s", d->detail);
-    }
-    let_go(t);
 }
 
 /* ---- The reply. ---- */
@@ -298,12 +294,14 @@ static void on_open(struct stream *s)
 {
     struct tcp_run *t = s->owner;
     const struct tcp_conf *c = conf_of(t);
-    probe_phase(&t->run, PHASE_REQUEST);
+    if (c->send || c->expect)
+        probe_phase(&t->run, PHASE_REQUEST);
     if (c->send)
         stream_write(s, c->send, c->send_len);
-    if (t->closing) /* the write failed, and that was said */
+    if (t->state == TCP_RUN_CLOSING) /* the write failed, and that was said */
         return;
     if (c->expect) {
+        move(t, TCP_RUN_AWAITING);
         note_reply(t);
         return;
     }
@@ -326,11 +324,6 @@ static void tcp_start(struct probe_run *run)
 {
     struct tcp_run *t = container_of(run, struct tcp_run, run);
     const struct tcp_conf *c = run->conf;
-    t->streams = c->send || c->expect || c->use_tls;
-    if (!t->streams) {
-        dial_start(&t->dial, run, &c->ep, on_dialled);
-        return;
-    }
     buf_init(&t->reply, REPLY_MAX);
     t->budget.steps = PATTERN_STEPS;
     pattern_search_init(&t->search, c->expect, &t->budget);
@@ -339,7 +332,9 @@ static void tcp_start(struct probe_run *run)
 
 static void tcp_cancel(struct probe_run *run)
 {
-    let_go(container_of(run, struct tcp_run, run));
+    struct tcp_run *t = container_of(run, struct tcp_run, run);
+    if (t->state != TCP_RUN_CLOSING)
+        let_go(t);
 }
 
 const struct probe_type probe_type_tcp = {

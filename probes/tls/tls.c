@@ -13,12 +13,20 @@
 #define S_PER_DAY     INT64_C(86400)
 #define ALPN_NAME_MAX 255 /* RFC 7301 section 3.1 */
 
+/* More than any server needs: who sends more keeps us at work for its own ends. */
+#define HANDSHAKE_MESSAGES 32
+#define HANDSHAKE_BYTES    ((size_t)256 * 1024)
+#define LATER_MESSAGES     16 /* session tickets, key updates, hello requests */
+
 struct tls {
     SSL *ssl; /* owns both BIOs */
     BIO *in, *out;
     const struct tls_conf *conf;
     bool began, done;
     bool cert_asked, judged;
+    bool flooding;         /* it sent more than that */
+    unsigned n_messages;   /* of the handshake; of those after it, once it is done */
+    size_t handshake_size; /* bytes */
     int64_t not_after;
     char alpn[ALPN_NAME_MAX + 1];
     char name[TLS_NAME_SIZE]; /* what the certificate must be for */
@@ -27,14 +35,40 @@ struct tls {
 
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
-    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct tls *t = SSL_get_app_data(ssl);
-    X509 *leaf = X509_STORE_CTX_get0_cert(store);
-    if (leaf && !t->not_after)
-        t->not_after = tls_time(X509_get0_notAfter(leaf));
+    struct tls *t =
+        SSL_get_app_data(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     if (!ok && !t->words[0])
         tls_verify_words(store, t->conf, t->name, t->words, sizeof t->words);
     return ok;
+}
+
+int tls_verify(X509_STORE_CTX *store, void *arg)
+{
+    (void)arg;
+    struct tls *t =
+        SSL_get_app_data(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+    if (leaf)
+        t->not_after = tls_time(X509_get0_notAfter(leaf));
+    if (tls_chain_words(X509_STORE_CTX_get0_untrusted(store), t->words, sizeof t->words)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+        return 0;
+    }
+    if (t->conf->verify)
+        return X509_verify_cert(store);
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
+}
+
+static void on_message(int outgoing, int version, int content_type, const void *data, size_t len,
+                       SSL *ssl, void *arg)
+{
+    (void)version;
+    (void)data;
+    (void)len;
+    (void)ssl;
+    if (!outgoing && content_type == SSL3_RT_HANDSHAKE)
+        ((struct tls *)arg)->n_messages++;
 }
 
 static int on_cert_asked(SSL *ssl, void *arg)
@@ -121,7 +155,9 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
     }
     SSL_set_bio(t->ssl, t->in, t->out);
     SSL_set_app_data(t->ssl, t);
-    SSL_set_verify(t->ssl, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, on_verify);
+    SSL_set_verify(t->ssl, SSL_VERIFY_PEER, on_verify);
+    SSL_set_msg_callback(t->ssl, on_message);
+    SSL_set_msg_callback_arg(t->ssl, t);
     SSL_set_cert_cb(t->ssl, on_cert_asked, NULL);
     SSL_set_connect_state(t->ssl);
     if (options->elsewhere)
@@ -183,25 +219,42 @@ static void note_alpn(struct tls *t)
     str_excerpt(len ? (const char *)name : "", len, t->alpn, sizeof t->alpn);
 }
 
-static int handshake(struct tls *t, struct err *e)
+static int flood(struct tls *t, const char *what, struct err *e)
+{
+    t->flooding = true;
+    return err_set(e, "%s", what);
+}
+
+static int handshake(struct tls *t, size_t len, struct err *e)
 {
     int rc = SSL_do_handshake(t->ssl);
+    t->handshake_size += len;
     if (rc == 1) {
         t->done = true;
+        t->n_messages = 0;
         note_alpn(t);
         return 0;
     }
+    if (t->n_messages > HANDSHAKE_MESSAGES || t->handshake_size > HANDSHAKE_BYTES)
+        return flood(t, "the server's TLS handshake has no end", e);
     int error = SSL_get_error(t->ssl, rc);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return 0;
     return fail(t, rc, e);
 }
 
+/* SSL_read comes back after each message of a handshake, for AUTO_RETRY is off: only with none and
+ * no byte taken has it nothing left to do. */
 static int read_plain(struct tls *t, struct buf *plain, bool *eof, struct err *e)
 {
     char data[4096];
     for (;;) {
+        size_t left = BIO_ctrl_pending(t->in);
+        unsigned n_messages = t->n_messages;
         int n = SSL_read(t->ssl, data, sizeof data);
+        if (t->n_messages > LATER_MESSAGES)
+            return flood(t, "the server keeps sending TLS handshake messages after the handshake",
+                         e);
         if (n > 0) {
             buf_add(plain, data, (size_t)n);
             continue;
@@ -211,6 +264,8 @@ static int read_plain(struct tls *t, struct buf *plain, bool *eof, struct err *e
             *eof = true;
         else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
             return fail(t, n, e);
+        else if (left != BIO_ctrl_pending(t->in) || n_messages != t->n_messages)
+            continue;
         return 0;
     }
 }
@@ -227,7 +282,7 @@ int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, str
     if (t->done)
         t->judged = true;
     else
-        rc = handshake(t, e);
+        rc = handshake(t, len, e);
     *done = t->done;
     if (rc == 0 && t->done)
         rc = read_plain(t, plain, eof, e);
@@ -235,6 +290,11 @@ int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, str
     if (rc == 0 && (plain->failed || out->failed))
         return err_set(e, "out of memory");
     return rc;
+}
+
+enum reason tls_reason(const struct tls *t)
+{
+    return t->flooding ? REASON_PROTOCOL : REASON_TLS;
 }
 
 int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, struct err *e)

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/reason.h"
 #include "probe.h"
 
 /* The keys that every TLS-capable type has; they go at a place of its choice into its key table,
@@ -23,6 +24,10 @@
         {.name = "tls_key",                                                                        \
          .kind = KEY_FILE,                                                                         \
          .doc = "File with the client's private key; default: the file of tls_cert."},             \
+        {.name = "tls_key_password",                                                               \
+         .kind = KEY_TEXT,                                                                         \
+         .flags = KEY_SECRET,                                                                      \
+         .doc = "Pass phrase of that key, where it is encrypted."},                                \
         {.name = "tls_server_name",                                                                \
          .kind = KEY_TEXT,                                                                         \
          .doc = "Name to send (SNI) and to verify, instead of the host's."},                       \
@@ -39,6 +44,7 @@ enum {
     TLS_KEY_CA,
     TLS_KEY_CERT,
     TLS_KEY_KEY,
+    TLS_KEY_PASSWORD,
     TLS_KEY_SERVER_NAME,
     TLS_KEY_VERIFY,
     TLS_KEY_MIN_DAYS,
@@ -48,11 +54,15 @@ enum {
 /* The settings, compiled. Paths are kept for types that hand them to their library (curl, mongoc).
  */
 struct tls_conf {
-    char *ca, *cert, *key, *server_name; /* NULL: not set */
+    char *ca, *cert, *key, *key_password, *server_name; /* NULL: not set */
     bool verify;
     int64_t min_days;
-    void *ctx; /* SSL_CTX; NULL before first use, and where the one shared by all does */
+    struct tls_context *context; /* shared with all of the same files; NULL before first use */
 };
+
+/* To be called before any other library begins to use OpenSSL: the verdict is then the same
+ * whatever openssl.cnf says. */
+void tls_library_init(void);
 
 /* `v` points at the value of tls_ca; `first` is its index in the type's table. Checks that files
  * can be read and hold what they should, that cert and key belong together, and that none of it is
@@ -85,6 +95,9 @@ void tls_free(struct tls *t); /* NULL is fine */
  * the handshake is over, `*eof` that the peer sent close_notify. */
 int tls_feed(struct tls *t, const void *data, size_t len, struct buf *plain, struct buf *out,
              bool *done, bool *eof, struct err *e);
+/* What its failure is: REASON_TLS, or REASON_PROTOCOL where the peer sends handshake messages
+ * without end. */
+enum reason tls_reason(const struct tls *t);
 /* Encrypts; after the handshake only. */
 int tls_write(struct tls *t, const void *data, size_t len, struct buf *out, struct err *e);
 /* Adds our close_notify. */

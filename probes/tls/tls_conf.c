@@ -98,6 +98,7 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
         {&c->ca, TLS_KEY_CA, true},
         {&c->cert, TLS_KEY_CERT, true},
         {&c->key, TLS_KEY_KEY, true},
+        {&c->key_password, TLS_KEY_PASSWORD, false},
         {&c->server_name, TLS_KEY_SERVER_NAME, false},
     };
     int rc = 0;
@@ -112,6 +113,11 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
     if (c->key && !c->cert && !probe_is_missing(report, first + TLS_KEY_CERT)) {
         probe_error(report, first + TLS_KEY_KEY,
                     "a key without a certificate: tls_cert is not set");
+        rc = -1;
+    }
+    if (c->key_password && !c->cert && !probe_is_missing(report, first + TLS_KEY_CERT)) {
+        probe_error(report, first + TLS_KEY_PASSWORD,
+                    "a pass phrase without a key: tls_cert is not set");
         rc = -1;
     }
     if (!c->verify && v[TLS_KEY_VERIFY].given)

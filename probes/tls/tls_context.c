@@ -1,14 +1,24 @@
-/* tls_context: OpenSSL's contexts, made on first use. Checks with neither a CA nor a client
- * certificate of their own share one; the system's CA certificates are read once for all. */
+/* tls_context: OpenSSL's contexts, made on first use and shared by all settings with the same
+ * files; the system's CA certificates are read once for all, and again when they have changed.
+ * Settings are compiled on another thread than connections are made on: a lock is held in each of
+ * its calls. */
 #include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "tls/tls_internal.h"
+
+/* Nobody's server needs more; the key exchanges with a group of the server's choice (DHE) are left
+ * out because one of them may take seconds. */
+#define CIPHERS    "DEFAULT:!kDHE:!PSK:!SRP"
+#define GROUPS     "X25519:P-256:P-384:P-521"
+#define CHAIN_SIZE (64 * 1024L)
 
 /* Beside OpenSSL's own default: where distributions keep their bundle. */
 static const char *const bundles[] = {
@@ -18,15 +28,63 @@ static const char *const bundles[] = {
     "/etc/ssl/cert.pem",                  /* Alpine, BSDs */
 };
 
+/* Which content a file had: zero where there is none. */
+struct file_id {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec changed;
+};
+
+enum { FILE_CA, FILE_CERT, FILE_KEY, FILE_COUNT };
+
+struct tls_context {
+    struct tls_context *next;
+    unsigned refs;
+    char *files[FILE_COUNT]; /* NULL: not set */
+    char *password;
+    struct file_id ids[FILE_COUNT];
+    SSL_CTX *ctx;
+};
+
 static struct {
-    SSL_CTX *shared;
-    X509_STORE *store;
+    pthread_mutex_t lock;
+    struct tls_context *contexts;
+    X509_STORE *store; /* the system's */
+    struct file_id ids[2 + ARRAY_LEN(bundles)];
     bool has_ca;
-} process;
+} process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool tls_system_has_ca(void)
 {
     return process.has_ca;
+}
+
+void tls_library_init(void)
+{
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
+static struct file_id identify(const char *path)
+{
+    struct stat st;
+    struct file_id id;
+    memset(&id, 0, sizeof id); /* its padding too: it is compared as bytes */
+    if (!path || stat(path, &st) < 0)
+        return id;
+    id.dev = st.st_dev;
+    id.ino = st.st_ino;
+    id.size = st.st_size;
+    id.changed = st.st_mtim;
+    return id;
+}
+
+/* ---- The system's CA certificates. ---- */
+
+static const char *chosen(const char *variable, const char *otherwise)
+{
+    const char *value = getenv(variable);
+    return value && *value ? value : otherwise;
 }
 
 /* OpenSSL finds a CA in a directory by its hash, "0a1b2c3d.0", and then without reading the rest:
@@ -44,73 +102,131 @@ static bool has_hashed(const char *path)
     return found;
 }
 
-static void find_system_ca(X509_STORE *store)
+static X509_STORE *new_store(void)
 {
-    const char *file = getenv(X509_get_default_cert_file_env());
-    const char *dir = getenv(X509_get_default_cert_dir_env());
-    bool chosen = (file && *file) || (dir && *dir);
-    if (!file || !*file)
-        file = X509_get_default_cert_file();
-    if (!dir || !*dir)
-        dir = X509_get_default_cert_dir();
-    process.has_ca = access(file, R_OK) == 0 || has_hashed(dir);
+    X509_STORE *store = X509_STORE_new();
+    /* A certificate that is trusted needs no issuer: an intermediate CA, or the server's own. */
+    if (store)
+        X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return store;
+}
+
+static X509_STORE *load_system(bool *has_ca)
+{
+    X509_STORE *store = new_store();
+    const char *file = chosen(X509_get_default_cert_file_env(), X509_get_default_cert_file());
+    const char *dir = chosen(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+    bool is_default = file == X509_get_default_cert_file() && dir == X509_get_default_cert_dir();
+    *has_ca = access(file, R_OK) == 0 || has_hashed(dir);
+    if (!store)
+        return NULL;
     X509_STORE_set_default_paths(store);
-    if (!chosen && !process.has_ca && has_hashed("/etc/ssl/certs") &&
-        X509_STORE_load_locations(store, NULL, "/etc/ssl/certs") == 1)
-        process.has_ca = true;
-    for (size_t i = 0; !chosen && !process.has_ca && i < ARRAY_LEN(bundles); i++)
-        if (access(bundles[i], R_OK) == 0 &&
-            X509_STORE_load_locations(store, bundles[i], NULL) == 1)
-            process.has_ca = true;
+    if (is_default && !*has_ca && has_hashed("/etc/ssl/certs"))
+        *has_ca = X509_STORE_load_locations(store, NULL, "/etc/ssl/certs") == 1;
+    for (size_t i = 0; is_default && !*has_ca && i < ARRAY_LEN(bundles); i++)
+        *has_ca = access(bundles[i], R_OK) == 0 &&
+                  X509_STORE_load_locations(store, bundles[i], NULL) == 1;
     ERR_clear_error();
+    return store;
 }
 
-static X509_STORE *system_store(void)
+/* A new store where one of the usual places has changed; none at all is no renewal but a moment in
+ * the middle of one. -1: out of memory. */
+static int refresh_system(void)
 {
-    if (process.store)
-        return process.store;
-    process.store = X509_STORE_new();
-    if (process.store)
-        find_system_ca(process.store);
-    return process.store;
+    struct file_id ids[ARRAY_LEN(process.ids)];
+    ids[0] = identify(chosen(X509_get_default_cert_file_env(), X509_get_default_cert_file()));
+    ids[1] = identify(chosen(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
+    for (size_t i = 0; i < ARRAY_LEN(bundles); i++)
+        ids[2 + i] = identify(bundles[i]);
+    if (process.store && memcmp(ids, process.ids, sizeof ids) == 0)
+        return 0;
+    bool has_ca;
+    X509_STORE *store = load_system(&has_ca);
+    if (!store)
+        return process.store ? 0 : -1;
+    memcpy(process.ids, ids, sizeof ids);
+    if (process.has_ca && !has_ca) {
+        X509_STORE_free(store);
+        return 0;
+    }
+    X509_STORE_free(process.store);
+    process.store = store;
+    process.has_ca = has_ca;
+    for (struct tls_context *context = process.contexts; context; context = context->next)
+        if (!context->files[FILE_CA])
+            SSL_CTX_set1_cert_store(context->ctx, store);
+    return 0;
 }
 
-/* An encrypted key: OpenSSL would ask on the terminal. */
-static int no_password(char *out, int size, int writing, void *data)
+/* ---- A context. ---- */
+
+struct unlocking {
+    const char *password;
+    bool asked;
+};
+
+static int on_password(char *out, int size, int writing, void *data)
 {
-    (void)out;
-    (void)size;
+    struct unlocking *u = data;
     (void)writing;
-    (void)data;
-    return -1;
+    u->asked = true;
+    size_t len = u->password ? strlen(u->password) : 0;
+    if (!len || len > (size_t)size)
+        return -1;
+    memcpy(out, u->password, len);
+    return (int)len;
 }
 
-static SSL_CTX *new_context(void)
+static SSL_CTX *new_ssl_ctx(void)
 {
-    /* Without openssl.cnf: the verdict is the same in every image, and its parsing is not paid. */
-    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+    tls_library_init();
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
         return NULL;
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_default_passwd_cb(ctx, no_password);
-    return ctx;
+    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+#endif
+    SSL_CTX_set_max_cert_list(ctx, CHAIN_SIZE);
+    SSL_CTX_set_cert_verify_callback(ctx, tls_verify, NULL);
+    if (SSL_CTX_set_cipher_list(ctx, CIPHERS) == 1 && SSL_CTX_set1_groups_list(ctx, GROUPS) == 1)
+        return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
 }
 
 static int load_ca(SSL_CTX *ctx, const struct tls_conf *c, int *key, struct err *e)
 {
     *key = TLS_KEY_CA;
-    if (c->ca)
-        return SSL_CTX_load_verify_locations(ctx, c->ca, NULL) == 1
-                   ? 0
-                   : err_set(e, "%s: holds no CA certificate (PEM)", c->ca);
-    X509_STORE *store = system_store();
+    X509_STORE *store = c->ca ? new_store() : process.store;
     if (!store)
         return err_set(e, "out of memory");
     SSL_CTX_set1_cert_store(ctx, store);
+    if (!c->ca)
+        return 0;
+    X509_STORE_free(store);
+    if (X509_STORE_load_locations(store, c->ca, NULL) != 1)
+        return err_set(e, "%s: holds no CA certificate (PEM)", c->ca);
     return 0;
+}
+
+static int key_error(const struct tls_conf *c, const char *path, const struct unlocking *u,
+                     int *key, struct err *e)
+{
+    for (unsigned long code; (code = ERR_get_error());)
+        if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
+            return err_set(e, "%s: not the key of the certificate in %s", path, c->cert);
+    if (!u->asked)
+        return err_set(e, "%s: holds no private key (PEM)", path);
+    if (!c->key_password)
+        return err_set(e, "%s: the key is encrypted: set tls_key_password", path);
+    *key = TLS_KEY_PASSWORD;
+    return err_set(e, "%s: the key cannot be unlocked with this pass phrase", path);
 }
 
 static int load_client(SSL_CTX *ctx, const struct tls_conf *c, int *key, struct err *e)
@@ -121,44 +237,119 @@ static int load_client(SSL_CTX *ctx, const struct tls_conf *c, int *key, struct 
     if (SSL_CTX_use_certificate_chain_file(ctx, c->cert) != 1)
         return err_set(e, "%s: holds no certificate (PEM)", c->cert);
     const char *path = c->key ? c->key : c->cert;
+    struct unlocking u = {.password = c->key_password};
     *key = c->key ? TLS_KEY_KEY : TLS_KEY_CERT;
     ERR_clear_error();
-    if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) == 1)
-        return 0;
-    for (unsigned long code; (code = ERR_get_error());) {
-        if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
-            return err_set(e, "%s: not the key of the certificate in %s", path, c->cert);
-        if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ)
-            return err_set(e, "%s: the key is encrypted, which nobody could unlock", path);
-    }
-    return err_set(e, "%s: holds no private key (PEM)", path);
+    SSL_CTX_set_default_passwd_cb(ctx, on_password);
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, &u);
+    int rc = SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM);
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+    return rc == 1 ? 0 : key_error(c, path, &u, key, e);
 }
 
-SSL_CTX *tls_context(struct tls_conf *c, int *key, struct err *e)
+static int load(SSL_CTX *ctx, const struct tls_conf *c, int *key, struct err *e)
 {
-    bool own = c->ca || c->cert;
-    if (own && c->ctx)
-        return c->ctx;
-    if (!own && process.shared)
-        return process.shared;
-    SSL_CTX *ctx = new_context();
-    if (!ctx) {
-        err_set(e, "cannot set up TLS: out of memory");
-        return NULL;
-    }
     int rc = load_ca(ctx, c, key, e);
     if (rc == 0)
         rc = load_client(ctx, c, key, e);
     ERR_clear_error();
-    if (rc < 0) {
-        SSL_CTX_free(ctx);
-        return NULL;
+    return rc;
+}
+
+/* ---- All of them. ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool serves(const struct tls_context *context, const char *const files[FILE_COUNT],
+                   const struct file_id ids[FILE_COUNT], const char *password)
+{
+    for (size_t i = 0; i < FILE_COUNT; i++)
+        if (!same_text(context->files[i], files[i]) ||
+            memcmp(&context->ids[i], &ids[i], sizeof ids[i]) != 0)
+            return false;
+    return same_text(context->password, password);
+}
+
+static void free_context(struct tls_context *context)
+{
+    for (size_t i = 0; i < FILE_COUNT; i++)
+        free(context->files[i]);
+    str_wipe(context->password);
+    SSL_CTX_free(context->ctx);
+    free(context);
+}
+
+static int copy_text(char **to, const char *text)
+{
+    *to = text ? strdup(text) : NULL;
+    return text && !*to ? -1 : 0;
+}
+
+static struct tls_context *new_context(const struct tls_conf *c, const char *const files[],
+                                       int *key, struct err *e)
+{
+    struct tls_context *context = calloc(1, sizeof *context);
+    bool whole = context && (context->ctx = new_ssl_ctx());
+    for (size_t i = 0; whole && i < FILE_COUNT; i++) {
+        whole = copy_text(&context->files[i], files[i]) == 0;
+        context->ids[i] = identify(files[i]);
     }
-    if (own)
-        c->ctx = ctx;
-    else
-        process.shared = ctx;
-    return ctx;
+    if (!whole || copy_text(&context->password, c->key_password) < 0)
+        err_set(e, "cannot set up TLS: out of memory");
+    else if (load(context->ctx, c, key, e) == 0)
+        return context;
+    if (context)
+        free_context(context);
+    return NULL;
+}
+
+static struct tls_context *find(const struct tls_conf *c, int *key, struct err *e)
+{
+    const char *const files[FILE_COUNT] = {c->ca, c->cert, c->key};
+    struct file_id ids[FILE_COUNT];
+    for (size_t i = 0; i < FILE_COUNT; i++)
+        ids[i] = identify(files[i]);
+    struct tls_context *context = process.contexts;
+    while (context && !serves(context, files, ids, c->key_password))
+        context = context->next;
+    if (!context && (context = new_context(c, files, key, e))) {
+        context->next = process.contexts;
+        process.contexts = context;
+    }
+    if (context)
+        context->refs++;
+    return context;
+}
+
+SSL_CTX *tls_context(struct tls_conf *c, int *key, struct err *e)
+{
+    pthread_mutex_lock(&process.lock);
+    bool ready = c->ca || refresh_system() == 0;
+    if (!ready)
+        err_set(e, "cannot set up TLS: out of memory");
+    else if (!c->context)
+        c->context = find(c, key, e);
+    pthread_mutex_unlock(&process.lock);
+    return ready && c->context ? c->context->ctx : NULL;
+}
+
+void tls_context_release(struct tls_conf *c)
+{
+    struct tls_context *context = c->context, **at = &process.contexts;
+    c->context = NULL;
+    if (!context)
+        return;
+    pthread_mutex_lock(&process.lock);
+    if (--context->refs == 0 && (context->files[FILE_CA] || context->files[FILE_CERT])) {
+        while (*at != context)
+            at = &(*at)->next;
+        *at = context->next;
+        free_context(context);
+    }
+    pthread_mutex_unlock(&process.lock);
 }
 
 void tls_conf_fini(struct tls_conf *c)
@@ -166,7 +357,8 @@ void tls_conf_fini(struct tls_conf *c)
     free(c->ca);
     free(c->cert);
     free(c->key);
+    str_wipe(c->key_password);
     free(c->server_name);
-    SSL_CTX_free(c->ctx);
+    tls_context_release(c);
     *c = (struct tls_conf){0};
 }

@@ -10,9 +10,12 @@
 #include "base/err.h"
 #include "tls/tls.h"
 
-/* The context of these settings: the shared one where neither a CA nor a client certificate is
- * set. NULL: the words, and `*key` the TLS_KEY_... at fault. The conf or the process owns it. */
+/* The context of these settings, made on first use: one for all settings with the same files. NULL:
+ * the words, and `*key` the TLS_KEY_... at fault. */
 SSL_CTX *tls_context(struct tls_conf *c, int *key, struct err *e);
+void tls_context_release(struct tls_conf *c);
+/* OpenSSL's verification, and our limits before it; for every context. */
+int tls_verify(X509_STORE_CTX *store, void *arg);
 /* False: no CA certificate was found in any of the system's usual places. */
 bool tls_system_has_ca(void);
 
@@ -26,6 +29,8 @@ int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAM
  * to be verified. */
 void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const char *name, char *out,
                       size_t size);
+/* What is costly is refused before it is verified: true, with the words. */
+bool tls_chain_words(const STACK_OF(X509) * chain, char *out, size_t size);
 /* What OpenSSL's error queue (emptied) says about a handshake. */
 void tls_error_words(char *out, size_t size);
 

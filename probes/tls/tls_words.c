@@ -154,6 +154,35 @@ void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const cha
     }
 }
 
+/* Certificates of a public CA are three in a row, with keys of 4,096 bits at most. */
+bool tls_chain_words(const STACK_OF(X509) * chain, char *out, size_t size)
+{
+    enum { CERTS_MAX = 16, RSA_BITS_MAX = 8192, CERT_BYTES_MAX = 32768 };
+    if (sk_X509_num(chain) > CERTS_MAX) {
+        snprintf(out, size, "the server sent %d certificates; %d are accepted at most",
+                 sk_X509_num(chain), CERTS_MAX);
+        return true;
+    }
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        X509 *cert = sk_X509_value(chain, i);
+        const EVP_PKEY *key = X509_get0_pubkey(cert);
+        int bytes = i2d_X509(cert, NULL);
+        if (key && EVP_PKEY_get_base_id(key) != EVP_PKEY_EC &&
+            EVP_PKEY_get_bits(key) > RSA_BITS_MAX) {
+            snprintf(out, size,
+                     "a certificate of the server has a key of %d bits; %d are accepted at most",
+                     EVP_PKEY_get_bits(key), RSA_BITS_MAX);
+            return true;
+        }
+        if (bytes > CERT_BYTES_MAX) {
+            snprintf(out, size, "a certificate of the server has %d bytes; %d are accepted at most",
+                     bytes, CERT_BYTES_MAX);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* NULL: OpenSSL's own are as good. */
 static const char *words_of(unsigned long code)
 {
@@ -176,6 +205,8 @@ static const char *words_of(unsigned long code)
         return "the server does not accept our client certificate";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         return "our client certificate has expired, says the server";
+    case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+        return "the server's certificates are more than 64 KiB";
     case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
         return "the server speaks none of the protocols that were offered (ALPN)";
     case SSL_R_TLSV1_UNRECOGNIZED_NAME:

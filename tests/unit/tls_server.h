@@ -4,6 +4,7 @@
 #define PROBE_TESTS_TLS_SERVER_H
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -11,6 +12,7 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,18 +91,22 @@ __attribute__((unused)) static char *write_pem(const char *dir, const char *name
 }
 
 enum act {
-    ACT_TLS,     /* handshake, "hello\n", then what comes back is echoed until the end */
-    ACT_TLS_BYE, /* handshake, "hello\n", close_notify and FIN */
-    ACT_PLAIN,   /* "220 plain\r\n" and nothing else */
-    ACT_CLOSE,   /* FIN after the client's first bytes */
-    ACT_RESET,   /* RST after them */
-    ACT_SILENT,  /* reads and says nothing */
-    ACT_CUT,     /* the first 10 bytes of a server's handshake, then FIN */
+    ACT_TLS,            /* handshake, "hello\n", then what comes back is echoed until the end */
+    ACT_TLS_BYE,        /* handshake, "hello\n", close_notify and FIN */
+    ACT_PLAIN,          /* "220 plain\r\n" and nothing else */
+    ACT_CLOSE,          /* FIN after the client's first bytes */
+    ACT_RESET,          /* RST after them */
+    ACT_SILENT,         /* reads and says nothing */
+    ACT_KEY_UPDATES,    /* handshake, then key updates without end */
+    ACT_TICKETS,        /* handshake, then session tickets without end */
+    ACT_HELLO_REQUESTS, /* these without end, in place of a handshake */
+    ACT_CUT,            /* the first 10 bytes of a server's handshake, then FIN */
 };
 
 struct server {
     enum act act;
     struct pair cert;
+    X509 *chain[20];  /* sent along */
     X509 *client_ca;  /* asks for a client certificate of this CA; NULL: none */
     int max_version;  /* 0: any */
     const char *alpn; /* a protocol that it speaks; NULL: it knows nothing of ALPN */
@@ -111,12 +117,25 @@ struct server {
     pthread_t thread;
 };
 
+/* OpenSSL takes a connection that is gone for no error when it sends a ticket. */
+static bool is_gone(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
 static void serve_tls(struct server *s, int fd)
 {
     char data[256];
     SSL *ssl = SSL_new(s->ctx);
     SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1 && SSL_write(ssl, "hello\n", 6) == 6) {
+    bool ok = SSL_accept(ssl) == 1;
+    while (ok && s->act == ACT_KEY_UPDATES)
+        ok = SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+    while (ok && s->act == ACT_TICKETS)
+        ok = SSL_new_session_ticket(ssl) == 1 && SSL_do_handshake(ssl) == 1 && !is_gone(fd);
+    if (ok && SSL_write(ssl, "hello\n", 6) == 6) {
         int n;
         while (s->act == ACT_TLS && (n = SSL_read(ssl, data, sizeof data)) > 0)
             SSL_write(ssl, data, n);
@@ -130,13 +149,17 @@ static void serve_one(struct server *s, int fd)
 {
     static const char hello[] = "\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03";
     char data[4096];
-    if (s->act == ACT_TLS || s->act == ACT_TLS_BYE) {
+    bool is_tls = s->act == ACT_TLS || s->act == ACT_TLS_BYE || s->act == ACT_KEY_UPDATES ||
+                  s->act == ACT_TICKETS;
+    if (is_tls) {
         serve_tls(s, fd);
         return;
     }
     if (s->act == ACT_PLAIN)
         send(fd, "220 plain\r\n", 11, MSG_NOSIGNAL);
     ssize_t n = recv(fd, data, sizeof data, 0);
+    while (s->act == ACT_HELLO_REQUESTS && n > 0)
+        n = send(fd, "\x16\x03\x03\x00\x04\x00\x00\x00\x00", 9, MSG_NOSIGNAL);
     if (s->act == ACT_CUT)
         send(fd, hello, 10, MSG_NOSIGNAL);
     const struct linger at_once = {.l_onoff = 1};
@@ -189,6 +212,8 @@ static void server_start(struct server *s)
         assert_int_equal(SSL_CTX_use_certificate(s->ctx, s->cert.cert), 1);
         assert_int_equal(SSL_CTX_use_PrivateKey(s->ctx, s->cert.key), 1);
     }
+    for (size_t i = 0; i < 20 && s->chain[i]; i++)
+        assert_int_equal(SSL_CTX_add1_chain_cert(s->ctx, s->chain[i]), 1);
     if (s->alpn)
         SSL_CTX_set_alpn_select_cb(s->ctx, choose_protocol, (void *)(uintptr_t)s->alpn);
     if (s->client_ca) {

@@ -167,7 +167,6 @@ static int close_world(void **state)
         unlink(files[i]);
         free(files[i]);
     }
-    SSL_CTX_free(world.verified.ctx);
     free_pair(&world.ca);
     free_pair(&world.good);
     free_pair(&world.client);

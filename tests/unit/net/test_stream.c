@@ -73,25 +73,102 @@ static void test_closed_from_inside(void **state)
     harness_close(&h);
 }
 
-/* What the server sees when a plain connection ends: a reset, so that no TIME_WAIT is left. */
-static void test_resets(void **state)
+static int listen_on(uint16_t *port)
 {
-    (void)state;
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof in;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
     assert_int_equal(listen(fd, 1), 0);
     getsockname(fd, (struct sockaddr *)&in, &len);
-    struct harness h;
-    harness_open(&h);
-    begin(&h, "127.0.0.1", ntohs(in.sin_port), NULL)->stop_at_open = true;
-    harness_wait(&h, 5000);
-    harness_close(&h);
-    int peer = accept(fd, NULL, NULL);
-    char byte;
-    assert_int_equal(recv(peer, &byte, 1, 0), -1);
+    *port = ntohs(in.sin_port);
+    return fd;
+}
+
+static void on_open_reset(struct stream *s)
+{
+    s->reset = true;
+    finish(s->owner, REASON_OK, s->peer);
+}
+
+/* What a server that greets sees when a connection ends: an end in order though nobody wanted its
+ * greeting, or the reset that was asked for. */
+static void test_ends(void **state)
+{
+    (void)state;
+    static const struct stream_events resetting = {on_open_reset, on_data, on_eof, on_fail};
+    for (int reset = 0; reset < 2; reset++) {
+        struct harness h;
+        uint16_t port;
+        char byte;
+        int fd = listen_on(&port);
+        harness_open(&h);
+        if (reset)
+            begin_with(&h, port, &(struct tls_options){0}, &resetting);
+        else
+            begin(&h, "127.0.0.1", port, NULL)->stop_at_open = true;
+        int peer = accept(fd, NULL, NULL); /* the loop has not turned yet */
+        if (!reset)
+            send(peer, "220 hello\r\n", 11, MSG_NOSIGNAL);
+        harness_wait(&h, 5000);
+        harness_close(&h);
+        assert_int_equal(recv(peer, &byte, 1, 0), reset ? -1 : 0);
+        close(peer);
+        close(fd);
+    }
+}
+
+static void on_flood(struct stream *s, const char *data, size_t len)
+{
+    (void)data;
+    ((struct talk *)s->owner)->got.len += len;
+}
+
+static void on_mark(uv_timer_t *timer)
+{
+    struct talk *t = timer->data;
+    uv_timer_stop(timer);
+    finish(t, REASON_OK, "a timer came between");
+}
+
+static void *pour(void *arg)
+{
+    static const char zeros[65536];
+    int peer = accept(*(int *)arg, NULL, NULL);
+    while (send(peer, zeros, sizeof zeros, MSG_NOSIGNAL) > 0)
+        ;
     close(peer);
+    return NULL;
+}
+
+/* Bytes without end take one turn of the loop at most 64 KiB, so that others have their turns. */
+static void test_share_of_a_turn(void **state)
+{
+    (void)state;
+    static const struct stream_events flooded = {on_open, on_flood, on_eof, on_fail};
+    struct harness h;
+    uint16_t port;
+    int fd = listen_on(&port);
+    pthread_t thread;
+    pthread_create(&thread, NULL, pour, &fd);
+    harness_open(&h);
+    struct talk *t = begin_with(&h, port, &(struct tls_options){0}, &flooded);
+    size_t before = 0;
+    for (int turns = 0; turns < 200; turns++) {
+        uv_run(&h.loop, UV_RUN_ONCE);
+        assert_true(t->got.len - before <= (size_t)64 * 1024);
+        before = t->got.len;
+    }
+    assert_true(before > (size_t)64 * 1024);
+    t->got.len = 0;
+    uv_timer_t mark = {.data = t};
+    uv_timer_init(&h.loop, &mark);
+    uv_timer_start(&mark, on_mark, 1, 0);
+    harness_wait(&h, 5000);
+    assert_string_equal(h.detail, "a timer came between");
+    uv_close((uv_handle_t *)&mark, NULL);
+    harness_close(&h);
+    pthread_join(thread, NULL);
     close(fd);
 }
 
@@ -126,7 +203,8 @@ int main(void)
         cmocka_unit_test(test_talks),
         cmocka_unit_test(test_cancelled_anywhere),
         cmocka_unit_test(test_closed_from_inside),
-        cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_share_of_a_turn),
         cmocka_unit_test(test_reset_after_bytes),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);

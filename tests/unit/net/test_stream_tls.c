@@ -1,5 +1,7 @@
 /* Streams with TLS: what a bad certificate or a server of another protocol is called, names, client
  * certificates, ALPN. */
+#include <openssl/param_build.h>
+
 #include "run_harness.h"
 #include "stream_rig.h"
 
@@ -126,7 +128,6 @@ static void test_elsewhere(void **state)
     assert_non_null(strstr(h.detail, "wants a client certificate"));
     harness_close(&h);
     server_stop(&s);
-    SSL_CTX_free(c.ctx);
 }
 
 /* TLS that begins on a connection already in use, as after a proxy's CONNECT. */
@@ -183,12 +184,129 @@ static void test_client_certificate(void **state)
                              .key = world.client_key};
         talk(&h, &s, &c, "ping", 5000);
         assert_int_equal(h.reason, REASON_OK);
-        SSL_CTX_free(c.ctx);
         s.client_ca = world.good.cert; /* no CA at all: ours is not accepted */
-        c.ctx = NULL;
         fails(s, &c, REASON_TLS, "does not accept our client certificate");
-        SSL_CTX_free(c.ctx);
     }
+}
+
+static void test_floods(void **state)
+{
+    (void)state;
+    static const enum act acts[] = {ACT_KEY_UPDATES, ACT_TICKETS, ACT_HELLO_REQUESTS};
+    for (size_t i = 0; i < ARRAY_LEN(acts); i++)
+        fails((struct server){.act = acts[i], .cert = world.good}, &world.verified, REASON_PROTOCOL,
+              acts[i] == ACT_HELLO_REQUESTS ? "handshake has no end" : "keeps sending");
+}
+
+/* A modulus of that many bits, whatever its factors. */
+static EVP_PKEY *new_public_rsa(int bits)
+{
+    BIGNUM *n = BN_new(), *e = BN_new();
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    BN_rand(n, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
+    BN_set_word(e, RSA_F4);
+    OSSL_PARAM_BLD_push_BN(build, "n", n);
+    OSSL_PARAM_BLD_push_BN(build, "e", e);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    EVP_PKEY_fromdata_init(ctx);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params), 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    EVP_PKEY_CTX_free(ctx);
+    BN_free(n);
+    BN_free(e);
+    return key;
+}
+
+/* What would be costly to verify is refused before. */
+static void test_costly_chains(void **state)
+{
+    (void)state;
+    struct server s = {.cert = world.good};
+    struct pair huge = new_cert("Huge CA", NULL, &world.ca, -DAY_S, DAY_S);
+    for (int i = 0; i < 16; i++)
+        s.chain[i] = world.ca.cert;
+    fails(s, &world.verified, REASON_TLS, "sent 17 certificates; 16 are accepted");
+    memset(s.chain, 0, sizeof s.chain);
+    EVP_PKEY_free(huge.key);
+    huge.key = new_public_rsa(16384);
+    X509_set_pubkey(huge.cert, huge.key);
+    X509_sign(huge.cert, world.ca.key, EVP_sha256());
+    s.chain[0] = huge.cert;
+    fails(s, &world.verified, REASON_TLS, "has a key of 16384 bits; 8192 are accepted");
+    fails(s, &world.trusting, REASON_TLS, "has a key of 16384 bits; 8192 are accepted");
+    free_pair(&huge);
+    char names[40000] = "DNS:localhost";
+    for (int i = 0; strlen(names) < 39000; i++)
+        snprintf(names + strlen(names), 32, ",DNS:host%d.example", i);
+    struct pair many = new_cert("many", names, &world.ca, -DAY_S, DAY_S);
+    fails((struct server){.cert = many}, &world.verified, REASON_TLS, "bytes; 32768 are accepted");
+    free_pair(&many);
+}
+
+/* What is trusted may be an intermediate CA, or the server's certificate itself. */
+static void test_partial_chains(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct pair middle = new_cert("Middle CA", NULL, &world.ca, -DAY_S, DAY_S);
+    struct pair leaf = new_cert("leaf", "IP:127.0.0.1", &middle, -DAY_S, DAY_S);
+    struct pair self = new_cert("self", "IP:127.0.0.1", NULL, -DAY_S, DAY_S);
+    struct server s = {.cert = leaf, .chain = {middle.cert}}, own = {.cert = self};
+    X509 *const trusted[] = {middle.cert, leaf.cert, self.cert};
+    for (size_t i = 0; i < ARRAY_LEN(trusted); i++) {
+        struct tls_conf c = {.verify = true,
+                             .ca = write_pem(world.dir, "part.pem", trusted[i], NULL)};
+        talk(&h, i < 2 ? &s : &own, &c, "x", 5000);
+        assert_int_equal(h.reason, REASON_OK);
+        unlink(c.ca);
+        tls_conf_fini(&c);
+    }
+    free_pair(&middle);
+    free_pair(&leaf);
+    free_pair(&self);
+}
+
+/* The settings of a thousand checks with the same files have one context. */
+static void test_shared_context(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct server s = {.cert = world.good};
+    struct tls_conf a = {.verify = true, .ca = world.ca_file}, b = a, system = {.verify = true};
+    talk(&h, &s, &a, "x", 5000);
+    talk(&h, &s, &b, "x", 5000);
+    assert_int_equal(h.reason, REASON_OK);
+    assert_non_null(a.context);
+    assert_ptr_equal(a.context, b.context);
+    fails(s, &system, REASON_TLS, "unknown");
+    assert_ptr_not_equal(a.context, system.context);
+}
+
+/* The system's bundle is renewed: the next connection sees it. */
+static void test_renewed_system(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct server s = {.cert = world.good};
+    struct tls_conf system = {.verify = true};
+    struct pair other = new_cert("Other CA", NULL, NULL, -DAY_S, DAY_S);
+    char *bundle = write_pem(world.dir, "bundle.pem", other.cert, NULL);
+    setenv("SSL_CERT_FILE", bundle, 1);
+    setenv("SSL_CERT_DIR", world.dir, 1);
+    fails(s, &system, REASON_TLS, "unknown");
+    free(bundle);
+    bundle = write_pem(world.dir, "bundle.new", world.ca.cert, NULL);
+    assert_int_equal(rename(bundle, getenv("SSL_CERT_FILE")), 0);
+    talk(&h, &s, &system, "x", 5000);
+    assert_int_equal(h.reason, REASON_OK);
+    unlink(getenv("SSL_CERT_FILE"));
+    unsetenv("SSL_CERT_FILE");
+    unsetenv("SSL_CERT_DIR");
+    free(bundle);
+    free_pair(&other);
 }
 
 static void test_not_tls(void **state)
@@ -220,6 +338,11 @@ int main(void)
         cmocka_unit_test(test_starts_tls_later),
         cmocka_unit_test(test_min_days),
         cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_costly_chains),
+        cmocka_unit_test(test_partial_chains),
+        cmocka_unit_test(test_shared_context),
+        cmocka_unit_test(test_renewed_system),
         cmocka_unit_test(test_not_tls),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
