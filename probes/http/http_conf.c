@@ -380,7 +380,8 @@ static void prepare_endpoint(struct build *b)
         fail(b, K_CONNECT_TO, e.text);
     else if (!to && http_conf_endpoint(&c->url, &c->ep, &e) < 0)
         fail(b, K_URL, e.text);
-    c->ep.family = c->family;
+    else if (endpoint_set_family(&c->ep, c->family, &e) < 0)
+        fail(b, K_FAMILY, e.text);
 }
 
 static void prepare_proxy(struct build *b)

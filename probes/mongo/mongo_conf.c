@@ -99,9 +99,10 @@ static void prepare_hosts(struct build *b)
                        c->init_guard ? " (init_guard = auto looks for its signs)"
                                      : ", and init_guard is off");
         }
+        if (endpoint_set_family(&ep, c->family, &e) < 0)
+            fail(b, MONGO_KEY_FAMILY, e.text);
         if (i == 0 && !c->deployment) {
             c->ep = ep;
-            c->ep.family = c->family;
         } else {
             endpoint_fini(&ep);
         }

@@ -48,6 +48,19 @@ bool address_is_localhost(const char *host)
     return n == tail || host[n - tail - 1] == '.';
 }
 
+size_t address_loopback(int family, struct sockaddr_in6 out[2])
+{
+    const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    size_t n = 0;
+    memset(out, 0, 2 * sizeof *out);
+    if (family != 4)
+        out[n++] = v6;
+    if (family != 6)
+        memcpy(&out[n++], &v4, sizeof v4);
+    return n;
+}
+
 bool address_is_own(int fd, const struct sockaddr_in6 *peer)
 {
     struct sockaddr_in6 own = {0};

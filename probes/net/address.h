@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "net/dial.h"
 
@@ -14,6 +15,9 @@ void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX]);
 /* localhost and *.localhost: the loopback, whatever files and servers say (RFC 6761 section 6.3).
  */
 bool address_is_localhost(const char *host);
+
+/* The loopback's addresses of `family` (4, 6; 0: both), with port 0; returns how many. */
+size_t address_loopback(int family, struct sockaddr_in6 out[2]);
 
 /* Is the connected socket's own address that of its peer? A connect to a free local port in the
  * ephemeral range can meet itself (simultaneous open): nobody listens there. */

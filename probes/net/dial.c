@@ -2,6 +2,7 @@
  * a head start before the next is tried beside it (RFC 8305 sections 3 to 5). */
 #include "net/dial.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define RESOLUTION_DELAY_MS 50  /* RFC 8305 section 3: how long IPv4 waits for IPv6's addresses */
 #define ATTEMPT_DELAY_MS    250 /* RFC 8305 section 5: "Connection Attempt Delay" */
 #define RETRY_MS            500 /* for addresses that failed, while a lookup is not answered */
+#define TRIES_A_TURN        32  /* connects begun in one turn of the loop */
 #define BACKLOG_RETRY_MS    10  /* a unix socket whose backlog is full says EAGAIN */
 
 struct dial_attempt {
@@ -30,14 +32,28 @@ struct dial_attempt {
 static void next_attempt(struct dial *d);
 static void on_timer(uv_timer_t *timer);
 
+static void move(struct dial *d, enum dial_state to)
+{
+    enum { OVER = 1 << DIAL_DONE | 1 << DIAL_CLOSING };
+    static const unsigned next[] = {
+        [DIAL_LOOKING_UP] = 1 << DIAL_HOLDING | 1 << DIAL_TRYING | OVER,
+        [DIAL_HOLDING] = 1 << DIAL_TRYING | OVER,
+        [DIAL_TRYING] = 1 << DIAL_RETRYING | OVER,
+        [DIAL_RETRYING] = 1 << DIAL_TRYING | OVER,
+        [DIAL_DONE] = 1 << DIAL_CLOSING,
+        [DIAL_CLOSING] = 0,
+    };
+    assert(next[d->state] & 1U << to);
+    d->state = to;
+}
+
 /* ---- The end: one result. ---- */
 
 static void finish(struct dial *d, enum reason reason)
 {
     d->reason = reason;
-    d->done = true;
-    if (d->timer_open)
-        uv_timer_stop(&d->timer);
+    move(d, DIAL_DONE);
+    uv_timer_stop(&d->timer);
     d->on_done(d);
 }
 
@@ -68,7 +84,7 @@ static void blame(struct dial *d, enum reason reason)
 /* Nothing is there. Behind a proxy that is not there the target may well be. */
 static void tell_gone(struct dial *d)
 {
-    if (!d->ep->is_proxy)
+    if (!d->ep->is_proxy && !d->cut)
         probe_gone(d->run);
 }
 
@@ -118,19 +134,12 @@ static void fail_address(struct dial *d, const struct sockaddr_in6 *addr, int er
 
 /* ---- Attempts. ---- */
 
-static void one_closed(struct dial *d)
-{
-    d->n_open--;
-    if (d->closing && d->n_open == 0)
-        d->on_closed(d);
-}
-
 static void on_attempt_closed(uv_handle_t *handle)
 {
     struct dial_attempt *a = container_of((uv_poll_t *)handle, struct dial_attempt, poll);
     struct dial *d = a->dial;
     free(a);
-    one_closed(d);
+    closer_drop(&d->closer);
 }
 
 /* Takes the attempt out of the list and closes its watch; its descriptor too unless it is kept. */
@@ -140,7 +149,6 @@ static void end_attempt(struct dial_attempt *a, bool keep_fd)
     while (*at != a)
         at = &(*at)->next;
     *at = a->next;
-    a->dial->n_attempts--;
     uv_close((uv_handle_t *)&a->poll, on_attempt_closed);
     if (!keep_fd)
         close(a->fd);
@@ -202,8 +210,7 @@ static int watch_attempt(struct dial *d, int fd, const struct sockaddr_in6 *addr
     a->addr = *addr;
     a->fd = fd;
     d->attempts = a;
-    d->n_attempts++;
-    d->n_open++;
+    closer_hold(&d->closer);
     uv_poll_start(&a->poll, UV_WRITABLE, on_writable);
     char text[DIAL_TEXT_MAX];
     address_text(addr, text);
@@ -211,9 +218,8 @@ static int watch_attempt(struct dial *d, int fd, const struct sockaddr_in6 *addr
     return 0;
 }
 
-enum try { TRY_FAILED, TRY_UNDER_WAY, TRY_DONE /* the dial's owner was told: it may be gone */ };
-
-static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
+/* It is under way (TRYING with attempts), has failed, or the dial is done. False: it has failed. */
+static bool try_address(struct dial *d, const struct sockaddr_in6 *addr)
 {
     int family = addr->sin6_family;
     socklen_t len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof *addr;
@@ -226,28 +232,23 @@ static enum try try_address(struct dial *d, const struct sockaddr_in6 *addr)
     if (errnum == EINPROGRESS) {
         errnum = watch_attempt(d, fd, addr);
         if (!errnum)
-            return TRY_UNDER_WAY;
+            return true;
     } else if (!errnum && address_is_own(fd, addr)) {
         errnum = ECONNREFUSED;
     } else if (!errnum) {
         succeed(d, fd, addr);
-        return TRY_DONE;
+        return true;
     }
     if (fd >= 0)
         close(fd);
     fail_address(d, addr, errnum);
-    return TRY_FAILED;
+    return false;
 }
 
 /* ---- The order: which address next, and when. ---- */
 
 static void start_timer(struct dial *d, uint64_t ms)
 {
-    if (!d->timer_open) {
-        uv_timer_init(d->run->env->loop, &d->timer);
-        d->timer_open = true;
-        d->n_open++;
-    }
     uv_timer_start(&d->timer, on_timer, ms, 0);
 }
 
@@ -276,8 +277,8 @@ static void wait_for_lookup(struct dial *d)
 {
     probe_note(d->run, "%s; the lookup of its IPv%d addresses is not answered", d->detail,
                d->queue[0].sin6_family == AF_INET ? 6 : 4);
+    move(d, DIAL_RETRYING);
     start_timer(d, RETRY_MS);
-    d->retrying = true;
 }
 
 static void try_again(struct dial *d)
@@ -285,22 +286,24 @@ static void try_again(struct dial *d)
     d->n_tried = d->n_failed = d->n_refused = d->n_no_family = 0;
     d->reason = REASON_OK;
     d->detail[0] = '\0';
+    move(d, DIAL_TRYING);
     next_attempt(d);
 }
 
-/* Its last act may be to tell the owner, who may free the dial: nothing is touched after it. */
 static void next_attempt(struct dial *d)
 {
     struct sockaddr_in6 addr;
-    if (d->waiting_for_v6)
-        return;
-    d->retrying = false;
-    while (pick(d, &addr)) {
-        enum try t = try_address(d, &addr);
-        if (t == TRY_UNDER_WAY && (d->n_tried < d->n_queue || d->lookups_left))
-            start_timer(d, ATTEMPT_DELAY_MS);
-        if (t != TRY_FAILED)
+    for (int tries = 0; pick(d, &addr); tries++) {
+        if (tries == TRIES_A_TURN) {
+            d->n_tried--;
+            start_timer(d, 0);
             return;
+        }
+        if (!try_address(d, &addr))
+            continue;
+        if (d->state == DIAL_TRYING && (d->n_tried < d->n_queue || d->lookups_left))
+            start_timer(d, ATTEMPT_DELAY_MS);
+        return;
     }
     if (!d->attempts && !d->lookups_left)
         give_up(d);
@@ -308,10 +311,19 @@ static void next_attempt(struct dial *d)
         wait_for_lookup(d);
 }
 
-static void add_address(struct dial *d, const struct sockaddr_in6 *addr)
+static void add_addresses(struct dial *d, const struct sockaddr_in6 *addrs, size_t n)
 {
-    if (d->n_queue < DIAL_MAX)
-        d->queue[d->n_queue++] = *addr;
+    struct sockaddr_in6 *queue = realloc(d->queue, (d->n_queue + n) * sizeof *queue);
+    if (!queue) {
+        d->cut = d->lookup_failed = true;
+        snprintf(d->lookup_detail, sizeof d->lookup_detail, "out of memory");
+        blame(d, REASON_INTERNAL);
+        return;
+    }
+    d->queue = queue;
+    memcpy(queue + d->n_queue, addrs, n * sizeof *addrs);
+    for (size_t i = 0; i < n; i++, d->n_queue++)
+        queue[d->n_queue].sin6_port = htons(d->ep->port); /* at the same place for either family */
 }
 
 static void note_no_address(struct dial *d, const struct resolve_answer *answer)
@@ -337,28 +349,29 @@ static void on_answer(void *owner, const struct resolve_answer *answer)
 {
     struct dial *d = owner;
     d->lookups_left--;
-    if (d->done) /* connected by the other family: its owner is at work with that */
+    if (d->state == DIAL_DONE) /* connected by the other family: its owner is at work with that */
         return;
+    d->cut |= answer->cut;
     if (answer->n == 0)
         note_no_address(d, answer);
-    for (size_t i = 0; i < answer->n; i++) {
-        struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(d->ep->port)};
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(d->ep->port)};
-        if (answer->family == AF_INET) {
-            in.sin_addr = answer->addr.v4[i];
-            memcpy(&a, &in, sizeof in);
-        } else {
-            a.sin6_addr = answer->addr.v6[i];
-        }
-        add_address(d, &a);
-    }
+    else
+        add_addresses(d, answer->addrs, answer->n);
     if (answer->n)
         probe_phase(d->run, PHASE_CONNECT);
-    d->waiting_for_v6 = answer->family == AF_INET && d->lookups_left > 0 && d->n_tried == 0;
-    if (d->waiting_for_v6 && answer->n)
-        start_timer(d, RESOLUTION_DELAY_MS);
-    else if (!d->attempts || !uv_is_active((uv_handle_t *)&d->timer))
-        next_attempt(d); /* else the one under way has its head start */
+    if (d->state == DIAL_LOOKING_UP && d->lookups_left > 0) {
+        if (answer->n == 0)
+            return;
+        if (answer->family == AF_INET) {
+            move(d, DIAL_HOLDING);
+            start_timer(d, RESOLUTION_DELAY_MS);
+            return;
+        }
+    }
+    if (d->state != DIAL_TRYING)
+        move(d, DIAL_TRYING);
+    else if (d->attempts && uv_is_active((uv_handle_t *)&d->timer))
+        return; /* the one under way has its head start */
+    next_attempt(d);
 }
 
 /* ---- Unix sockets. ---- */
@@ -392,15 +405,15 @@ static void try_unix(struct dial *d)
 static void on_timer(uv_timer_t *timer)
 {
     struct dial *d = container_of(timer, struct dial, timer);
-    if (d->done)
-        return;
-    d->waiting_for_v6 = false;
-    if (d->ep->path)
+    if (d->ep->path) {
         try_unix(d);
-    else if (d->retrying)
+    } else if (d->state == DIAL_RETRYING) {
         try_again(d);
-    else
+    } else {
+        if (d->state == DIAL_HOLDING)
+            move(d, DIAL_TRYING);
         next_attempt(d);
+    }
 }
 
 /* ---- Begin and end. ---- */
@@ -413,7 +426,7 @@ static void look_up(struct dial *d)
     d->resolve = resolve_start(d->run->env->loop, d->ep->host, d->ep->family, on_answer, d, &e);
     if (d->resolve) {
         char servers[200];
-        d->n_open++;
+        closer_hold(&d->closer);
         probe_note(d->run, "%s: no answer from DNS server %s", d->ep->host,
                    resolve_servers(d->resolve, servers, sizeof servers));
         return;
@@ -422,64 +435,64 @@ static void look_up(struct dial *d)
     finish(d, REASON_INTERNAL);
 }
 
-static void loopback(struct dial *d)
+/* A redirect may name an address of the other family than the settings ask for. */
+static void take_literal(struct dial *d, const struct sockaddr_in6 *literal)
 {
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
-                              .sin6_port = htons(d->ep->port),
-                              .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    struct sockaddr_in6 v4 = {0};
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(d->ep->port),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    memcpy(&v4, &in, sizeof in);
-    if (d->ep->family != 4)
-        add_address(d, &v6);
-    if (d->ep->family != 6)
-        add_address(d, &v4);
+    int family = literal->sin6_family == AF_INET ? 4 : 6;
+    if (!d->ep->family || d->ep->family == family) {
+        add_addresses(d, literal, 1);
+        return;
+    }
+    d->lookup_failed = true;
+    snprintf(d->lookup_detail, sizeof d->lookup_detail, "is an IPv%d address, and family is %d",
+             family, d->ep->family);
+}
+
+static void on_all_closed(struct closer *c)
+{
+    struct dial *d = container_of(c, struct dial, closer);
+    free(d->queue);
+    d->queue = NULL;
+    d->on_closed(d);
 }
 
 void dial_start(struct dial *d, struct probe_run *run, const struct endpoint *ep,
                 void (*on_done)(struct dial *d))
 {
     *d = (struct dial){.fd = -1, .run = run, .ep = ep, .on_done = on_done};
-    struct sockaddr_in6 literal;
-    if (ep->path) {
-        probe_phase(run, PHASE_CONNECT);
-        try_unix(d);
-        return;
-    }
-    if (endpoint_address(ep, &literal))
-        add_address(d, &literal);
-    else if (address_is_localhost(ep->host))
-        loopback(d);
-    else {
+    closer_init(&d->closer, run->env->loop, on_all_closed);
+    uv_timer_init(run->env->loop, &d->timer);
+    closer_add(&d->closer, &d->timer);
+    struct sockaddr_in6 literal, loopback[2];
+    bool is_literal = !ep->path && endpoint_address(ep, &literal);
+    if (!ep->path && !is_literal && !address_is_localhost(ep->host)) {
         look_up(d);
         return;
     }
+    move(d, DIAL_TRYING);
     probe_phase(run, PHASE_CONNECT);
+    if (ep->path) {
+        try_unix(d);
+        return;
+    }
+    if (is_literal)
+        take_literal(d, &literal);
+    else
+        add_addresses(d, loopback, address_loopback(ep->family, loopback));
     next_attempt(d);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    one_closed(container_of((uv_timer_t *)handle, struct dial, timer));
 }
 
 static void on_resolve_closed(void *owner)
 {
-    one_closed(owner);
+    closer_drop(&((struct dial *)owner)->closer);
 }
 
 void dial_close(struct dial *d, void (*on_closed)(struct dial *d))
 {
-    d->closing = true;
-    d->done = true;
+    move(d, DIAL_CLOSING);
     d->on_closed = on_closed;
     end_attempts(d);
-    if (d->timer_open)
-        uv_close((uv_handle_t *)&d->timer, on_timer_closed);
     if (d->resolve)
         resolve_close(d->resolve, on_resolve_closed);
-    if (d->n_open == 0)
-        on_closed(d);
+    closer_close(&d->closer);
 }

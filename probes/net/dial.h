@@ -15,6 +15,7 @@
 #include "base/endpoint.h"
 #include "base/err.h"
 #include "base/reason.h"
+#include "loop/closer.h"
 
 struct probe_run;
 
@@ -24,7 +25,22 @@ struct resolve;
 struct dial_attempt;
 struct resolve_answer;
 
-#define DIAL_MAX 16 /* addresses tried at most */
+/*  state       what is under way                                       next
+ *  LOOKING_UP  no address yet, a lookup is not answered                HOLDING, TRYING
+ *  HOLDING     IPv4's are there, IPv6's have 50 ms more                TRYING
+ *  TRYING      attempts, or a unix socket whose backlog is full        RETRYING
+ *  RETRYING    all failed, one family's lookup is not answered         TRYING
+ *  DONE        on_done was told                                        (CLOSING only)
+ *  CLOSING     dial_close was called
+ * From each before it to DONE, and from each to CLOSING. */
+enum dial_state {
+    DIAL_LOOKING_UP,
+    DIAL_HOLDING,
+    DIAL_TRYING,
+    DIAL_RETRYING,
+    DIAL_DONE,
+    DIAL_CLOSING,
+};
 
 struct dial {
     /* The result, set before on_done. */
@@ -34,6 +50,7 @@ struct dial {
     char peer[DIAL_TEXT_MAX]; /* the address that fd is connected to */
     char detail[512];         /* otherwise: every address and what it said, in words */
     /* Private. */
+    enum dial_state state;
     struct probe_run *run;
     const struct endpoint *ep;
     void (*on_done)(struct dial *d);
@@ -41,16 +58,15 @@ struct dial {
     struct resolve *resolve;
     unsigned lookups_left; /* families whose answer is not in */
     struct dial_attempt *attempts;
-    size_t n_attempts;
-    struct sockaddr_in6 queue[DIAL_MAX]; /* room for either family */
+    struct sockaddr_in6 *queue; /* of either family */
     size_t n_queue, n_tried;
-    uv_timer_t timer;
-    bool timer_open;
-    unsigned n_open; /* handles and the lookup not closed yet */
     size_t n_failed, n_refused, n_no_family;
-    bool waiting_for_v6, retrying, no_such_name, lookup_failed;
+    uv_timer_t timer;
+    struct closer closer;    /* of the timer; it holds the lookup and each attempt */
+    bool no_such_name;       /* says one family's lookup */
+    bool lookup_failed;      /* another one brought neither addresses nor that */
+    bool cut;                /* not all addresses are known: the target is never gone */
     char lookup_detail[200]; /* why a family brought no address */
-    bool done, closing;
 };
 
 /* Starts; `ep` must stay. `on_done` comes once, perhaps from inside; not after dial_close. It calls
@@ -59,8 +75,8 @@ void dial_start(struct dial *d, struct probe_run *run, const struct endpoint *ep
                 void (*on_done)(struct dial *d));
 
 /* Ends it, whatever state it is in, also after on_done (must be called exactly once for each
- * dial_start); `on_closed` (perhaps from inside) says that the memory may go. Does not close a
- * descriptor that was handed over. */
+ * dial_start); `on_closed` says, from the loop, that the memory may go. Does not close a descriptor
+ * that was handed over. */
 void dial_close(struct dial *d, void (*on_closed)(struct dial *d));
 
 #endif

@@ -181,7 +181,7 @@ int http_url_parse(struct http_url *u, const char *text, struct err *e)
         err_set(e, "out of memory");
     } else if (has_control(text)) {
         err_set(e, "there is a blank or a control byte in it: write %%20 for a blank");
-    } else if (str_starts(text, UNIX_SCHEME)) {
+    } else if (strncasecmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0) {
         rc = split_unix(text, &u->socket_path, &url, e);
     } else if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0) {
         err_set(e, "it must begin with http://, https:// or " UNIX_SCHEME);

@@ -6,14 +6,19 @@
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <errno.h>
-#include <netdb.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/endpoint.h"
 #include "base/reason.h"
 #include "base/str.h"
+#include "loop/closer.h"
+#include "net/address.h"
+#include "net/dns_reply.h"
+#include "net/hosts.h"
 #include "net/resolve_search.h"
 
 /* A lost packet is asked again after 1 s, then 2, then 4; then all begins anew. */
@@ -48,8 +53,8 @@ struct resolve {
     size_t n_lookups;
     struct watch *watches;
     uv_timer_t timer;
-    unsigned n_open; /* handles not closed yet */
-    bool closing;
+    struct closer closer; /* holds each watch */
+    bool hosts_unread;    /* /etc/hosts */
     void (*on_answer)(void *owner, const struct resolve_answer *a);
     void (*on_closed)(void *owner);
     void *owner;
@@ -99,33 +104,32 @@ static int more_telling(int a, int b)
     return rank_b > rank_a ? b : a;
 }
 
-/* The unspecified address is left out: connecting to it would reach this very host. */
-static void add_address(struct resolve_answer *a, const void *bytes)
+/* The unspecified address is left out: a name server that blocks a name gives it, and connecting to
+ * it would reach this very host. */
+static bool is_nowhere(const struct sockaddr_in6 *a)
 {
-    static const unsigned char none[16];
-    size_t len = a->family == AF_INET ? 4 : 16;
-    if (a->n == RESOLVE_MAX || memcmp(bytes, none, len) == 0)
-        return;
-    if (a->family == AF_INET)
-        memcpy(&a->addr.v4[a->n++], bytes, len);
-    else
-        memcpy(&a->addr.v6[a->n++], bytes, len);
+    struct sockaddr_in in;
+    memcpy(&in, a, sizeof in);
+    return a->sin6_family == AF_INET ? in.sin_addr.s_addr == htonl(INADDR_ANY)
+                                     : IN6_IS_ADDR_UNSPECIFIED(&a->sin6_addr);
 }
 
-static int take_reply(struct resolve_answer *a, const unsigned char *data, int len)
+static int take_reply(struct resolve_answer *a, const unsigned char *data, size_t len)
 {
-    int n = RESOLVE_MAX, rc;
-    struct ares_addrttl v4[RESOLVE_MAX];
-    struct ares_addr6ttl v6[RESOLVE_MAX];
-    if (a->family == AF_INET)
-        rc = ares_parse_a_reply(data, len, NULL, v4, &n);
-    else
-        rc = ares_parse_aaaa_reply(data, len, NULL, v6, &n);
-    for (int i = 0; rc == ARES_SUCCESS && i < n; i++)
-        add_address(a, a->family == AF_INET ? (void *)&v4[i].ipaddr : (void *)&v6[i].ip6addr);
-    if (rc != ARES_SUCCESS || a->n)
-        return rc;
-    return n > 0 ? STATUS_NOWHERE : ARES_ENODATA;
+    size_t n = 0;
+    enum dns_reply found = dns_reply_addresses(data, len, a->family, NULL, 0, &n);
+    if (found != DNS_REPLY_FOUND)
+        return found == DNS_REPLY_NONE ? ARES_ENODATA : ARES_EBADRESP;
+    a->cut = n > RESOLVE_MAX;
+    size_t used = a->cut ? RESOLVE_MAX : n;
+    a->addrs = malloc(used * sizeof *a->addrs);
+    if (!a->addrs)
+        return ARES_ENOMEM;
+    dns_reply_addresses(data, len, a->family, a->addrs, used, &n);
+    for (size_t i = 0; i < used; i++)
+        if (!is_nowhere(&a->addrs[i]))
+            a->addrs[a->n++] = a->addrs[i];
+    return a->n ? ARES_SUCCESS : STATUS_NOWHERE;
 }
 
 static void on_reply(void *arg, int status, int timeouts, unsigned char *data, int len)
@@ -137,7 +141,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *data, i
     if (status == ARES_SUCCESS && (len < 12 || !(data[2] & 0x80) || (data[3] & 0x0f)))
         status = ARES_EBADRESP;
     else if (status == ARES_SUCCESS)
-        status = take_reply(&l->answer, data, len);
+        status = take_reply(&l->answer, data, (size_t)len);
     l->status = status;
     l->answered = true;
 }
@@ -194,6 +198,7 @@ static void deliver(struct resolve *r, struct lookup *l)
         l->answer.words = "out of descriptors or memory";
     }
     l->answer.no_such_name = is_no_such_name(status);
+    l->answer.cut |= r->search.cut || r->hosts_unread;
     r->on_answer(r->owner, &l->answer);
 }
 
@@ -217,7 +222,7 @@ static void go_on(struct resolve *r)
                 ask(r, &r->lookups[i]);
     } while (ask_next(r));
     bool settled = any_found(r) || all_answered(r);
-    for (size_t i = 0; i < r->n_lookups && settled && !r->closing; i++)
+    for (size_t i = 0; i < r->n_lookups && settled && !r->closer.closing; i++)
         if (r->lookups[i].answered && !r->lookups[i].delivered)
             deliver(r, &r->lookups[i]);
 }
@@ -225,7 +230,7 @@ static void go_on(struct resolve *r)
 static void arm_timer(struct resolve *r)
 {
     struct timeval tv;
-    if (r->closing)
+    if (r->closer.closing)
         return;
     if (!ares_timeout(r->channel, NULL, &tv)) {
         uv_timer_stop(&r->timer);
@@ -249,13 +254,20 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- The channel's sockets. ---- */
 
-static void one_closed(struct resolve *r)
+static void discard(struct resolve *r)
 {
-    if (--r->n_open > 0 || !r->closing)
-        return;
+    for (size_t i = 0; i < r->n_lookups; i++)
+        free(r->lookups[i].answer.addrs);
+    resolve_search_fini(&r->search);
+    free(r);
+}
+
+static void on_all_closed(struct closer *c)
+{
+    struct resolve *r = container_of(c, struct resolve, closer);
     void (*on_closed)(void *owner) = r->on_closed;
     void *owner = r->owner;
-    free(r);
+    discard(r);
     on_closed(owner);
 }
 
@@ -264,7 +276,7 @@ static void on_watch_closed(uv_handle_t *handle)
     struct watch *w = container_of((uv_poll_t *)handle, struct watch, poll);
     struct resolve *r = w->resolve;
     free(w);
-    one_closed(r);
+    closer_drop(&r->closer);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -297,7 +309,7 @@ static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
             free(w); /* unwatched, it is asked again */
             return;
         }
-        r->n_open++;
+        closer_hold(&r->closer);
         w->next = r->watches;
         w->resolve = r;
         w->fd = fd;
@@ -306,9 +318,10 @@ static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
     uv_poll_start(&w->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0), on_poll);
 }
 
-/* c-ares' own calls, but for one thing: where no server is there, the second family's question
+/* c-ares' own calls, but for two things: where no server is there, the second family's question
  * meets the error that the first one's has left on their socket, and takes it away; the first then
- * waits for a timeout. It is sent again, which leaves the error for the reader, and so for both. */
+ * waits for a timeout. It is sent again, which leaves the error for the reader, and so for both.
+ * And c-ares loses the zone of a server's address. */
 
 static ares_socket_t open_socket(int family, int kind, int protocol, void *data)
 {
@@ -325,8 +338,17 @@ static int close_socket(ares_socket_t fd, void *data)
 static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
                           void *data)
 {
-    (void)data;
-    return connect(fd, to, len);
+    const struct resolve *r = data;
+    struct sockaddr_in6 scoped;
+    if (to->sa_family != AF_INET6 || len > sizeof scoped)
+        return connect(fd, to, len);
+    memset(&scoped, 0, sizeof scoped);
+    memcpy(&scoped, to, len);
+    for (size_t i = 0; !scoped.sin6_scope_id && i < r->search.n_servers; i++)
+        if (r->search.servers[i].sin6_family == AF_INET6 &&
+            memcmp(&r->search.servers[i].sin6_addr, &scoped.sin6_addr, 16) == 0)
+            scoped.sin6_scope_id = r->search.servers[i].sin6_scope_id;
+    return connect(fd, (struct sockaddr *)&scoped, sizeof scoped);
 }
 
 static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t size, int flags,
@@ -349,10 +371,52 @@ static const struct ares_socket_functions socket_functions = {open_socket, close
 
 /* ---- Begin and end. ---- */
 
+/* $PROBE_DNS_SERVERS in place of those of resolv.conf. */
+static int take_servers(struct resolve_search *s, const char *list, struct err *e)
+{
+    char *copy = strdup(list), *rest = copy;
+    int rc = copy ? 0 : err_set(e, "out of memory");
+    s->n_servers = 0;
+    s->ignored[0] = '\0';
+    for (char *word; rc == 0 && (word = strsep(&rest, ", "));) {
+        struct endpoint ep;
+        struct sockaddr_in6 *a = &s->servers[s->n_servers];
+        bool bare_v6 = *word && word[0] != '[' && strchr(word, ':') != strrchr(word, ':');
+        if (!*word)
+            continue;
+        if (s->n_servers == RESOLVE_SERVERS)
+            rc = err_set(e, "PROBE_DNS_SERVERS has more than %d servers", RESOLVE_SERVERS);
+        else if (bare_v6 && endpoint_address(&(struct endpoint){.host = word, .port = 53}, a))
+            s->n_servers++;
+        else if (bare_v6 || endpoint_parse(&ep, word, 53, e) < 0)
+            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
+        else if (!ep.host || !endpoint_address(&ep, a))
+            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
+        else
+            s->n_servers++;
+        if (rc == 0 && !bare_v6)
+            endpoint_fini(&ep);
+    }
+    free(copy);
+    return rc;
+}
+
+/* "127.0.0.11:53,[fe80::1]:53" */
+static void write_servers(const struct resolve_search *s, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < s->n_servers && used < size; i++) {
+        char text[DIAL_TEXT_MAX];
+        address_text(&s->servers[i], text);
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? "," : "", text);
+    }
+}
+
 static int init_channel(struct resolve *r, int flags, struct err *e)
 {
     struct ares_options options = {
-        .flags = flags,
+        .flags = flags | (r->search.use_vc ? ARES_FLAG_USEVC : 0),
         .timeout = TIMEOUT_MS,
         .tries = TRIES,
         .lookups = (char[]){"b"},
@@ -361,28 +425,19 @@ static int init_channel(struct resolve *r, int flags, struct err *e)
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
                ARES_OPT_SOCK_STATE_CB;
+    char servers[RESOLVE_SERVERS * DIAL_TEXT_MAX];
     int rc = ares_init_options(&r->channel, &options, mask);
     if (rc != ARES_SUCCESS)
         return err_set(e, "cannot set up name lookups: %s", ares_strerror(rc));
-    ares_set_socket_functions(r->channel, &socket_functions, NULL);
-    const char *servers = getenv("PROBE_DNS_SERVERS");
-    if (!servers || !*servers)
+    ares_set_socket_functions(r->channel, &socket_functions, r);
+    if (!r->search.n_servers)
         return 0;
+    write_servers(&r->search, servers, sizeof servers);
     rc = ares_set_servers_ports_csv(r->channel, servers);
     if (rc == ARES_SUCCESS)
         return 0;
     ares_destroy(r->channel);
-    return err_set(e, "PROBE_DNS_SERVERS is not a list of servers: %s", ares_strerror(rc));
-}
-
-static bool has_second_server(ares_channel channel)
-{
-    struct ares_addr_port_node *servers = NULL;
-    if (ares_get_servers_ports(channel, &servers) != ARES_SUCCESS || !servers)
-        return false;
-    bool second = servers->next != NULL;
-    ares_free_data(servers);
-    return second;
+    return err_set(e, "cannot set up name lookups: %s", ares_strerror(rc));
 }
 
 /* By default c-ares goes on to the next server when one says SERVFAIL or REFUSED, and forgets what
@@ -392,37 +447,43 @@ static int open_channel(struct resolve *r, struct err *e)
     static bool initialised;
     if (!initialised && ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS)
         initialised = true;
-    if (init_channel(r, ARES_FLAG_NOCHECKRESP, e) < 0)
+    const char *servers = getenv("PROBE_DNS_SERVERS");
+    resolve_search_load(&r->search);
+    if (servers && *servers && take_servers(&r->search, servers, e) < 0)
         return -1;
-    if (!has_second_server(r->channel))
-        return 0;
-    ares_destroy(r->channel);
-    return init_channel(r, 0, e);
+    return init_channel(r, r->search.n_servers > 1 ? 0 : ARES_FLAG_NOCHECKRESP, e);
+}
+
+static int take_hosts(struct resolve_answer *a, const struct sockaddr_in6 *found, size_t n)
+{
+    a->addrs = calloc(n, sizeof *a->addrs);
+    if (!a->addrs)
+        return -1;
+    for (size_t i = 0; i < n && a->n < RESOLVE_MAX; i++)
+        if (found[i].sin6_family == a->family)
+            a->addrs[a->n++] = found[i];
+    return 0;
 }
 
 /* A name in /etc/hosts means what stands there and nothing else: DNS is not asked for the family
- * that it lacks. */
-static bool look_in_hosts(struct resolve *r)
+ * that it lacks. Where the file cannot be read DNS is asked, as the C library does. -1: memory. */
+static int look_in_hosts(struct resolve *r)
 {
-    char name[RESOLVE_NAME_SIZE];
-    size_t len = strlen(r->host);
-    memcpy(name, r->host, len + 1);
-    if (len && name[len - 1] == '.')
-        name[len - 1] = '\0';
-    for (size_t i = 0; i < r->n_lookups; i++) {
-        struct lookup *l = &r->lookups[i];
-        struct hostent *found = NULL;
-        if (ares_gethostbyname_file(r->channel, name, l->answer.family, &found) != ARES_SUCCESS)
-            continue;
-        for (char **address = found->h_addr_list; *address; address++)
-            add_address(&l->answer, *address);
-        ares_free_hostent(found);
-    }
+    int n = hosts_find(r->host, NULL, 0, NULL), rc = 0;
+    r->hosts_unread = n < 0;
+    if (n <= 0)
+        return 0;
+    struct sockaddr_in6 *found = calloc((size_t)n, sizeof *found);
+    if (!found || hosts_find(r->host, found, (size_t)n, NULL) != n)
+        rc = -1;
+    for (size_t i = 0; rc == 0 && i < r->n_lookups; i++)
+        rc = take_hosts(&r->lookups[i].answer, found, (size_t)n);
+    free(found);
     for (size_t i = 0; i < r->n_lookups && any_found(r); i++) {
         r->lookups[i].answered = true;
         r->lookups[i].status = ARES_ENODATA;
     }
-    return any_found(r);
+    return rc;
 }
 
 struct resolve *resolve_start(uv_loop_t *loop, const char *host, int family,
@@ -438,21 +499,22 @@ struct resolve *resolve_start(uv_loop_t *loop, const char *host, int family,
     memcpy(r->host, host, strlen(host) + 1);
     r->on_answer = on_answer;
     r->owner = owner;
-    if (open_channel(r, e) < 0) {
-        free(r);
-        return NULL;
-    }
-    uv_timer_init(loop, &r->timer);
-    r->n_open = 1;
     if (family != 4)
         r->lookups[r->n_lookups++].answer.family = AF_INET6;
     if (family != 6)
         r->lookups[r->n_lookups++].answer.family = AF_INET;
-    if (!look_in_hosts(r)) {
-        resolve_search_load(&r->search);
-        for (size_t i = 0; i < r->n_lookups; i++)
-            ask(r, &r->lookups[i]);
+    bool found = look_in_hosts(r) == 0;
+    if (!found)
+        err_set(e, "out of memory");
+    if (!found || open_channel(r, e) < 0) {
+        discard(r);
+        return NULL;
     }
+    closer_init(&r->closer, loop, on_all_closed);
+    uv_timer_init(loop, &r->timer);
+    closer_add(&r->closer, &r->timer);
+    for (size_t i = 0; i < r->n_lookups && !any_found(r); i++)
+        ask(r, &r->lookups[i]);
     arm_timer(r);
     if (r->lookups[0].answered || r->lookups[1].answered)
         uv_timer_start(&r->timer, on_timer, 0, 0);
@@ -473,18 +535,14 @@ char *resolve_servers(const struct resolve *r, char *out, size_t size)
                                  s->udp_port ? s->udp_port : 53);
     }
     ares_free_data(servers);
+    if (r->search.ignored[0] && used < size)
+        snprintf(out + used, size - used, "; resolv.conf's %s cannot be asked", r->search.ignored);
     return out;
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    one_closed(container_of((uv_timer_t *)handle, struct resolve, timer));
 }
 
 void resolve_close(struct resolve *r, void (*on_closed)(void *owner))
 {
-    r->closing = true;
     r->on_closed = on_closed;
+    closer_close(&r->closer);
     ares_destroy(r->channel);
-    uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }

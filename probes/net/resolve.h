@@ -12,16 +12,14 @@
 
 #include "base/err.h"
 
-#define RESOLVE_MAX 8 /* addresses of one family that are used */
+#define RESOLVE_MAX 1024 /* addresses of one family that are used; a reply holds 4,000 at most */
 
 /* What one family's lookup brought. */
 struct resolve_answer {
     int family; /* AF_INET or AF_INET6 */
     size_t n;
-    union {
-        struct in_addr v4[RESOLVE_MAX];
-        struct in6_addr v6[RESOLVE_MAX];
-    } addr;
+    struct sockaddr_in6 *addrs; /* of that family, with port 0; valid during the call */
+    bool cut;          /* not all was looked at: what is not found may be there all the same */
     bool internal;     /* n is 0 because we are out of descriptors or memory */
     bool no_such_name; /* n is 0 because there is none: NXDOMAIN, or no record of this family */
     const char *words; /* n is 0: why; static */

@@ -3,27 +3,32 @@
  * find another host there. */
 #include "net/resolve_search.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/endpoint.h"
 #include "base/str.h"
 
 #define BLANKS    " \t\r\f\v"
-#define FILE_MAX  16384
+#define FILE_MAX  ((size_t)64 * 1024)
 #define NDOTS_MAX 15 /* as resolv.conf(5) has it */
+#define DNS_PORT  53
 
 static void take_domains(struct resolve_search *s, char *words)
 {
     s->n_domains = 0;
-    for (char *word; (word = strsep(&words, BLANKS)) && s->n_domains < RESOLVE_DOMAINS;) {
+    for (char *word; (word = strsep(&words, BLANKS));) {
         size_t len = strlen(word);
         if (len && word[len - 1] == '.')
             word[--len] = '\0';
-        if (len && len < RESOLVE_NAME_SIZE)
-            memcpy(s->domains[s->n_domains++], word, len + 1);
+        if (!len)
+            continue;
+        if (len >= RESOLVE_NAME_SIZE || s->n_domains == RESOLVE_DOMAINS)
+            s->cut = true;
+        else
+            s->domains[s->n_domains++] = word;
     }
 }
 
@@ -33,7 +38,35 @@ static void take_options(struct resolve_search *s, char *words)
         if (str_starts(word, "ndots:")) {
             int n = atoi(word + strlen("ndots:"));
             s->ndots = n < 0 ? 0 : n > NDOTS_MAX ? NDOTS_MAX : (unsigned)n;
+        } else if (strcmp(word, "use-vc") == 0) {
+            s->use_vc = true;
         }
+}
+
+static void ignore_server(struct resolve_search *s, const char *word)
+{
+    size_t used = strlen(s->ignored);
+    char shown[40];
+    snprintf(s->ignored + used, sizeof s->ignored - used, "%s\"%s\"", used ? ", " : "",
+             str_excerpt(word, strlen(word), shown, sizeof shown));
+}
+
+/* "127.0.0.11", "fe80::1%eth0" */
+static void take_server(struct resolve_search *s, char *words)
+{
+    struct sockaddr_in6 a;
+    char *word = strsep(&words, BLANKS ";#");
+    while (word && !*word)
+        word = strsep(&words, BLANKS ";#");
+    if (!word)
+        return;
+    bool valid = endpoint_address(&(struct endpoint){.host = word, .port = DNS_PORT}, &a);
+    bool no_interface = valid && a.sin6_family == AF_INET6 && !a.sin6_scope_id &&
+                        (strchr(word, '%') || IN6_IS_ADDR_LINKLOCAL(&a.sin6_addr));
+    if (!valid || no_interface || s->n_servers == RESOLVE_SERVERS)
+        ignore_server(s, word);
+    else
+        s->servers[s->n_servers++] = a;
 }
 
 void resolve_search_parse(struct resolve_search *s, char *text)
@@ -44,6 +77,8 @@ void resolve_search_parse(struct resolve_search *s, char *text)
             continue;
         if (strcmp(key, "search") == 0 || strcmp(key, "domain") == 0)
             take_domains(s, line);
+        else if (strcmp(key, "nameserver") == 0)
+            take_server(s, line);
         else if (strcmp(key, "options") == 0)
             take_options(s, line);
     }
@@ -53,37 +88,50 @@ void resolve_search_parse(struct resolve_search *s, char *text)
 static void take_own_domain(struct resolve_search *s)
 {
     char name[RESOLVE_NAME_SIZE] = "";
-    if (gethostname(name, sizeof name - 1) == 0 && strchr(name, '.'))
-        take_domains(s, strchr(name, '.') + 1);
+    if (gethostname(name, sizeof name - 1) == 0 && strchr(name, '.') &&
+        (s->texts[0] = strdup(strchr(name, '.') + 1)))
+        take_domains(s, s->texts[0]);
 }
 
 static void take_environment(struct resolve_search *s)
 {
-    char text[1024];
     const char *domain = getenv("LOCALDOMAIN"), *options = getenv("RES_OPTIONS");
-    if (domain) {
-        snprintf(text, sizeof text, "%s", domain);
-        take_domains(s, text);
+    char *copy = options ? strdup(options) : NULL;
+    if (domain && (s->texts[1] = strdup(domain)))
+        take_domains(s, s->texts[1]);
+    if (copy)
+        take_options(s, copy);
+    free(copy);
+}
+
+static void take_file(struct resolve_search *s)
+{
+    FILE *f = fopen("/etc/resolv.conf", "re");
+    char *text = f ? malloc(FILE_MAX + 1) : NULL;
+    if (text) {
+        size_t n = fread(text, 1, FILE_MAX, f);
+        s->cut = n == FILE_MAX;
+        text[n] = '\0';
+        s->texts[2] = realloc(text, n + 1);
+        resolve_search_parse(s, s->texts[2]);
     }
-    if (options) {
-        snprintf(text, sizeof text, "%s", options);
-        take_options(s, text);
-    }
+    if (f)
+        fclose(f);
 }
 
 void resolve_search_load(struct resolve_search *s)
 {
     *s = (struct resolve_search){.ndots = 1};
     take_own_domain(s);
-    FILE *f = fopen("/etc/resolv.conf", "re");
-    if (f) {
-        char text[FILE_MAX];
-        size_t n = fread(text, 1, sizeof text - 1, f);
-        fclose(f);
-        text[n] = '\0';
-        resolve_search_parse(s, text);
-    }
+    take_file(s);
     take_environment(s);
+}
+
+void resolve_search_fini(struct resolve_search *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(s->texts); i++)
+        free(s->texts[i]);
+    *s = (struct resolve_search){0};
 }
 
 bool resolve_search_name(const struct resolve_search *s, const char *host, size_t i,

@@ -147,7 +147,10 @@ static void *tcp_prepare(const struct probe_value *v, struct probe_report *repor
         probe_error(report, K_ADDRESS, "%s", e.text);
         bad = true;
     }
-    c->ep.family = family_of[v[K_FAMILY].num];
+    if (!bad && endpoint_set_family(&c->ep, family_of[v[K_FAMILY].num], &e) < 0) {
+        probe_error(report, K_FAMILY, "%s", e.text);
+        bad = true;
+    }
     if (v[K_SEND].text) {
         c->send = strdup(v[K_SEND].text);
         if (!c->send || unescape(c->send, &c->send_len) < 0) {

@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_id.h"
 #include "base/str.h"
 #include "tls/tls_internal.h"
 
@@ -26,14 +26,6 @@ static const char *const bundles[] = {
     "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
     "/etc/ssl/ca-bundle.pem",             /* SUSE */
     "/etc/ssl/cert.pem",                  /* Alpine, BSDs */
-};
-
-/* Which content a file had: zero where there is none. */
-struct file_id {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec changed;
 };
 
 enum { FILE_CA, FILE_CERT, FILE_KEY, FILE_COUNT };
@@ -65,18 +57,12 @@ void tls_library_init(void)
     OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
-static struct file_id identify(const char *path)
+static bool same_ids(const struct file_id *before, const struct file_id *now, size_t n)
 {
-    struct stat st;
-    struct file_id id;
-    memset(&id, 0, sizeof id); /* its padding too: it is compared as bytes */
-    if (!path || stat(path, &st) < 0)
-        return id;
-    id.dev = st.st_dev;
-    id.ino = st.st_ino;
-    id.size = st.st_size;
-    id.changed = st.st_mtim;
-    return id;
+    for (size_t i = 0; i < n; i++)
+        if (!file_id_same(&before[i], &now[i]))
+            return false;
+    return true;
 }
 
 /* ---- The system's CA certificates. ---- */
@@ -135,11 +121,11 @@ static X509_STORE *load_system(bool *has_ca)
 static int refresh_system(void)
 {
     struct file_id ids[ARRAY_LEN(process.ids)];
-    ids[0] = identify(chosen(X509_get_default_cert_file_env(), X509_get_default_cert_file()));
-    ids[1] = identify(chosen(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
+    ids[0] = file_id_of(chosen(X509_get_default_cert_file_env(), X509_get_default_cert_file()));
+    ids[1] = file_id_of(chosen(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
     for (size_t i = 0; i < ARRAY_LEN(bundles); i++)
-        ids[2 + i] = identify(bundles[i]);
-    if (process.store && memcmp(ids, process.ids, sizeof ids) == 0)
+        ids[2 + i] = file_id_of(bundles[i]);
+    if (process.store && same_ids(process.ids, ids, ARRAY_LEN(ids)))
         return 0;
     bool has_ca;
     X509_STORE *store = load_system(&has_ca);
@@ -267,10 +253,9 @@ static bool serves(const struct tls_context *context, const char *const files[FI
                    const struct file_id ids[FILE_COUNT], const char *password)
 {
     for (size_t i = 0; i < FILE_COUNT; i++)
-        if (!same_text(context->files[i], files[i]) ||
-            memcmp(&context->ids[i], &ids[i], sizeof ids[i]) != 0)
+        if (!same_text(context->files[i], files[i]))
             return false;
-    return same_text(context->password, password);
+    return same_ids(context->ids, ids, FILE_COUNT) && same_text(context->password, password);
 }
 
 static void free_context(struct tls_context *context)
@@ -295,7 +280,7 @@ static struct tls_context *new_context(const struct tls_conf *c, const char *con
     bool whole = context && (context->ctx = new_ssl_ctx());
     for (size_t i = 0; whole && i < FILE_COUNT; i++) {
         whole = copy_text(&context->files[i], files[i]) == 0;
-        context->ids[i] = identify(files[i]);
+        context->ids[i] = file_id_of(files[i]);
     }
     if (!whole || copy_text(&context->password, c->key_password) < 0)
         err_set(e, "cannot set up TLS: out of memory");
@@ -311,7 +296,7 @@ static struct tls_context *find(const struct tls_conf *c, int *key, struct err *
     const char *const files[FILE_COUNT] = {c->ca, c->cert, c->key};
     struct file_id ids[FILE_COUNT];
     for (size_t i = 0; i < FILE_COUNT; i++)
-        ids[i] = identify(files[i]);
+        ids[i] = file_id_of(files[i]);
     struct tls_context *context = process.contexts;
     while (context && !serves(context, files, ids, c->key_password))
         context = context->next;

@@ -224,6 +224,16 @@ bool endpoint_address(const struct endpoint *ep, struct sockaddr_in6 *a)
     return parse_v6(ep->host, &a->sin6_addr);
 }
 
+int endpoint_set_family(struct endpoint *ep, int family, struct err *e)
+{
+    struct sockaddr_in6 a;
+    ep->family = family;
+    if (!family || !ep->host || !endpoint_address(ep, &a))
+        return 0;
+    int own = a.sin6_family == AF_INET ? 4 : 6;
+    return own == family ? 0 : err_set(e, "is %d, but %s is an IPv%d address", family, ep->host, own);
+}
+
 void endpoint_fini(struct endpoint *ep)
 {
     free(ep->host);

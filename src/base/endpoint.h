@@ -22,9 +22,13 @@ struct endpoint {
  * is not a valid name, address or port (1-65535), in words. */
 int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port, struct err *e);
 
-/* The same for a place to listen on: "127.0.0.1:9797", "[::1]:9797", "localhost:9797" (its host is
- * then 127.0.0.1), ":9797" and "*:9797" (every address of both families: its host is then "*").
- * A port must be given; other names are refused, for nobody may wait for a name server. */
+/* Only addresses of this family (4, 6; 0: any) are meant. -1 where the host is one of the other. */
+int endpoint_set_family(struct endpoint *ep, int family, struct err *e);
+
+/* As endpoint_parse, for a place to listen on: "127.0.0.1:9797", "[::1]:9797", "localhost:9797"
+ * (its host is then 127.0.0.1), ":9797" and "*:9797" (every address of both families: its host is
+ * then "*"). A port must be given; other names are refused, for nobody may wait for a name server.
+ */
 int endpoint_parse_listen(struct endpoint *ep, const char *text, struct err *e);
 
 /* The address that the host is, with the port, in the room of the larger family; its length is

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "registry.h"
@@ -33,7 +34,7 @@ bool target_scheme(const char *text, size_t *type, const struct probe_scheme **s
     for (size_t t = 0; probe_types[t]; t++)
         for (const struct probe_scheme *s = probe_types[t]->schemes; s && s->prefix; s++) {
             size_t len = strlen(s->prefix);
-            if (len > longest && str_starts(text, s->prefix)) {
+            if (len > longest && strncasecmp(text, s->prefix, len) == 0) {
                 longest = len;
                 *type = t;
                 *scheme = s;
