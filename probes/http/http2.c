@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "tls/tls.h"
 
 #define IN_MAX     (1 << 20) /* of bytes that libcurl does not take */
 #define OUT_MAX    (SIZE_MAX / 2)
@@ -196,6 +197,7 @@ static void pump(struct http2 *h)
 static int set_up_curl(struct err *e)
 {
     static bool ready;
+    tls_library_init();
     CURLcode rc = ready ? CURLE_OK : curl_global_init(CURL_GLOBAL_ALL);
     if (rc != CURLE_OK)
         return err_set(e, "libcurl cannot be set up: %s", curl_easy_strerror(rc));

@@ -267,7 +267,6 @@ static void on_open(struct http1 *c)
 {
     struct http_exchange *x = container_of(c, struct http_exchange, http1);
     bool needs_http2 = x->conf->version == HTTP_VERSION_2;
-    c->stream.in_order = true;
     if (x->stage == HTTP_TUNNEL) {
         move(x, HTTP_SECURING);
         http1_secure(c, &x->tls, x->url->host);

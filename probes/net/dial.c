@@ -64,7 +64,7 @@ static void add_detail(struct dial *d, const char *where, const char *words)
     snprintf(d->detail + used, sizeof d->detail - used, "%s%s: %s", lead, where, words);
 }
 
-/* Which of several reasons is the dial's: what is ours comes first, for then not all was tried. */
+/* Which of several reasons is the dial's: ours comes first, for then not all was tried. */
 static int rank_of(enum reason reason)
 {
     static const enum reason order[] = {REASON_UNREACHABLE, REASON_TIMEOUT, REASON_RESET,
@@ -452,7 +452,6 @@ static void on_all_closed(struct closer *c)
 {
     struct dial *d = container_of(c, struct dial, closer);
     free(d->queue);
-    d->queue = NULL;
     d->on_closed(d);
 }
 

@@ -6,13 +6,11 @@
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/endpoint.h"
 #include "base/reason.h"
 #include "base/str.h"
 #include "loop/closer.h"
@@ -371,48 +369,6 @@ static const struct ares_socket_functions socket_functions = {open_socket, close
 
 /* ---- Begin and end. ---- */
 
-/* $PROBE_DNS_SERVERS in place of those of resolv.conf. */
-static int take_servers(struct resolve_search *s, const char *list, struct err *e)
-{
-    char *copy = strdup(list), *rest = copy;
-    int rc = copy ? 0 : err_set(e, "out of memory");
-    s->n_servers = 0;
-    s->ignored[0] = '\0';
-    for (char *word; rc == 0 && (word = strsep(&rest, ", "));) {
-        struct endpoint ep;
-        struct sockaddr_in6 *a = &s->servers[s->n_servers];
-        bool bare_v6 = *word && word[0] != '[' && strchr(word, ':') != strrchr(word, ':');
-        if (!*word)
-            continue;
-        if (s->n_servers == RESOLVE_SERVERS)
-            rc = err_set(e, "PROBE_DNS_SERVERS has more than %d servers", RESOLVE_SERVERS);
-        else if (bare_v6 && endpoint_address(&(struct endpoint){.host = word, .port = 53}, a))
-            s->n_servers++;
-        else if (bare_v6 || endpoint_parse(&ep, word, 53, e) < 0)
-            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
-        else if (!ep.host || !endpoint_address(&ep, a))
-            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
-        else
-            s->n_servers++;
-        if (rc == 0 && !bare_v6)
-            endpoint_fini(&ep);
-    }
-    free(copy);
-    return rc;
-}
-
-/* "127.0.0.11:53,[fe80::1]:53" */
-static void write_servers(const struct resolve_search *s, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < s->n_servers && used < size; i++) {
-        char text[DIAL_TEXT_MAX];
-        address_text(&s->servers[i], text);
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? "," : "", text);
-    }
-}
-
 static int init_channel(struct resolve *r, int flags, struct err *e)
 {
     struct ares_options options = {
@@ -432,7 +388,7 @@ static int init_channel(struct resolve *r, int flags, struct err *e)
     ares_set_socket_functions(r->channel, &socket_functions, r);
     if (!r->search.n_servers)
         return 0;
-    write_servers(&r->search, servers, sizeof servers);
+    resolve_search_servers(&r->search, servers, sizeof servers);
     rc = ares_set_servers_ports_csv(r->channel, servers);
     if (rc == ARES_SUCCESS)
         return 0;
@@ -445,11 +401,8 @@ static int init_channel(struct resolve *r, int flags, struct err *e)
 static int open_channel(struct resolve *r, struct err *e)
 {
     static bool initialised;
-    if (!initialised && ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS)
-        initialised = true;
-    const char *servers = getenv("PROBE_DNS_SERVERS");
-    resolve_search_load(&r->search);
-    if (servers && *servers && take_servers(&r->search, servers, e) < 0)
+    initialised = initialised || ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
+    if (resolve_search_load(&r->search, e) < 0)
         return -1;
     return init_channel(r, r->search.n_servers > 1 ? 0 : ARES_FLAG_NOCHECKRESP, e);
 }
@@ -467,7 +420,7 @@ static int take_hosts(struct resolve_answer *a, const struct sockaddr_in6 *found
 
 /* A name in /etc/hosts means what stands there and nothing else: DNS is not asked for the family
  * that it lacks. Where the file cannot be read DNS is asked, as the C library does. -1: memory. */
-static int look_in_hosts(struct resolve *r)
+static int look_in_hosts(struct resolve *r, struct err *e)
 {
     int n = hosts_find(r->host, NULL, 0, NULL), rc = 0;
     r->hosts_unread = n < 0;
@@ -479,11 +432,13 @@ static int look_in_hosts(struct resolve *r)
     for (size_t i = 0; rc == 0 && i < r->n_lookups; i++)
         rc = take_hosts(&r->lookups[i].answer, found, (size_t)n);
     free(found);
+    if (rc < 0)
+        return err_set(e, "out of memory");
     for (size_t i = 0; i < r->n_lookups && any_found(r); i++) {
         r->lookups[i].answered = true;
         r->lookups[i].status = ARES_ENODATA;
     }
-    return rc;
+    return 0;
 }
 
 struct resolve *resolve_start(uv_loop_t *loop, const char *host, int family,
@@ -503,10 +458,7 @@ struct resolve *resolve_start(uv_loop_t *loop, const char *host, int family,
         r->lookups[r->n_lookups++].answer.family = AF_INET6;
     if (family != 6)
         r->lookups[r->n_lookups++].answer.family = AF_INET;
-    bool found = look_in_hosts(r) == 0;
-    if (!found)
-        err_set(e, "out of memory");
-    if (!found || open_channel(r, e) < 0) {
+    if (look_in_hosts(r, e) < 0 || open_channel(r, e) < 0) {
         discard(r);
         return NULL;
     }

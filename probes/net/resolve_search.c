@@ -10,6 +10,7 @@
 
 #include "base/endpoint.h"
 #include "base/str.h"
+#include "net/address.h"
 
 #define BLANKS    " \t\r\f\v"
 #define FILE_MAX  ((size_t)64 * 1024)
@@ -119,12 +120,55 @@ static void take_file(struct resolve_search *s)
         fclose(f);
 }
 
-void resolve_search_load(struct resolve_search *s)
+/* $PROBE_DNS_SERVERS in place of those of resolv.conf. */
+static int take_servers(struct resolve_search *s, const char *list, struct err *e)
 {
+    char *copy = strdup(list), *rest = copy;
+    int rc = copy ? 0 : err_set(e, "out of memory");
+    s->n_servers = 0;
+    s->ignored[0] = '\0';
+    for (char *word; rc == 0 && (word = strsep(&rest, ", "));) {
+        struct endpoint ep;
+        struct sockaddr_in6 *a = &s->servers[s->n_servers];
+        bool bare_v6 = *word && word[0] != '[' && strchr(word, ':') != strrchr(word, ':');
+        if (!*word)
+            continue;
+        if (s->n_servers == RESOLVE_SERVERS)
+            rc = err_set(e, "PROBE_DNS_SERVERS has more than %d servers", RESOLVE_SERVERS);
+        else if (bare_v6 && endpoint_address(&(struct endpoint){.host = word, .port = DNS_PORT}, a))
+            s->n_servers++;
+        else if (bare_v6 || endpoint_parse(&ep, word, DNS_PORT, e) < 0)
+            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
+        else if (!ep.host || !endpoint_address(&ep, a))
+            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
+        else
+            s->n_servers++;
+        if (rc == 0 && !bare_v6)
+            endpoint_fini(&ep);
+    }
+    free(copy);
+    return rc;
+}
+
+int resolve_search_load(struct resolve_search *s, struct err *e)
+{
+    const char *servers = getenv("PROBE_DNS_SERVERS");
     *s = (struct resolve_search){.ndots = 1};
     take_own_domain(s);
     take_file(s);
     take_environment(s);
+    return servers && *servers ? take_servers(s, servers, e) : 0;
+}
+
+void resolve_search_servers(const struct resolve_search *s, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < s->n_servers && used < size; i++) {
+        char text[DIAL_TEXT_MAX];
+        address_text(&s->servers[i], text);
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? "," : "", text);
+    }
 }
 
 void resolve_search_fini(struct resolve_search *s)

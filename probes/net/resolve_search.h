@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/err.h"
+
 #define RESOLVE_NAME_SIZE 256
 #define RESOLVE_DOMAINS   256 /* of the search list; Kubernetes writes 32 at most */
 #define RESOLVE_SERVERS   32
@@ -25,8 +27,11 @@ struct resolve_search {
 
 /* From the text of a resolv.conf, which is kept and changed. */
 void resolve_search_parse(struct resolve_search *s, char *text);
-/* From /etc/resolv.conf, which may be missing, and the environment. */
-void resolve_search_load(struct resolve_search *s);
+/* From /etc/resolv.conf, which may be missing, and the environment; fini is owed in any case. -1:
+ * PROBE_DNS_SERVERS is not a list of addresses. */
+int resolve_search_load(struct resolve_search *s, struct err *e);
+/* The servers, "127.0.0.11:53,[fe80::1]:53". */
+void resolve_search_servers(const struct resolve_search *s, char *out, size_t size);
 void resolve_search_fini(struct resolve_search *s);
 
 /* The `i`-th name to ask for `host`; false: there are no more. */

@@ -231,7 +231,8 @@ int endpoint_set_family(struct endpoint *ep, int family, struct err *e)
     if (!family || !ep->host || !endpoint_address(ep, &a))
         return 0;
     int own = a.sin6_family == AF_INET ? 4 : 6;
-    return own == family ? 0 : err_set(e, "is %d, but %s is an IPv%d address", family, ep->host, own);
+    return own == family ? 0
+                         : err_set(e, "is %d, but %s is an IPv%d address", family, ep->host, own);
 }
 
 void endpoint_fini(struct endpoint *ep)

@@ -135,12 +135,12 @@ static void test_compiled(void **state)
     struct http_conf *c = make_conf(KEYS("url", "https://app.invalid/x", "header",
                                          "Accept: a/b\nX-Key: k\nEmpty:", "bearer_token",
                                          "hush-hush", "tls_server_name", "inner.invalid", "family",
-                                         "6", "connect_to", "127.0.0.1:81", "max_body", "64KiB"),
+                                         "4", "connect_to", "127.0.0.1:81", "max_body", "64KiB"),
                                     &report, &target);
     assert_non_null(c);
     assert_string_equal(c->ep.host, "127.0.0.1");
     assert_int_equal(c->ep.port, 81);
-    assert_int_equal(c->ep.family, 6);
+    assert_int_equal(c->ep.family, 4);
     assert_int_equal(c->max_body, 65536);
     assert_null(http_conf_header(c, "Host"));
     sends(c, "X-Key", "k", false);
