@@ -26,7 +26,7 @@ struct fetch {
 static void on_open(struct http1 *c)
 {
     struct http_fetch *f = container_of(c, struct fetch, http1)->f;
-    c->stream.in_order = !f->follows; /* a FIN would end what `fd` goes on with */
+    c->stream.reset = f->follows; /* a FIN would end what `fd` goes on with */
     http1_send(c, f->request, HTTP_WIRE_ANY);
 }
 
