@@ -279,6 +279,8 @@ static void on_checked(void *ctx, struct check *c, const struct check_result *r)
     struct request *req = ctx;
     (void)c;
     req->check = NULL;
+    if (req->conn->state == CONN_CUT)
+        return; /* its client went meanwhile, and it ends with the daemon's next run */
     if (r)
         stream_begin(req, r->reason == REASON_OK ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
                      json_type, probe_more);

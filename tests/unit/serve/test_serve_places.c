@@ -131,6 +131,24 @@ static void test_abandoned(void **state)
     bench_close(&b);
 }
 
+/* The client of a check goes, and the check ends before libmicrohttpd has seen that. */
+static void test_gone_before_the_check_ends(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_open(&b, one, 1);
+    struct client c = client_open(&b, true);
+    client_send(&b, &c, "POST /check/web HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    while (!b.serve->conns || b.serve->conns->state != CONN_WAITING)
+        bench_turn(&b);
+    conn_move(b.serve->conns, CONN_CUT);
+    bench_finish(&b, 0, REASON_OK, "fine");
+    assert_true(client_await(&b, &c, NULL));
+    client_close(&c);
+    assert_alive(&b);
+    bench_close(&b);
+}
+
 static struct client want(struct bench *b, bool on_unix, const char *path)
 {
     char request[256];
@@ -207,9 +225,13 @@ static void test_stalled_document(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flood),       cmocka_unit_test(test_many_connections),
-        cmocka_unit_test(test_half_closed), cmocka_unit_test(test_abandoned),
-        cmocka_unit_test(test_places),      cmocka_unit_test(test_stalled_document),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_gone_before_the_check_ends),
+        cmocka_unit_test(test_half_closed),
+        cmocka_unit_test(test_abandoned),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_stalled_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
