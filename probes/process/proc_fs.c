@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +26,22 @@
 #define STAT_BYTES  1024 /* 52 numbers and a name: about 400 at most */
 #define USERS_BYTES (1024 * 1024)
 
+static void path_of(const char *root, pid_t pid, const char *file, char path[PATH_BYTES])
+{
+    if (pid)
+        snprintf(path, PATH_BYTES, "%s/%d/%s", root, (int)pid, file);
+    else
+        snprintf(path, PATH_BYTES, "%s/%s", root, file);
+}
+
 /* Reads at most size - 1 bytes of ROOT/PID/FILE and ends them with a NUL. The length, or -1. One
  * read does: each of these files is made in one piece. */
-static ssize_t read_file(const char *root, pid_t pid, const char *file, char *out, size_t size)
+static ssize_t read_opened(const char *root, pid_t pid, const char *file, int flags, char *out,
+                           size_t size)
 {
     char path[PATH_BYTES];
-    if (pid)
-        snprintf(path, sizeof path, "%s/%d/%s", root, (int)pid, file);
-    else
-        snprintf(path, sizeof path, "%s/%s", root, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    path_of(root, pid, file, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
     if (fd < 0)
         return -1;
     ssize_t len;
@@ -46,6 +53,11 @@ static ssize_t read_file(const char *root, pid_t pid, const char *file, char *ou
     errno = err;
     out[len < 0 ? 0 : len] = '\0';
     return len;
+}
+
+static ssize_t read_file(const char *root, pid_t pid, const char *file, char *out, size_t size)
+{
+    return read_opened(root, pid, file, O_NONBLOCK, out, size);
 }
 
 /* "PID (COMM) STATE PPID ..."; COMM may hold anything, also ") Z 1". Nothing after it can hold a
@@ -123,7 +135,16 @@ int64_t proc_age(const struct proc_id *id)
     return age < 0 ? 0 : age;
 }
 
-int proc_owner(const char *root, pid_t pid, uid_t *user, pid_t *process)
+/* One number for each namespace from that of the mount down to the process's own: is it in the
+ * first? Kernels before 4.1 do not tell. */
+static bool has_one_number(const char *status)
+{
+    const char *levels = strstr(status, "\nNSpid:");
+    int first, end = 0;
+    return !levels || (sscanf(levels, "\nNSpid: %d%n", &first, &end) == 1 && levels[end] == '\n');
+}
+
+int proc_status(const char *root, pid_t pid, struct proc_status *status)
 {
     char text[4096];
     if (read_file(root, pid, "status", text, sizeof text) < 0)
@@ -136,15 +157,71 @@ int proc_owner(const char *root, pid_t pid, uid_t *user, pid_t *process)
         errno = EBADMSG;
         return -1;
     }
-    *user = effective;
-    *process = leader;
+    *status =
+        (struct proc_status){.user = effective, .process = leader, .nested = !has_one_number(text)};
     return 0;
+}
+
+/* Whose command line a thread is waiting for, and since when. A thread that comes back clears its
+ * place, however late. */
+#define HANGS_AFTER (100 * NS_PER_MS)
+static struct {
+    pthread_mutex_t lock;
+    struct reader {
+        pid_t pid; /* 0: free */
+        int64_t since;
+    } readers[PROC_READERS];
+} reading = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* NULL: another one hangs there, or there are too many. */
+static struct reader *reader_begin(pid_t pid)
+{
+    struct reader *mine = NULL;
+    bool hangs = false;
+    int64_t now = clock_now();
+    pthread_mutex_lock(&reading.lock);
+    for (size_t i = 0; i < PROC_READERS; i++) {
+        struct reader *r = &reading.readers[i];
+        hangs = hangs || (r->pid == pid && now - r->since > HANGS_AFTER);
+        mine = r->pid || mine ? mine : r;
+    }
+    if (mine && !hangs)
+        *mine = (struct reader){.pid = pid, .since = now};
+    pthread_mutex_unlock(&reading.lock);
+    return hangs ? NULL : mine;
+}
+
+static void reader_end(struct reader *r)
+{
+    pthread_mutex_lock(&reading.lock);
+    r->pid = 0;
+    pthread_mutex_unlock(&reading.lock);
 }
 
 ssize_t proc_cmdline(const char *root, pid_t pid, char *out, size_t size)
 {
     out[0] = '\0';
-    return read_file(root, pid, "cmdline", out, size);
+    struct reader *r = reader_begin(pid);
+    if (!r) {
+        errno = EBUSY;
+        return -1;
+    }
+    ssize_t len = read_opened(root, pid, "cmdline", 0, out, size);
+    int errnum = errno;
+    reader_end(r);
+    errno = errnum;
+    return len;
+}
+
+pid_t proc_pid_of(const char *name)
+{
+    long n = 0;
+    for (const char *p = name; *p; p++) {
+        if (!isdigit((unsigned char)*p) || n > PROC_PID_MAX)
+            return 0;
+        n = n * 10 + (*p - '0');
+    }
+    return n <= PROC_PID_MAX ? (pid_t)n : 0;
 }
 
 bool proc_program(const char *root, pid_t pid, char *out, size_t size)
@@ -159,8 +236,7 @@ bool proc_program(const char *root, pid_t pid, char *out, size_t size)
     size_t suffix = sizeof deleted - 1; /* the program was replaced while it runs */
     if ((size_t)len > suffix && strcmp(target + len - suffix, deleted) == 0)
         target[(size_t)len - suffix] = '\0';
-    const char *slash = strrchr(target, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : target);
+    snprintf(out, size, "%s", target);
     return true;
 }
 
@@ -181,7 +257,7 @@ bool proc_is_shortage(int errnum)
 int proc_self(const char *root, pid_t *self, bool *ours)
 {
     char text[4096];
-    int pid = 0, end = 0;
+    int pid = 0;
     *self = 0;
     *ours = false;
     if (read_file(root, 0, "self/status", text, sizeof text) < 0)
@@ -190,12 +266,7 @@ int proc_self(const char *root, pid_t *self, bool *ours)
     if (!line || sscanf(line, "\nPid: %d", &pid) != 1)
         return 0;
     *self = pid;
-    /* One number for each namespace from that of the mount down to ours. */
-    const char *levels = strstr(text, "\nNSpid:");
-    int first;
-    *ours =
-        pid == getpid() &&
-        (!levels || (sscanf(levels, "\nNSpid: %d%n", &first, &end) == 1 && levels[end] == '\n'));
+    *ours = pid == getpid() && has_one_number(text);
     return 0;
 }
 

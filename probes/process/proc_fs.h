@@ -50,16 +50,30 @@ bool proc_is_stopped(const struct proc_info *info);
 int64_t proc_start_boot(const struct proc_id *id);
 int64_t proc_age(const struct proc_id *id);
 
-/* The effective user, and whose thread `pid` is (itself, if it is a process). 0, or -1 with
- * errno. */
-int proc_owner(const char *root, pid_t pid, uid_t *user, pid_t *process);
+struct proc_status {
+    uid_t user;    /* effective */
+    pid_t process; /* whose thread it is: its own number, if it is a process */
+    bool nested;   /* it lives in a pid namespace below that of the proc file system */
+};
+
+/* 0, or -1 with errno. */
+int proc_status(const char *root, pid_t pid, struct proc_status *status);
+
+/* Threads that may read command lines at once. */
+#define PROC_READERS 8
 
 /* The command line, arguments ended by NUL each; its length, 0 when there is none, -1 with errno. A
- * NUL follows in any case: `size` is one more than is read. */
+ * NUL follows in any case: `size` is one more than is read.
+ *
+ * May wait for ever: the kernel takes a lock of the process, which may be stuck with it. To be
+ * called on a thread. Where another thread waits for the same process already: -1 with EBUSY. */
 ssize_t proc_cmdline(const char *root, pid_t pid, char *out, size_t size);
 
-/* The last part of the path of its program; false when it cannot be read. */
+/* The path of its program; false when it cannot be read. */
 bool proc_program(const char *root, pid_t pid, char *out, size_t size);
+
+/* A process's folder is a number; 0 for the others. */
+pid_t proc_pid_of(const char *name);
 
 /* Is `root` a proc file system at all? 0, or -1 with the words. */
 int proc_root_check(const char *root, struct err *e);

@@ -24,9 +24,16 @@ enum reason proc_pidfile_read(const char *path, struct proc_pidfile *file, bool 
 
 bool proc_pidfile_same(const struct proc_pidfile *a, const struct proc_pidfile *b);
 
-/* Was the process that the file names started so long after the file was written that it cannot be
- * the one that was meant? By how much, ns; 0: no sign of it. `root` is the proc file system. */
-int64_t proc_pidfile_lag(const char *root, const struct proc_pidfile *file,
-                         const struct proc_id *id);
+/* A process is started before its file is written: by itself, or by who started it. */
+enum proc_order {
+    PROC_BEFORE, /* so it is, as far as the clocks can tell */
+    PROC_AFTER,  /* it was not: the file was another's */
+    PROC_UNSURE, /* by less than a clock may have been set since */
+};
+
+/* When was the process started, seen from the writing of the file? `*lag`: by how much later, ns,
+ * unless PROC_BEFORE. `root` is the proc file system. */
+enum proc_order proc_pidfile_order(const char *root, const struct proc_pidfile *file,
+                                   const struct proc_id *id, int64_t *lag);
 
 #endif

@@ -110,11 +110,6 @@ size_t proc_watch_set(struct proc_watches *w, uv_loop_t *loop, const char *root,
     return gone;
 }
 
-bool proc_watch_has(const struct proc_watches *w, const struct proc_id *id)
-{
-    return find(w, id) != NULL;
-}
-
 size_t proc_watch_alive(const struct proc_watches *w, struct proc_id ids[PROC_WATCH_MAX])
 {
     size_t n = 0;

@@ -28,8 +28,6 @@ struct proc_watches {
 size_t proc_watch_set(struct proc_watches *w, uv_loop_t *loop, const char *root,
                       const struct proc_id *ids, size_t n);
 
-bool proc_watch_has(const struct proc_watches *w, const struct proc_id *id);
-
 /* The processes watched and not seen to end; their number. */
 size_t proc_watch_alive(const struct proc_watches *w, struct proc_id ids[PROC_WATCH_MAX]);
 

@@ -10,7 +10,9 @@
 
 #define ROOT_MAX 255 /* bytes; proc_fs adds to it */
 
-enum { PID, PIDFILE, NAME, CMDLINE, MIN_COUNT, MAX_COUNT, USER, PROC_ROOT };
+enum { PID, PIDFILE, NAME, CMDLINE, MIN_COUNT, MAX_COUNT, NAMESPACE, USER, PROC_ROOT };
+
+static const char *const namespaces[] = {"own", "all", NULL};
 
 const struct probe_key process_keys[N_PROCESS_KEYS] = {
     [PID] = {.name = "pid",
@@ -24,7 +26,7 @@ const struct probe_key process_keys[N_PROCESS_KEYS] = {
     [NAME] = {.name = "name",
               .kind = KEY_TEXT,
               .doc = "Exact name: as ps shows it, or of its program's file, or of its first "
-                     "argument's."},
+                     "argument's; with a slash, the whole of one of these."},
     [CMDLINE] = {.name = "cmdline",
                  .kind = KEY_TEXT,
                  .doc = "Regular expression over the command line, its arguments joined by one "
@@ -41,6 +43,12 @@ const struct probe_key process_keys[N_PROCESS_KEYS] = {
                    .min = 0,
                    .max = PROC_PID_MAX,
                    .doc = "With name and cmdline: at most so many processes; default: any number."},
+    [NAMESPACE] = {.name = "namespace",
+                   .kind = KEY_CHOICE,
+                   .def = "own",
+                   .choices = namespaces,
+                   .doc = "With name and cmdline, which processes count: those of the pid "
+                          "namespace that proc_root shows, or all, in containers too."},
     [USER] = {.name = "user",
               .kind = KEY_TEXT,
               .doc = "Name (of the agent's own /etc/passwd) or number of the user it runs as."},
@@ -84,10 +92,6 @@ static bool prepare_by(struct process_conf *c, const struct probe_value *v,
         probe_error(report, way, "is empty");
         return false;
     }
-    if (way == NAME && strchr(v[NAME].text, '/')) {
-        probe_error(report, NAME, "\"%s\" is a path, expected the last part of it", v[NAME].text);
-        return false;
-    }
     return true;
 }
 
@@ -96,11 +100,12 @@ static bool prepare_counts(struct process_conf *c, const struct probe_value *v,
 {
     bool ok = true;
     if (c->by == BY_PID || c->by == BY_PIDFILE)
-        for (size_t key = MIN_COUNT; key <= MAX_COUNT; key++)
+        for (size_t key = MIN_COUNT; key <= NAMESPACE; key++)
             if (v[key].given) {
                 probe_error(report, key, "only goes with name or cmdline");
                 ok = false;
             }
+    c->nested = v[NAMESPACE].num == 1;
     c->min_count = v[MIN_COUNT].num;
     c->max_count = v[MAX_COUNT].text ? v[MAX_COUNT].num : -1;
     if (ok && c->max_count >= 0 && c->max_count < c->min_count &&
@@ -180,6 +185,7 @@ void *process_prepare(const struct probe_value *values, struct probe_report *rep
         probe_error(report, PID, "out of memory");
         return NULL;
     }
+    c->refs = 1;
     bool named = prepare_by(c, values, report);
     bool ok = prepare_root(c, values[PROC_ROOT].text, report);
     ok = prepare_user(c, values[USER].text, report) && ok;
@@ -197,9 +203,17 @@ void *process_prepare(const struct probe_value *values, struct probe_report *rep
     return NULL;
 }
 
+const struct process_conf *process_conf_ref(const struct process_conf *c)
+{
+    ((struct process_conf *)c)->refs++;
+    return c;
+}
+
 void process_dispose(void *conf)
 {
     struct process_conf *c = conf;
+    if (--c->refs)
+        return;
     free(c->pidfile);
     free(c->name);
     pattern_free(c->cmdline);

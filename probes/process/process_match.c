@@ -2,6 +2,7 @@
 #include "process/process_match.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,13 +26,40 @@ static void note_failure(const struct process_conf *c, struct process_crowd *cro
     err_errno(&crowd->failure, errno, "cannot read %s/%d", c->root, (int)pid);
 }
 
+static ssize_t read_cmdline(const struct process_conf *c, struct process_crowd *crowd, pid_t pid,
+                            char *line, size_t size)
+{
+    *crowd->reading = pid;
+    ssize_t len = proc_cmdline(c->root, pid, line, size);
+    if (len < 0 && errno == EBUSY)
+        crowd->hanging = pid;
+    else if (len < 0)
+        note_failure(c, crowd, pid);
+    *crowd->reading = 0;
+    return len;
+}
+
+/* The whole of it, or the last part of its path. */
+static bool is_called(const char *path, const char *name)
+{
+    return strcmp(path, name) == 0 || strcmp(last_part(path), name) == 0;
+}
+
 /* By the first argument, and for a script, whose first is its interpreter, by the second. */
 static bool argument_is(const struct process_conf *c, const char *line, size_t len, bool cut)
 {
-    if (strcmp(last_part(line), c->name) == 0)
+    if (is_called(line, c->name))
         return true;
     size_t second = strlen(line) + 1;
-    return cut && second < len && strcmp(last_part(line + second), c->name) == 0;
+    return cut && second < len && is_called(line + second, c->name);
+}
+
+/* "[kthreadd]": how ps shows a process without a command line, which the kernel's threads are. */
+static bool is_in_brackets(const struct process_conf *c, const struct proc_info *p)
+{
+    size_t len = strlen(p->comm);
+    return c->name[0] == '[' && strncmp(c->name + 1, p->comm, len) == 0 &&
+           strcmp(c->name + 1 + len, "]") == 0;
 }
 
 /* A name that fits the kernel's is exact there. A longer one was cut: its arguments or its program
@@ -39,27 +67,27 @@ static bool argument_is(const struct process_conf *c, const char *line, size_t l
 static bool is_named(const struct process_conf *c, struct process_crowd *crowd,
                      const struct proc_info *p)
 {
-    char line[FIRST_BYTES], program[256];
+    char line[FIRST_BYTES], program[PATH_MAX];
     bool cut = strlen(c->name) > COMM_BYTES && strlen(p->comm) == COMM_BYTES &&
                strncmp(c->name, p->comm, COMM_BYTES) == 0;
     if (strcmp(c->name, p->comm) == 0)
         return true;
-    ssize_t len = proc_cmdline(c->root, p->id.pid, line, sizeof line);
-    if (len < 0)
-        note_failure(c, crowd, p->id.pid);
+    bool known = proc_program(c->root, p->id.pid, program, sizeof program);
+    if (known && is_called(program, c->name))
+        return true;
+    ssize_t len = read_cmdline(c, crowd, p->id.pid, line, sizeof line);
+    if (len == 0 && is_in_brackets(c, p))
+        return true;
     if (len > 0 && argument_is(c, line, (size_t)len, cut))
         return true;
-    bool known = proc_program(c->root, p->id.pid, program, sizeof program);
-    return known ? strcmp(program, c->name) == 0 : cut && len <= 0;
+    return !known && cut && len <= 0;
 }
 
 /* Arguments are joined by blanks. */
 static bool line_matches(const struct process_conf *c, struct process_crowd *crowd, pid_t pid)
 {
-    static char line[PROC_CMDLINE_MAX + 1]; /* one thread, and used within this call only */
-    ssize_t len = proc_cmdline(c->root, pid, line, sizeof line);
-    if (len < 0)
-        note_failure(c, crowd, pid);
+    char line[PROC_CMDLINE_MAX + 1];
+    ssize_t len = read_cmdline(c, crowd, pid, line, sizeof line);
     while (len > 0 && line[len - 1] == '\0')
         len--;
     if (len <= 0)
@@ -98,14 +126,14 @@ static void insert_oldest(struct process_crowd *crowd, const struct proc_info *p
         crowd->first = *p;
 }
 
-static bool is_of_user(const struct process_conf *c, struct process_crowd *crowd, pid_t pid)
+/* Of the user and the namespace that are wanted? */
+static bool is_at_home(const struct process_conf *c, struct process_crowd *crowd, pid_t pid)
 {
-    uid_t uid;
-    pid_t process;
-    if (!c->user)
+    struct proc_status status;
+    if (!c->user && c->nested)
         return true;
-    if (proc_owner(c->root, pid, &uid, &process) == 0)
-        return uid == c->uid;
+    if (proc_status(c->root, pid, &status) == 0)
+        return (!c->user || status.user == c->uid) && (c->nested || !status.nested);
     note_failure(c, crowd, pid);
     return false; /* it has gone meanwhile */
 }
@@ -121,7 +149,7 @@ void process_count(const struct process_conf *c, struct process_crowd *crowd, pi
     if (found == PROC_HIDDEN)
         crowd->hidden++;
     if (found != PROC_FOUND || (c->by == BY_NAME && !is_named(c, crowd, &p)) ||
-        !is_of_user(c, crowd, pid))
+        !is_at_home(c, crowd, pid))
         return;
     if (proc_has_ended(&p)) {
         crowd->zombies++;

@@ -3,6 +3,7 @@
 #ifndef PROBE_PROCESS_PROCESS_MATCH_H
 #define PROBE_PROCESS_PROCESS_MATCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,9 +15,11 @@
 /* Those found so far. */
 struct process_crowd {
     struct pattern_search *search;         /* of the run, for the command lines */
+    atomic_int *reading;                   /* set to whose command line is being read */
     pid_t self;                            /* our own number there, which never counts */
     size_t count;                          /* alive and wanted */
     size_t zombies, hidden;                /* wanted but ended; not for us to see */
+    pid_t hanging;                         /* the kernel does not answer for it; 0: none */
     struct proc_info first;                /* the oldest of `count` */
     struct proc_info zombie;               /* one of `zombies` */
     struct proc_id oldest[PROC_WATCH_MAX]; /* of `count`, oldest first */

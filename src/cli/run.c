@@ -14,6 +14,7 @@ int cmd_run(const struct cli *cli)
                                          .targets = cli->targets,
                                          .n_targets = cli->n_targets,
                                          .overrides = overrides,
+                                         .for_agent = true,
                                          .check_ready_file = ready_file_try};
     struct config_report report;
     struct config *config = NULL;

@@ -65,7 +65,8 @@ int cmd_validate(const struct cli *cli)
                         "/etc/probe/probe.ini\n");
         return EXIT_CONFIG;
     }
-    struct config_source source = {.path = path, .check_ready_file = ready_file_look};
+    struct config_source source = {
+        .path = path, .for_agent = true, .check_ready_file = ready_file_look};
     struct config_report report;
     struct config *config;
     config_report_init(&report);

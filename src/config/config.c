@@ -205,6 +205,22 @@ static void read_probes(struct config_load *l)
                           "holds secrets and can be read by everybody, expected mode 0640 or less");
 }
 
+/* An agent that watches nothing would be ready for ever: a mount was forgotten, or a file is empty.
+ * That a share is empty is no error: other shares have the probes. */
+static void expect_probes(struct config_load *l)
+{
+    if (l->src.n_targets || l->n_probes || l->config->agent.allow_empty)
+        return;
+    if (l->path)
+        config_report_add(l->report, true, l->path, 0, NULL,
+                          "nothing to watch, expected a section [probe NAME], or allow_empty = yes "
+                          "in [agent]");
+    else
+        config_report_add(l->report, true, NULL, 0, "nothing to watch",
+                          "no configuration file, expected -c FILE, $PROBE_CONFIG, " DEFAULT_PATH
+                          " or targets");
+}
+
 static enum config_rc load(struct config_load *l)
 {
     if (!l->config || builder_init(&l->builder, l->report) < 0 || read_file(l) < 0)
@@ -215,6 +231,8 @@ static enum config_rc load(struct config_load *l)
     if (sort_sections(l) < 0 || read_common(l) < 0)
         return CONFIG_BAD;
     read_probes(l);
+    if (l->src.for_agent && !l->report->errors)
+        expect_probes(l);
     if (l->report->errors > bad_options || select_checks(l->config, &l->builder, &l->src, l->probes,
                                                          l->n_probes, &l->names, l->report) < 0)
         return CONFIG_BAD;

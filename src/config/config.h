@@ -51,6 +51,7 @@ struct agent_conf {
     char *listen; /* "host:port", "[v6]:port"; NULL: off */
     unsigned max_workers;
     uint32_t shard, n_shards; /* this agent runs the shard-th part; 0 of 1: all */
+    bool allow_empty;         /* it may watch nothing */
     bool log_json;            /* log_format = json, else logfmt */
     int log_level;            /* enum log_level */
     char *agent_check;        /* as listen; NULL: off */
@@ -83,6 +84,7 @@ struct config_source {
     size_t n_targets;
     const struct config_override *overrides; /* ends with a NULL key; may be NULL */
     bool keep_values;
+    bool for_agent; /* it must watch something */
     /* Would an agent find at ready_file's path what it cannot use? 0, or -1 with the words. NULL:
      * not asked, by commands that are no agent's and whose verdict must not hang on it. */
     int (*check_ready_file)(const char *path, struct err *e);

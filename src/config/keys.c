@@ -100,6 +100,12 @@ const struct probe_key config_agent_keys[] = {
                      .doc = "This agent's share of the probes, as I/N: those whose name's hash "
                             "(FNV-1a, 32 bits) leaves I when divided by N; N/N is 0/N. For one "
                             "file of N agents, with the number that the orchestrator gives."},
+    [AGENT_ALLOW_EMPTY] = {.name = "allow_empty",
+                           .kind = KEY_BOOL,
+                           .def = "no",
+                           .doc = "yes: an agent that watches nothing may run, and is ready. "
+                                  "Otherwise a configuration without a probe is an error, and an "
+                                  "agent whose share is empty is not ready."},
     [AGENT_LOG_FORMAT] = {.name = "log_format",
                           .kind = KEY_CHOICE,
                           .def = "logfmt",

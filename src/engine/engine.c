@@ -124,7 +124,7 @@ struct readiness engine_readiness(const struct engine *e, int64_t now)
             not_ready = c;
     }
     r.live = !not_live;
-    r.ready = !not_ready;
+    r.ready = !not_ready && (e->n_checks || e->allow_empty);
     r.culprit = not_ready ? not_ready : not_live;
     return r;
 }

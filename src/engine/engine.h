@@ -118,6 +118,8 @@ struct engine {
     struct names by_name;  /* each one's place in them */
     size_t n_checks;
     uint64_t generation;               /* one more at each load */
+    uint32_t shard, n_shards;          /* as in agent_conf */
+    bool allow_empty;                  /* ready though nothing is watched */
     struct check_durations *durations; /* of each type that has been checked */
     size_t n_closing;                  /* removed ones whose run or kept state is still closing */
     bool keep;                         /* types keep state between runs (the agent) */
@@ -161,7 +163,7 @@ void engine_stop(struct engine *e, void (*on_stopped)(struct engine *e));
 /* How late the loop was at most in the last minute, ns. */
 int64_t engine_lag(const struct engine *e);
 
-/* The verdict over all checks. */
+/* The verdict over all checks; of none it is not ready, unless that is allowed. */
 struct readiness {
     bool live, ready;
     bool stale; /* some required check's verdict is stale; then live and ready fail */

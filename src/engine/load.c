@@ -147,6 +147,9 @@ void engine_draft_commit(struct engine_draft *d)
     e->by_name = d->by_name;
     e->checks = d->checks;
     e->n_checks = d->n;
+    e->shard = d->config->agent.shard;
+    e->n_shards = d->config->agent.n_shards;
+    e->allow_empty = d->config->agent.allow_empty;
     e->generation++;
     for (size_t i = 0; i < d->n; i++)
         link_check(d, i);

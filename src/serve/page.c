@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "serve/internal.h"
 #include "serve/page.h"
+#include "view/verdict.h"
 
 extern const char page_html[]; /* generated from page.html, page.css and page.js */
 
@@ -101,7 +102,7 @@ static void add_why(struct buf *b, const struct engine *e, const struct verdict 
         return;
     }
     if (e->n_checks == 0) {
-        buf_puts(b, "No probe is configured.");
+        verdict_why(b, e, v->readiness, now);
         return;
     }
     if (v->counted == 0)

@@ -7,6 +7,7 @@
 #include "config/duration.h"
 #include "serve/internal.h"
 #include "view/document.h"
+#include "view/verdict.h"
 
 #define NEAR_LOOKED_AT 200 /* names that a typo is compared with: about 1 ms at most */
 #define NAMES_SHOWN    12
@@ -41,7 +42,11 @@ static void verdict_line(struct request *req, const char *word, bool ok, const s
     struct buf b;
     buf_init(&b, 2048);
     buf_printf(&b, "%s%s", ok ? "" : "not ", word);
-    if (!ok && c) {
+    if (!ok && !c) {
+        struct serve *s = request_serve(req);
+        buf_puts(&b, ": ");
+        verdict_why(&b, s->engine, serve_verdict(s, now), now);
+    } else if (!ok) {
         bool stale = check_is_stale(c, now);
         char name[NAME_SHOWN_MAX + 8];
         snprintf(name, sizeof name, "%s", c->conf->name);

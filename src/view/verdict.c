@@ -23,6 +23,11 @@ static const struct check *find_stale(const struct engine *e, int64_t now)
 void verdict_why(struct buf *out, const struct engine *e, const struct readiness *r, int64_t now)
 {
     const struct check *c = r->stale ? find_stale(e, now) : r->culprit;
+    if (!e->n_checks) {
+        buf_printf(out, "no probe is watched: share %u/%u is empty, and allow_empty is not set",
+                   (unsigned)e->shard, (unsigned)e->n_shards);
+        return;
+    }
     if (!c) {
         buf_puts(out, "not known");
         return;

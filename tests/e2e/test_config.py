@@ -1,6 +1,7 @@
 """`probe validate` and `probe explain`: every error at once with its place, and what is in force."""
 
 import json
+import os
 
 import pytest
 
@@ -247,3 +248,73 @@ def test_durations_are_composes(probe):
     for i, v in enumerate(good):
         shown = json.dumps(r.json["probes"][i])
         assert str(v["compose_ns"]) in shown, f"{v}: {shown}"
+
+
+def test_nothing_to_watch(probe):
+    """A forgotten mount, an empty file: an agent of it would be ready for ever."""
+    for text in "", "# nothing yet\n", "[agent]\nsocket = off\n", "[defaults]\ninterval = 1s\n":
+        path = probe.write("empty.ini", text)
+        for command in "run", "validate":
+            r = probe.run(command, "-c", path)
+            assert r.code == 78 and "nothing to watch, expected a section" in r.out + r.err, str(r)
+    r = probe.run("run", env={"PROBE_CONFIG": probe.path("not there")})
+    assert r.code == 78 and "No such file" in r.err, str(r)
+    r = probe.run("run", "-c", "/dev/null")
+    assert r.code == 78 and "nothing to watch" in r.err, str(r)
+    r = probe.run("validate", "-c", probe.write("empty.ini", "[agent]\nallow_empty = yes\n"))
+    assert r.code == 0, str(r)
+
+
+def test_reload_to_nothing_is_refused(probe):
+    agent = probe.agent("[probe x]\npid = 1\ninterval = 50ms\n")
+    agent.wait_status("x", "healthy")
+    agent.configure("")
+    answer = agent.post("/reload")
+    assert answer.code == 422 and "nothing to watch" in answer.text, str(answer)
+    assert agent.get("/ready").code == 200
+    agent.stop()
+
+
+def test_an_empty_share(probe):
+    """Each of two agents has a share; that of one is empty, which is no readiness."""
+    x = "[probe x]\npid = 1\ninterval = 50ms\n"
+    agents = [probe.agent(x, f"shard = {i}/2") for i in range(2)]
+    empty = [a for a in agents if not a.get("/status").json["probes"]]
+    assert len(empty) == 1
+    ready = empty[0].get("/ready")
+    assert ready.code == 503 and "share" in ready.text and "is empty" in ready.text, str(ready)
+    for a in agents:
+        a.stop()
+    i = agents.index(empty[0])
+    agent = probe.agent(x, f"shard = {i}/2\nallow_empty = yes")
+    assert agent.get("/ready").code == 200
+    agent.stop()
+
+
+def test_a_fifo_as_configuration(probe):
+    """Whatever it is that nobody writes to, no command waits for it."""
+    fifo = probe.path("fifo.ini")
+    os.mkfifo(fifo)
+    for command in (["run"], ["validate"], ["check", "x"], ["explain"]):
+        r = probe.run(*command, "-c", fifo)
+        assert r.code == 78 and "is a FIFO or pipe, expected a regular file" in r.out + r.err, str(r)
+    agent = probe.agent("[probe x]\npid = 1\ninterval = 50ms\n")
+    agent.wait_status("x", "healthy")
+    agent.config.unlink()
+    os.mkfifo(agent.config)
+    answer = agent.post("/reload")
+    assert answer.code == 422 and "is a FIFO" in answer.text, str(answer)
+    agent.stop()
+
+
+def test_what_a_reload_cannot_change(probe):
+    """It is refused by name, and nothing else of that file is taken."""
+    body = "[probe x]\npid = 1\ninterval = 50ms\n"
+    agent = probe.agent(body)
+    agent.wait_status("x", "healthy")
+    agent.agent_lines = "ready_fd = 9"
+    agent.configure(body + "[probe y]\npid = 1\n")
+    answer = agent.post("/reload")
+    assert answer.code == 422 and "ready_fd is taken at the start" in answer.text, str(answer)
+    assert agent.get("/status/y").code == 404
+    agent.stop()

@@ -123,3 +123,87 @@ def test_wait_hands_blocked_signals_on(probe):
                   prefix=BLOCKED)
     assert r.code == 0, str(r)
     assert int(r.out.split()[-1], 16) & 1 << signal.SIGTERM - 1, str(r)
+
+
+def in_namespace():
+    """The program as process 1 of its own pid namespace, as in a container."""
+    return ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def test_a_pid_file_of_another_container(probe):
+    """A volume that two containers share: the number in it is the other's."""
+    path = probe.write("app.pid", "1\n")
+    for target in f"pidfile:{path}", "pid:1":
+        r = probe.run("check", target, prefix=in_namespace())
+        assert r.code == 1 and "is probe itself" in r.out, str(r)
+        r = probe.run("check", "--invert", target, prefix=in_namespace())
+        assert r.code == 1, "that it is not this one does not mean that it is gone"
+
+
+def test_processes_of_containers(probe, sleepers):
+    """Only those of the namespace that /proc shows count, unless all are wanted."""
+    program = probe.path(sleepers.name)
+    container = subprocess.Popen([*in_namespace(), program, "1000"])
+    try:
+        wait_until(
+            lambda: probe.run("check", "-c", probe.write("all.ini",
+                f"[probe all]\nname = {sleepers.name}\nnamespace = all\n"), "all").code == 0,
+            10, "it runs",
+        )
+        assert probe.run("check", f"process:{sleepers.name}").code == 1
+        sleepers()
+        r = probe.run("check", f"process:{sleepers.name}")
+        assert r.code == 0 and "2 processes" not in r.out, str(r)
+    finally:
+        container.kill()
+        container.wait()
+
+
+def test_a_planted_pid_file_shows_nothing(probe):
+    """Who owns the folder of a pid file puts there what only the agent can read."""
+    nobody = 65534
+    probe.dir.chmod(0o755)
+    secret = probe.write("secret", "hunter2-is-secret\n", 0o600)
+    folder = probe.path("run")
+    folder.mkdir()
+    os.chown(folder, nobody, nobody)
+    path = folder / "app.pid"
+    path.symlink_to(secret)
+    os.lchown(path, nobody, nobody)
+    r = probe.run("check", f"pidfile:{path}")
+    assert r.code == 1 and "symbolic link of user 65534" in r.out and "hunter2" not in r.out + r.err
+    path.unlink()
+    path.write_text("hunter2-is-secret\n")
+    r = probe.run("check", f"pidfile:{path}")
+    assert r.code == 1 and "does not hold a process number" in r.out and "hunter2" not in r.out
+
+
+def test_a_stuck_process_holds_up_nobody(probe, sleepers):
+    """The kernel does not answer for the command line of one process: as a FIFO that nobody writes
+    to. The probes beside go on, and the one that looks says why it cannot tell."""
+    root = probe.path("proc")
+    stat = "{0} ({1}) S 1 1 1 0 -1 4194560 90 0 0 0 0 0 0 0 20 0 1 0 100 1 2 3 4\n"
+    for pid, name in (1, "init"), (10, "stuck"), *((i, "hay") for i in range(1000, 6000)):
+        (root / str(pid)).mkdir(parents=True)
+        (root / str(pid) / "stat").write_text(stat.format(pid, name))
+        (root / str(pid) / "status").write_text(f"Name:\tx\nTgid:\t{pid}\nUid:\t0\t0\t0\t0\n")
+        if name == "stuck":
+            os.mkfifo(root / str(pid) / "cmdline")
+        else:
+            (root / str(pid) / "cmdline").write_bytes(name.encode() + b"\0")
+    (root / "self").symlink_to("nowhere")
+    process = sleepers()
+    agent = probe.agent(
+        f"[probe beside]\npid = {process.pid}\ninterval = 50ms\n"
+        f"[probe hay]\nname = hay\nmin_count = 5000\nproc_root = {root}\ninterval = 50ms\n"
+        f"[probe told]\ncmdline = straw\nproc_root = {root}\ntimeout = 500ms\ninterval = 50ms\n"
+    )
+    agent.wait_status("hay", "healthy")
+    wait_until(
+        lambda: "process 10 cannot be told" in (agent.probe("told")["last"] or {}).get("detail", ""),
+        20, "it says who is stuck",
+    )
+    total = agent.probe("beside")["checks_total"]
+    wait_until(lambda: agent.probe("beside")["checks_total"] >= total + 20, 20, "the checks go on")
+    assert agent.probe("beside")["failures_total"] == 0
+    agent.stop()

@@ -109,7 +109,8 @@ static void count(struct process_conf *c, bool may)
 {
     struct pattern_budget budget = {PATTERN_STEPS};
     struct pattern_search search;
-    struct process_crowd crowd = {.search = &search};
+    atomic_int reading = 0;
+    struct process_crowd crowd = {.search = &search, .reading = &reading};
     c->root = root;
     pattern_search_init(&search, c->cmdline, &budget);
     process_count(c, &crowd, PID);

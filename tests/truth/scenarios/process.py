@@ -147,6 +147,13 @@ def old(path, process):
     os.utime(path, (then, then))
 
 
+def strangers_link(path, process):
+    own = path.with_name("own.pid")
+    own.write_text(f"{process.pid}\n")
+    path.symlink_to(own)
+    os.lchown(path, 65534, 65534)
+
+
 def write_later(stage, process, path):
     path.write_text(f"{process.pid}\n")
 
@@ -346,7 +353,7 @@ ROWS = rows(
     ("pidfile: too large", pidfile("2^64 + 1", lambda p: "18446744073709551617\n"),
         UNHEALTHY, "mismatch"),
     ("pidfile: huge", pidfile("1 MiB, beginning with the number",
-        lambda p: f"{p.pid}\n" + "x" * 1048576), UNHEALTHY, "mismatch", "", {"detail": "4096"}),
+        lambda p: f"{p.pid}\n" + "x" * 1048576), UNHEALTHY, "mismatch", "", {"detail": "longer"}),
     ("pidfile: a FIFO", pidfile_is("a pipe that nobody writes to",
         lambda path, p: os.mkfifo(path)), UNHEALTHY, "mismatch", "", {"detail": "regular"}),
     ("pidfile: a folder", pidfile_is("a folder", lambda path, p: path.mkdir()),
@@ -363,6 +370,8 @@ ROWS = rows(
         {"then": (UNHEALTHY, "not-running")}),
     ("pidfile: restarted", pidfile("another process, and its number is written",
         gone, act=restart), UNHEALTHY, "not-running", "", {"then": (HEALTHY, "ok")}),
+    ("pidfile: a link of somebody else's", pidfile_is("a link to the pid file of root, by nobody",
+        strangers_link), UNHEALTHY, "mismatch", "", {"detail": "symbolic link of user 65534"}),
     ("pidfile: number used again", replaced_pidfile, HEALTHY, "ok", "",
         {"then": (UNHEALTHY, "not-running")}),
 

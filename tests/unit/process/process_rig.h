@@ -73,8 +73,8 @@ bool probe_is_missing(const struct probe_report *report, size_t key)
 /* Pairs of key and value, ended by NULL; NULL when refused, with the report filled. */
 static void *settings(const char *const *pairs, struct probe_report *report, char **target)
 {
-    struct probe_value values[8] = {{0}};
-    assert_int_equal(TYPE->n_keys, 8);
+    struct probe_value values[9] = {{0}};
+    assert_int_equal(TYPE->n_keys, ARRAY_LEN(values));
     memset(report, 0, sizeof *report);
     *target = NULL;
     for (size_t k = 0; k < TYPE->n_keys; k++) {
@@ -87,6 +87,8 @@ static void *settings(const char *const *pairs, struct probe_report *report, cha
         values[k].text = text;
         if (text && TYPE->keys[k].kind == KEY_INT)
             values[k].num = strtoll(text, NULL, 10);
+        else if (text && TYPE->keys[k].kind == KEY_CHOICE)
+            values[k].num = strcmp(text, TYPE->keys[k].choices[0]) != 0;
     }
     return TYPE->prepare(values, report, target);
 }

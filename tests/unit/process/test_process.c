@@ -4,6 +4,7 @@
 #include "run_harness.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -32,7 +33,7 @@ static void test_pid(void **state)
 static void test_self_by_pid(void **state)
 {
     (void)state;
-    judges(CONF("pid", number(getpid())), REASON_OK, false, "has been running for");
+    judges(CONF("pid", number(getpid())), REASON_MISMATCH, false, "is probe itself");
 }
 
 static void test_pid_of_a_user(void **state)
@@ -202,6 +203,65 @@ static void test_long_cmdline(void **state)
     close(in);
 }
 
+/* What ps shows, and what it does not: whole paths, names with a slash, threads of the kernel. */
+static void test_names_as_ps_shows_them(void **state)
+{
+    (void)state;
+    char name[16], path[32];
+    snprintf(name, sizeof name, "p/%d", (int)getpid());
+    snprintf(path, sizeof path, "/bin/p%d", (int)getpid());
+    judges(CONF("name", name), REASON_NOT_RUNNING, true, "no process");
+    pid_t pid = child_start(name);
+    judges(CONF("name", name), REASON_OK, false, "has been running");
+    child_reap(pid);
+    int in;
+    pid = exec_cat("/bin/cat", path, "-", &in);
+    judges(CONF("name", path), REASON_OK, false, "(cat) has been running");
+    judges(CONF("name", path + 1), REASON_NOT_RUNNING, true, "no process");
+    child_reap(pid);
+    close(in);
+}
+
+/* A process of a namespace below is a container's. */
+static void test_namespace(void **state)
+{
+    (void)state;
+    char name[16];
+    snprintf(name, sizeof name, "ns%d", (int)getpid());
+    int ready[2];
+    char c;
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t outer = fork();
+    if (outer == 0) {
+        prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
+        if (unshare(CLONE_NEWPID) < 0)
+            _exit(77);
+        pid_t inner = fork();
+        if (inner == 0) {
+            prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
+            prctl(PR_SET_NAME, name);
+            if (write(ready[1], "r", 1) != 1)
+                _exit(1);
+            for (;;)
+                pause();
+        }
+        pause();
+    }
+    close(ready[1]);
+    bool privileged = read(ready[0], &c, 1) == 1;
+    if (privileged) {
+        judges(CONF("name", name), REASON_NOT_RUNNING, true, "no process");
+        judges(CONF("name", name, "namespace", "all"), REASON_OK, false, "has been running");
+        judges(CONF("name", name, "min_count", "0", "max_count", "0"), REASON_OK, false, "no ");
+    }
+    close(ready[0]);
+    child_reap(outer);
+    if (!privileged) {
+        print_message("SKIPPED: no privilege for a pid namespace\n");
+        skip();
+    }
+}
+
 /* This program's own command line holds its name; it never counts. */
 static void test_self_never_counts(void **state)
 {
@@ -346,6 +406,8 @@ int main(void)
         cmocka_unit_test(test_other_names),
         cmocka_unit_test(test_cmdline),
         cmocka_unit_test(test_long_cmdline),
+        cmocka_unit_test(test_names_as_ps_shows_them),
+        cmocka_unit_test(test_namespace),
         cmocka_unit_test(test_self_never_counts),
         cmocka_unit_test(test_end_is_seen),
         cmocka_unit_test(test_ends_that_matter),

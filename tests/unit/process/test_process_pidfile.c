@@ -32,18 +32,18 @@ static void test_pidfile_contents(void **state)
         {postgres, REASON_OK, "(named) has been running for"},
         {"", REASON_NOT_RUNNING, " is empty"},
         {" \n\n\t", REASON_NOT_RUNNING, " is empty"},
-        {"garbage\n", REASON_MISMATCH, " holds \"garbage\", not a process number"},
-        {"\x80\xff\x01", REASON_MISMATCH, " holds \"\\x80\\xff\\x01\", not a process number"},
-        {"-1\n", REASON_MISMATCH, " holds \"-1\", not a process number"},
-        {"+1\n", REASON_MISMATCH, "not a process number"},
-        {"1 2\n", REASON_MISMATCH, "not a process number"},
-        {"12x", REASON_MISMATCH, "not a process number"},
-        {"0x10", REASON_MISMATCH, "not a process number"},
-        {"\n12", REASON_MISMATCH, "holds \"\", not a process number"},
-        {"0\n", REASON_MISMATCH, " holds \"0\", not in 1-4194304"},
+        {"garbage\n", REASON_MISMATCH, " does not hold a process number in its first line"},
+        {"\x80\xff\x01", REASON_MISMATCH, " does not hold a process number"},
+        {"-1\n", REASON_MISMATCH, " does not hold a process number"},
+        {"+1\n", REASON_MISMATCH, " does not hold a process number"},
+        {"1 2\n", REASON_MISMATCH, " does not hold a process number"},
+        {"12x", REASON_MISMATCH, " does not hold a process number"},
+        {"0x10", REASON_MISMATCH, " does not hold a process number"},
+        {"\n12", REASON_MISMATCH, " does not hold a process number"},
+        {"0\n", REASON_MISMATCH, " holds a number that is not in 1-4194304"},
         {"4194305", REASON_MISMATCH, "not in 1-4194304"},
         {"18446744073709551617", REASON_MISMATCH, "not in 1-4194304"},
-        {big, REASON_MISMATCH, " is over 4096 bytes long, no pid file"},
+        {big, REASON_MISMATCH, " is longer than 4 KiB"},
     };
     char dir[64], path[100];
     scratch_open(dir);
@@ -68,9 +68,9 @@ static void test_pidfile_places(void **state)
     snprintf(path, sizeof path, "%s/x.pid", dir);
     judges(CONF("pidfile", path), REASON_NOT_RUNNING, true, "is not there");
     judges(CONF("pidfile", "/dev/null/x"), REASON_NOT_RUNNING, true, "is not there");
-    judges(CONF("pidfile", dir), REASON_MISMATCH, false, "is not a regular file");
+    judges(CONF("pidfile", dir), REASON_MISMATCH, false, "expected a regular file");
     assert_int_equal(mkfifo(path, 0600), 0); /* must not wait for a writer */
-    judges(CONF("pidfile", path), REASON_MISMATCH, false, "is not a regular file");
+    judges(CONF("pidfile", path), REASON_MISMATCH, false, "expected a regular file");
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink(path, path), 0);
     judges(CONF("pidfile", path), REASON_INTERNAL, false, "cannot be read: ");
@@ -95,14 +95,20 @@ static void test_pidfile_dates(void **state)
     scratch_open(dir);
     snprintf(path, sizeof path, "%s/x.pid", dir);
     write_file(path, number(pid), strlen(number(pid)));
+    /* A file of 5 s ago may be a leftover, or the clock was set since: that is neither yes nor no.
+     */
     const struct {
         int64_t age_s;
-        bool stale;
-    } rows[] = {{0, false}, {5, false}, {86400 * 400, true}, {-3600, false}};
+        enum reason reason;
+        const char *words;
+    } rows[] = {{0, REASON_OK, "has been running"},
+                {5, REASON_INTERNAL, "which cannot be told"},
+                {86400 * 400, REASON_NOT_RUNNING, " is stale: "},
+                {-3600, REASON_OK, "has been running"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         date(path, clock_wall() - rows[i].age_s * NS_PER_S);
-        judges(CONF("pidfile", path), rows[i].stale ? REASON_NOT_RUNNING : REASON_OK, rows[i].stale,
-               rows[i].stale ? " is stale: " : "has been running");
+        judges(CONF("pidfile", path), rows[i].reason, rows[i].reason == REASON_NOT_RUNNING,
+               rows[i].words);
     }
     child_reap(pid);
     scratch_close(dir);
@@ -115,16 +121,16 @@ static void test_clock_set_forward(void **state)
     (void)state;
     static const struct {
         int64_t proc_s, file_s; /* when /proc was made and the file written, s after now's boot */
-        bool stale;
+        enum reason reason;
     } rows[] = {
-        {0, 3600, false},      /* written with the process */
-        {0, 3593, false},      /* within the margin */
-        {0, 3500, true},       /* the process is younger */
-        {0, -86400, true},     /* written before the boot */
-        {-86400, 3500, false}, /* by a clock that was a day behind: it cannot be told */
-        {-86400, 3601 - 86400, false},
-        {-86400, 3500 - 86400, true}, /* younger by that clock as well */
-        {7200, 3500, true},           /* /proc was mounted anew, which tells nothing */
+        {0, 3600, REASON_OK},            /* written with the process */
+        {0, 3593, REASON_INTERNAL},      /* by so little a clock may have been set */
+        {0, 3500, REASON_NOT_RUNNING},   /* the process is younger */
+        {0, -86400, REASON_NOT_RUNNING}, /* written before the boot */
+        {-86400, 3500, REASON_INTERNAL}, /* the clock was a day behind once: it cannot be told */
+        {-86400, 3601 - 86400, REASON_OK},
+        {-86400, 3500 - 86400, REASON_NOT_RUNNING}, /* younger by that clock as well */
+        {7200, 3500, REASON_NOT_RUNNING}, /* /proc was mounted anew, which tells nothing */
     };
     char root[64], file[128];
     fake_open(root);
@@ -137,20 +143,55 @@ static void test_clock_set_forward(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         date(root, boot + rows[i].proc_s * NS_PER_S);
         date(file, boot + rows[i].file_s * NS_PER_S);
-        judges(CONF("pidfile", file, "proc_root", root),
-               rows[i].stale ? REASON_NOT_RUNNING : REASON_OK, rows[i].stale,
-               rows[i].stale ? " is stale: 20 (server) was started " : "has been running");
+        judges(CONF("pidfile", file, "proc_root", root), rows[i].reason,
+               rows[i].reason == REASON_NOT_RUNNING,
+               rows[i].reason == REASON_OK         ? "has been running"
+               : rows[i].reason == REASON_INTERNAL ? "it is another process, or the clock was set"
+                                                   : " is stale: 20 (server) was started ");
     }
     scratch_close(root);
+}
+
+/* A file that was written while we watched the clock, and a process that began after it. */
+static void test_younger_than_its_file(void **state)
+{
+    (void)state;
+    char dir[64], path[100];
+    scratch_open(dir);
+    snprintf(path, sizeof path, "%s/x.pid", dir);
+    pid_t first = child_start("first");
+    write_file(path, number(first), strlen(number(first)));
+    judges(CONF("pidfile", path), REASON_OK, false, "has been running");
+    int64_t written = clock_wall() + NS_PER_MS;
+    while (clock_wall() < written + 100 * NS_PER_MS) /* several ticks of a process's start */
+        continue;
+    pid_t second = child_start("second");
+    write_file(path, number(second), strlen(number(second)));
+    date(path, written);
+    judges(CONF("pidfile", path), REASON_NOT_RUNNING, true, "(second) was started ");
+    child_reap(first);
+    child_reap(second);
+    scratch_close(dir);
+}
+
+/* From a volume that another container writes: its number is ours by chance. */
+static void test_own_number(void **state)
+{
+    (void)state;
+    char dir[64], path[100];
+    scratch_open(dir);
+    snprintf(path, sizeof path, "%s/x.pid", dir);
+    write_file(path, number(getpid()), strlen(number(getpid())));
+    judges(CONF("pidfile", path), REASON_MISMATCH, false, "is probe itself");
+    scratch_close(dir);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pidfile_contents),
-        cmocka_unit_test(test_pidfile_places),
-        cmocka_unit_test(test_pidfile_dates),
-        cmocka_unit_test(test_clock_set_forward),
+        cmocka_unit_test(test_younger_than_its_file), cmocka_unit_test(test_own_number),
+        cmocka_unit_test(test_pidfile_contents),      cmocka_unit_test(test_pidfile_places),
+        cmocka_unit_test(test_pidfile_dates),         cmocka_unit_test(test_clock_set_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
