@@ -234,7 +234,7 @@ static void start_child(struct worker *w)
     uv_pipe_init(w->loop, &w->in, 0);
     uv_pipe_init(w->loop, &w->out, 0);
     w->in.data = w->out.data = w->process.data = w;
-    w->n_open += 3; /* a process that failed to start has a handle to close as well */
+    w->n_open += 3;
     int rc = spawn(w);
     w->process.data = w;
     if (rc == 0) {
@@ -247,7 +247,10 @@ static void start_child(struct worker *w)
         kill_group(w);
         w->reading = false;
     } else {
-        close_handle((uv_handle_t *)&w->process);
+        if (w->process.loop) /* a process that failed to start has a handle to close as well */
+            close_handle((uv_handle_t *)&w->process);
+        else
+            w->n_open--; /* it was never made */
         uv_timer_start(&w->timer, on_timer, 0, 0);
     }
     w->result.outcome = WORKER_FAILED;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/endpoint.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "base/words.h"
 #include "config/value.h"
@@ -18,21 +19,6 @@
 static bool is_off(const char *text)
 {
     return !text || !*text || strcmp(text, "off") == 0;
-}
-
-/* By the parser that the agent listens with: what is good here can be opened there. */
-static bool check_listen(const struct probe_value *v, const char *key, struct source *s)
-{
-    struct endpoint ep;
-    struct err e;
-    if (is_off(v->text))
-        return false;
-    if (endpoint_parse_listen(&ep, v->text, &e) < 0) {
-        source_problem(s, true, v->line, key, "%s", e.text);
-        return false;
-    }
-    endpoint_fini(&ep);
-    return true;
 }
 
 /* "I/N". Swarm counts its slots from 1 and Kubernetes its pods from 0: N of N is 0 of N. */
@@ -53,11 +39,27 @@ static bool read_shard(struct agent_conf *a, const char *text)
     return true;
 }
 
+/* A place to listen on, or off. */
+static bool check_address(const struct probe_value *v, const char *key, struct source *s)
+{
+    struct endpoint ep;
+    struct err e;
+    if (is_off(v->text))
+        return false;
+    if (endpoint_parse_listen(&ep, v->text, &e) < 0) {
+        source_problem(s, true, v->line, key, "%s", e.text);
+        return false;
+    }
+    endpoint_fini(&ep);
+    return true;
+}
+
 static void check_agent_check(const struct probe_value *v, struct source *s)
 {
     const struct probe_value *address = &v[AGENT_AGENT_CHECK];
-    if (check_listen(address, "agent_check", s) && v[AGENT_LISTEN].text &&
-        strcmp(address->text, v[AGENT_LISTEN].text) == 0)
+    if (!check_address(address, "agent_check", s))
+        return;
+    if (v[AGENT_LISTEN].text && strcmp(address->text, v[AGENT_LISTEN].text) == 0)
         source_problem(s, true, address->line, "agent_check",
                        "is the same address and port as listen, expected one of its own");
 }
@@ -103,9 +105,13 @@ static void check_command(struct agent_conf *a, const struct probe_value *v, str
                        "%s, expected a command and its words, e.g. /usr/local/bin/tell --to \"the "
                        "people\"",
                        e.text);
-    else if (strchr(a->on_transition[0], '/') && access(a->on_transition[0], X_OK) < 0)
+    else if (!strchr(a->on_transition[0], '/'))
+        return; /* looked for in PATH, when it is run */
+    else if (access(a->on_transition[0], X_OK) < 0)
         source_problem(s, false, command->line, "on_transition", "%.200s cannot be run: %s",
                        a->on_transition[0], strerror(errno));
+    else
+        source_expect_safe(s, command->line, "on_transition", a->on_transition[0]);
 }
 
 static void check(struct agent_conf *a, const struct builder *b, const struct probe_value *v,
@@ -124,7 +130,7 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
         source_problem(s, true, v[AGENT_SHARD].line, "shard",
                        "\"%.20s\" is no share, expected I/N with I from 0 to N, e.g. 2/5",
                        v[AGENT_SHARD].text);
-    check_listen(&v[AGENT_LISTEN], "listen", s);
+    check_address(&v[AGENT_LISTEN], "listen", s);
     check_agent_check(v, s);
     check_ready_file(b, v, s);
     check_command(a, v, s);
@@ -167,8 +173,9 @@ int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_en
 {
     struct table t;
     int rc = table_init(&t, config_agent_keys, config_n_agent_keys);
+    if (rc == 0)
+        rc = table_defaults(&t, s);
     if (rc == 0) {
-        table_defaults(&t, s);
         for (size_t i = 0; i < n; i++) {
             const struct key_word *w = lookup_word(&b->lookup, entries[i].key);
             if (w && w->agent != LOOKUP_NONE)

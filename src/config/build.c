@@ -297,6 +297,7 @@ struct check_conf *build_check(struct builder *b, const char *name, const struct
     if (k.type != LOOKUP_NONE) {
         own = builder_type(b, (size_t)k.type);
         if (!own) {
+            source_problem(s, true, 0, NULL, "out of memory");
             free(k.target);
             return NULL;
         }

@@ -13,9 +13,8 @@ static int tables_init(struct builder_tables *t, const struct probe_key *keys, s
 {
     struct source s = {.report = report, .section = "built-in keys"};
     if (table_init(&t->plain, keys, n) < 0 || table_init(&t->base, keys, n) < 0 ||
-        table_init(&t->scratch, keys, n) < 0)
+        table_init(&t->scratch, keys, n) < 0 || table_defaults(&t->plain, &s) < 0)
         return -1;
-    table_defaults(&t->plain, &s);
     table_reset(&t->base, &t->plain);
     table_reset(&t->scratch, &t->base);
     return 0;

@@ -203,6 +203,9 @@ static void read_probes(struct config_load *l)
     if (l->has_secret && (l->ini.mode & S_IROTH))
         config_report_add(l->report, false, l->path, 0, NULL,
                           "holds secrets and can be read by everybody, expected mode 0640 or less");
+    struct source s = {.report = l->report, .file = l->path, .section = "agent"};
+    if (l->path && l->src.for_agent) /* it says what is run, and as whom */
+        source_expect_safe(&s, 0, NULL, l->path);
 }
 
 /* An agent that watches nothing would be ready for ever: a mount was forgotten, or a file is empty.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "config/expand.h"
 #include "config/redact.h"
@@ -30,6 +31,13 @@ void source_problem(struct source *s, bool is_error, int line, const char *key, 
     config_report_add(s->report, is_error, s->file, line ? line : s->line, where, "%s", text);
 }
 
+void source_expect_safe(struct source *s, int line, const char *key, const char *path)
+{
+    struct err e;
+    if (!s->no_warnings && file_expect_safe(path, &e) < 0)
+        source_problem(s, false, line, key, "others can change %.200s: %s", path, e.text);
+}
+
 int table_init(struct table *t, const struct probe_key *keys, size_t n)
 {
     *t = (struct table){.keys = keys, .n = n};
@@ -38,15 +46,19 @@ int table_init(struct table *t, const struct probe_key *keys, size_t n)
     return t->values && t->slots ? 0 : -1;
 }
 
-void table_defaults(struct table *t, struct source *s)
+int table_defaults(struct table *t, struct source *s)
 {
+    int rc = 0;
     for (size_t k = 0; k < t->n; k++) {
         const struct probe_key *key = &t->keys[k];
         struct err e;
         t->slots[k].owned = true;
-        if (key->def && value_parse(&t->values[k], key, key->def, &e) < 0)
+        if (key->def && value_parse(&t->values[k], key, key->def, &e) < 0) {
             source_problem(s, true, 0, key->name, "its default: %s", e.text);
+            rc = -1;
+        }
     }
+    return rc;
 }
 
 void table_fini(struct table *t)
@@ -133,6 +145,8 @@ static int make_value(struct probe_value *v, const struct probe_key *key, const 
         v->line = line;
         if (s->file && !s->literal && !twin && strcmp(text, expanded) == 0)
             warn_of_secret(key, v, word, s);
+        if (*expanded && (twin || key->kind == KEY_FILE))
+            source_expect_safe(s, line, word, expanded);
     }
     free(expanded);
     return rc;

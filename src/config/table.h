@@ -25,6 +25,9 @@ struct source {
 void source_problem(struct source *s, bool is_error, int line, const char *key, const char *fmt,
                     ...) __attribute__((format(printf, 5, 6)));
 
+/* Warns where others may write the file, or put another in its place. */
+void source_expect_safe(struct source *s, int line, const char *key, const char *path);
+
 /* The text with its variables expanded, malloc'd; NULL when an error was reported. */
 char *source_expand(struct source *s, const char *key, int line, const char *text);
 
@@ -42,8 +45,8 @@ struct table {
 
 /* All keys unset; -1 out of memory. */
 int table_init(struct table *t, const struct probe_key *keys, size_t n);
-/* All keys at their defaults. One that cannot be parsed is a bug of the keys: reported. */
-void table_defaults(struct table *t, struct source *s);
+/* All keys at their defaults. -1, reported: memory is short, or the keys have a defect. */
+int table_defaults(struct table *t, struct source *s);
 void table_fini(struct table *t);
 
 /* Back to the values of `base`, which it borrows: base must stay and not change. */

@@ -10,17 +10,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
-
-static const char *kind_of(mode_t mode)
-{
-    return S_ISLNK(mode)    ? "a symbolic link"
-           : S_ISFIFO(mode) ? "a FIFO"
-           : S_ISDIR(mode)  ? "a directory"
-           : S_ISSOCK(mode) ? "a socket"
-                            : "a device";
-}
 
 #define FIRST_WORDS "ready since "
 
@@ -28,9 +20,12 @@ static const char *kind_of(mode_t mode)
 static int expect_leftover(const char *path, struct err *e)
 {
     char text[sizeof FIRST_WORDS - 1];
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_errno(e, errno, "cannot read %s", path);
+    int fd;
+    struct stat st;
+    struct err why;
+    enum file_found found = file_open(path, FILE_NO_LINK, &fd, &st, &why);
+    if (found != FILE_OPEN)
+        return found == FILE_NONE ? 0 : err_set(e, "%s %s", path, why.text);
     ssize_t n = read(fd, text, sizeof text);
     close(fd);
     if (n >= 0 && memcmp(text, FIRST_WORDS, (size_t)n) == 0)
@@ -46,7 +41,7 @@ static int look(const char *path, struct stat *st, struct err *e)
     if (S_ISREG(st->st_mode))
         return 1;
     return err_set(e, "%s is %s, expected a regular file or nothing there", path,
-                   kind_of(st->st_mode));
+                   file_kind(st->st_mode));
 }
 
 /* A new, empty file at new_path; one that was left there half made goes first. */

@@ -318,3 +318,35 @@ def test_what_a_reload_cannot_change(probe):
     assert answer.code == 422 and "ready_fd is taken at the start" in answer.text, str(answer)
     assert agent.get("/status/y").code == 404
     agent.stop()
+
+
+def test_what_others_may_change(probe):
+    """Whoever may write the file, or a folder above, chooses what the agent runs and reads."""
+    folder = probe.path("etc")
+    folder.mkdir(mode=0o755)
+    for name, text in ("secret", "hunter2\n"), ("tell", "#!/bin/sh\n"):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o700)
+    config = probe.write("etc/probe.ini",
+        f"[agent]\non_transition = {folder}/tell\non_transition_url_file = {folder}/secret\n"
+        "[probe x]\npid = 1\n", 0o600)
+    (folder / "secret").write_text("http://localhost/\n")
+    assert "others can change" not in probe.run("validate", "-c", config).out
+    for name in "secret", "tell", "probe.ini":
+        mode = (folder / name).stat().st_mode
+        (folder / name).chmod(0o722)
+        r = probe.run("validate", "-c", config)
+        assert r.code == 0 and f"others can change {folder}/{name}: " in r.out, str(r)
+        assert "can be written by everybody" in r.out, str(r)
+        (folder / name).chmod(mode)
+    folder.chmod(0o777)
+    r = probe.run("validate", "-c", config)
+    assert r.out.count(f"{folder} can be written by everybody") == 3, str(r)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "db:9797", "127.0.0.1", "[::1]", "127.0.0.1:70000"])
+def test_what_cannot_be_listened_on(probe, address):
+    for key in "listen", "agent_check":
+        path = probe.write("l.ini", f"[agent]\n{key} = {address}\n[probe x]\npid = 1\n")
+        r = probe.run("validate", "-c", path)
+        assert r.code == 78 and f"agent.{key}: " in r.out, str(r)

@@ -75,7 +75,7 @@ def test_ready_file_grows_old_when_the_agent_hangs(probe, serve):
 
 @pytest.mark.parametrize(
     "kind, words",
-    [("symlink", "a symbolic link"), ("fifo", "a FIFO"), ("folder", "a directory"),
+    [("symlink", "a symbolic link"), ("fifo", "a FIFO or pipe"), ("folder", "a directory"),
      ("socket", "a socket")],
 )
 def test_ready_file_touches_nothing_else(probe, serve, kind, words):

@@ -80,9 +80,12 @@ static const struct {
      "f:2: agent.shard: \"4/3\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nshard = 0/0\n",
      "f:2: agent.shard: \"0/0\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
-    {"[agent]\nlisten = example:1\nsocket_mode = 999\nmax_workers = 0\nlog_format = xml\n",
-     "f:2: agent.listen: \"example\" is no IP address: what is listened on is an address, as in "
-     "127.0.0.1:9797, [::1]:9797 or :9797\n"
+    {"[agent]\nlisten = :0\nagent_check = db:80\n",
+     "f:2: agent.listen: \"0\" is not a port, expected 1 to 65535\n"
+     "f:3: agent.agent_check: \"db\" is no IP address: what is listened on is an address, as in "
+     "127.0.0.1:9797, [::1]:9797 or :9797\n"},
+    {"[agent]\nlisten = 127.0.0.1:99999\nsocket_mode = 999\nmax_workers = 0\nlog_format = xml\n",
+     "f:2: agent.listen: \"99999\" is not a port, expected 1 to 65535\n"
      "f:3: agent.socket_mode: \"999\" is no mode, expected octal digits such as 0660\n"
      "f:4: agent.max_workers: \"0\" is out of range, expected 1 to 256\n"
      "f:5: agent.log_format: \"xml\" is unknown, expected logfmt or json\n"},
