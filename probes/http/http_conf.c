@@ -162,14 +162,17 @@ static void add_header(struct build *b, const char *name, size_t name_len, const
                        bool is_safe)
 {
     struct http_conf *c = b->conf;
-    struct http_conf_header *grown = realloc(c->headers, (c->n_headers + 1) * sizeof *grown);
-    if (grown) {
+    struct http_conf_header h = {str_dup_n(name, name_len), strdup(value), is_safe};
+    struct http_conf_header *grown = realloc(c->headers, (c->n_headers + 1) * sizeof h);
+    if (grown)
         c->headers = grown;
-        grown[c->n_headers++] =
-            (struct http_conf_header){str_dup_n(name, name_len), strdup(value), is_safe};
+    if (grown && h.name && h.value) {
+        c->headers[c->n_headers++] = h;
+        return;
     }
-    if (!grown || !grown[c->n_headers - 1].name || !grown[c->n_headers - 1].value)
-        fail(b, K_HEADER, "out of memory");
+    free(h.name);
+    free(h.value);
+    fail(b, K_HEADER, "out of memory");
 }
 
 static void add_own(struct build *b, const char *name, const char *value, bool is_safe)

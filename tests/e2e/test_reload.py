@@ -2,13 +2,14 @@
 comes in between."""
 
 import contextlib
+import os
 import signal
 import socket
 import threading
 import time
 
 from lib import hostile
-from lib.net import SLACK, accepts, wait_until
+from lib.net import SLACK, accepts, free_port, wait_until
 
 MANY = 20000
 
@@ -150,4 +151,34 @@ def test_other_listeners_are_opened_before_the_old_ones_are_closed(probe, port):
     answer = agent.post("/reload")
     assert answer.code == 422 and "does not have that address" in answer.text
     assert agent.get("/live", tcp=True).code == 200 and agent.get("/status/idle2").code == 404
+
+
+def test_what_changes_in_agent_is_applied(probe, serve):
+    """The new address and socket answer, the old ones are gone; a change that cannot be had is
+    refused by name, and all stays as it was."""
+    server = serve(hostile.silent)
+    one = f"[probe one]\naddress = 127.0.0.1:{server.port}\n"
+    agent = probe.agent(one)
+    agent.wait_status("one", "healthy")
+    old_port, old_socket = agent.port, agent.socket
+    agent.agent_lines = f"socket = {old_socket}\nsocket_mode = 0600\nlisten = 127.0.0.1:{free_port()}"
+    agent.configure(one)
+    answer = agent.post("/reload")
+    assert answer.code == 200, str(answer)
+    assert os.stat(old_socket).st_mode & 0o777 == 0o600
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", old_port), timeout=5)
+        raise AssertionError("the old port is still open")
+    taken = socket.create_server(("127.0.0.1", 0))
+    agent.agent_lines = (
+        f"socket = {old_socket}\nsocket_mode = 0600\nlisten = 127.0.0.1:{taken.getsockname()[1]}"
+    )
+    agent.configure(one + idle(2))
+    answer = agent.post("/reload")
+    assert answer.code == 422 and "cannot listen on 127.0.0.1:" in answer.text, str(answer)
+    assert agent.get("/status/idle0").code == 404
+    taken.close()
+    agent.configure(one + idle(2))
+    assert agent.post("/reload").code == 200
+    assert agent.get("/status/idle0").code != 404
     agent.stop()
