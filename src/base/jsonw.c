@@ -139,27 +139,23 @@ static const char *skip_plain(const char *s)
     }
 }
 
-/* U+0080 to U+009F in UTF-8. */
-static bool is_c1(const char *s)
-{
-    return (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0;
-}
-
 /* From a byte on that is not plain, with the closing quote. */
 static void quote_rest(struct buf *out, const char *s)
 {
     for (;;) {
         const char *plain = s;
         size_t n;
-        while ((unsigned char)*s >= 0x80 && !is_c1(s) && (n = str_utf8_len(s)))
+        while ((unsigned char)*s >= 0x80 && !str_acts_on_terminals(s) && (n = str_utf8_len(s)))
             s = skip_plain(s + n);
         buf_add(out, plain, (size_t)(s - plain));
         unsigned char c = (unsigned char)*s;
         if (!c)
             break;
-        if (is_c1(s))
-            buf_printf(out, "\\u%04x", (unsigned char)*++s); /* the second byte is the number */
-        else if (c >= 0x80)
+        unsigned acts = c >= 0x80 ? str_acts_on_terminals(s) : 0;
+        if (acts) {
+            buf_printf(out, "\\u%04x", acts);
+            s += str_utf8_len(s) - 1;
+        } else if (c >= 0x80)
             buf_puts(out, "\xef\xbf\xbd");
         else if (c == '"' || c == '\\')
             buf_printf(out, "\\%c", c);
@@ -197,12 +193,14 @@ void jsonw_add(struct buf *out, const char *json)
 {
     for (;;) {
         const char *plain = json;
-        while (*json && *json != 0x7f && !is_c1(json))
+        unsigned acts = 0;
+        while (*json && *json != 0x7f &&
+               !((unsigned char)*json >= 0x80 && (acts = str_acts_on_terminals(json))))
             json++;
         buf_add(out, plain, (size_t)(json - plain));
         if (!*json)
             return;
-        json += is_c1(json);
-        buf_printf(out, "\\u%04x", (unsigned char)*json++);
+        buf_printf(out, "\\u%04x", acts ? acts : 0x7f);
+        json += acts ? str_utf8_len(json) : 1;
     }
 }

@@ -42,17 +42,16 @@ size_t str_utf8_len(const char *s)
     return *s ? str_utf8_char(s, 4, &c) : 0;
 }
 
-/* Controls beyond ASCII, in UTF-8: U+0080-9F, the line and paragraph separators, and what turns the
- * direction of writing (U+200E-F, U+202A-E, U+2066-9). */
-static bool acts_on_terminals(const char *s, size_t n)
+unsigned str_acts_on_terminals(const char *s)
 {
+    size_t n = str_utf8_len(s);
     const unsigned char *u = (const unsigned char *)s;
-    if (n == 2)
-        return u[0] == 0xc2 && u[1] < 0xa0;
-    if (n != 3 || u[0] != 0xe2)
-        return false;
-    return u[1] == 0x80 ? (u[2] >= 0xa8 && u[2] <= 0xae) || u[2] == 0x8e || u[2] == 0x8f
-                        : u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9;
+    unsigned c = n == 2   ? (u[0] & 0x1fU) << 6 | (u[1] & 0x3fU)
+                 : n == 3 ? (u[0] & 0xfU) << 12 | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU)
+                          : 0;
+    bool acts = (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+                (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return acts ? c : 0;
 }
 
 char *str_join(char *out, size_t size, const char *const *parts)
@@ -80,7 +79,7 @@ void str_printable(char *s, size_t max)
         if (!n || (unsigned char)s[at] < 0x20 || s[at] == 0x7f) {
             s[at] = '?';
             n = 1;
-        } else if (acts_on_terminals(s + at, n)) {
+        } else if (str_acts_on_terminals(s + at)) {
             memset(s + at, '?', n);
         }
         at += n;

@@ -18,6 +18,11 @@ size_t str_utf8_char(const char *s, size_t max, uint32_t *c);
 /* Length in bytes of the valid UTF-8 sequence at s; 0 when it is not valid or s is at its end. */
 size_t str_utf8_len(const char *s);
 
+/* The code point at s if it is a control beyond ASCII: U+0080-9F, the line and paragraph
+ * separators, and what turns the direction of writing (U+061C, U+200E-F, U+202A-E, U+2066-9); else
+ * 0. */
+unsigned str_acts_on_terminals(const char *s);
+
 /* The texts one after the other, up to a NULL, in out (size bytes with the NUL); what does not fit
  * is cut. For what every check says: a tenth of snprintf's way. Returns out. */
 char *str_join(char *out, size_t size, const char *const *parts);

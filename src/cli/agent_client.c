@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/str.h"
+#include "config/redact.h"
 #include "net/address.h"
 #include "net/http_fetch.h"
 
@@ -17,6 +18,16 @@
 #define BODY_MAX      (64 * 1024 * 1024)
 #define UNIX_PATH_MAX 107 /* sun_path, less its NUL */
 #define HTTP_PORT     80
+
+/* Puts the address before the words, without a password that was written into it. */
+static int about(const char *what, const char *agent, struct err *e)
+{
+    char *shown = redact_url(agent), *text = shown ? str_format("%s%s", what, shown) : NULL;
+    err_prefix(e, "%s", text ? text : what);
+    free(shown);
+    free(text);
+    return -1;
+}
 
 static int parse_unix(const char *path, struct endpoint *ep, struct err *e)
 {
@@ -61,7 +72,7 @@ static int parse_agent(const char *agent, struct endpoint *ep, struct err *e)
         err_set(e, "expected a socket path, unix:///PATH or http://ADDRESS:PORT");
     else
         rc = parse_unix(agent, ep, e);
-    return rc < 0 ? err_prefix(e, "bad address of the agent '%s'", agent) : 0;
+    return rc < 0 ? about("bad address of the agent ", agent, e) : 0;
 }
 
 int agent_check_address(const char *agent, struct err *e)
@@ -107,7 +118,7 @@ static int ask(const char *agent, const char *method, const char *path, int64_t 
     else if (request.failed)
         err_set(e, "the request is too long");
     else if ((status = http_fetch(&f, &reason, e)) < 0)
-        err_prefix(e, "no agent answers at %s", agent);
+        about("no agent answers at ", agent, e);
     buf_puts(body, ""); /* an empty one is a text too */
     if (fd)
         *fd = f.fd;

@@ -1,10 +1,22 @@
 /* run: loads the configuration and becomes the agent. */
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "agent/agent.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "reports/reports.h"
+
+/* Its memory holds secrets. A limit of 0 forbids a file, but not a pipe to a program that collects
+ * dumps; 1 forbids both (core(5), the kernel's do_coredump). */
+static void forbid_core_dumps(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max >= 1) {
+        limit.rlim_cur = 1;
+        setrlimit(RLIMIT_CORE, &limit);
+    }
+}
 
 int cmd_run(const struct cli *cli)
 {
@@ -18,6 +30,7 @@ int cmd_run(const struct cli *cli)
                                          .check_ready_file = ready_file_try};
     struct config_report report;
     struct config *config = NULL;
+    forbid_core_dumps();
     config_report_init(&report);
     int rc = config_load(&source, &config, &report);
     if (rc == CONFIG_OK) {

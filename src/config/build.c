@@ -266,6 +266,9 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
         return 0;
     if (!c->target && !(c->target = strdup(c->name)))
         return -1;
+    const struct table *mine = &own->scratch;
+    if (mask_init(&c->mask, mine->keys, mine->values, mine->n) < 0)
+        return -1;
     if (!(c->fingerprint = build_fingerprint(&b->common, own, c->type->name)))
         return -1;
     if (!b->keep_values)

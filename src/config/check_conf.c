@@ -32,5 +32,6 @@ void check_conf_unref(struct check_conf *c)
     free(c->name);
     free(c->target);
     free(c->fingerprint);
+    mask_fini(&c->mask);
     free(c);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "config/mask.h"
 #include "config/report.h"
 #include "health/health.h"
 #include "probe.h"
@@ -34,7 +35,8 @@ struct check_conf {
     bool timeout_given; /* `timeout` was set by the user (wait picks its own otherwise) */
     char **after;       /* names of probes, never its own */
     size_t n_after;
-    char *fingerprint; /* equal exactly when the settings are; may hold secrets: never print it */
+    char *fingerprint; /* equal exactly when the settings are; a hash, it tells nothing of them */
+    struct mask mask;  /* its secrets, which a detail may echo */
 
     /* Kept only with config_source.keep_values, for `explain`. `type` always has its text there. */
     struct probe_value *common; /* by config_common_keys */

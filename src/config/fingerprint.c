@@ -1,6 +1,7 @@
-/* fingerprint: the settings of a check as one text, to tell whether a reload changed them. Only
+/* fingerprint: the settings of a check as one hash, to tell whether a reload changed them. Only
  * what differs from the plain defaults is in it, spelled in one way. */
 #include <inttypes.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,5 +65,14 @@ char *build_fingerprint(const struct builder_tables *common, const struct builde
     buf_puts(&b, type);
     add_table(&b, common, COMMON_TYPE + 1);
     add_table(&b, own, 0);
-    return buf_take(&b);
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    struct buf hex;
+    buf_init(&hex, 2 * sizeof hash);
+    if (!b.failed && SHA256((const unsigned char *)b.data, b.len, hash))
+        for (size_t i = 0; i < sizeof hash; i++)
+            buf_printf(&hex, "%02x", hash[i]);
+    if (b.data)
+        explicit_bzero(b.data, b.len); /* the secrets among them */
+    buf_fini(&b);
+    return buf_take(&hex);
 }

@@ -11,16 +11,28 @@
 
 #define HIDDEN "***"
 
+static bool name_is(const char *name, size_t len, const char *word)
+{
+    return strlen(word) == len && strncasecmp(name, word, len) == 0;
+}
+
 /* Does the name of an option or header speak of a secret? */
 static bool is_telling(const char *name, size_t len)
 {
     static const char *const parts[] = {
-        "pass",   "secret",  "token",   "credential",    "signature",           "apikey",
-        "cookie", "api-key", "api_key", "authorization", "mechanismproperties", NULL};
-    if ((len == 3 && strncasecmp(name, "key", 3) == 0) ||
-        (len == 3 && strncasecmp(name, "sig", 3) == 0))
+        "pass",   "pwd",     "secret", "token", "credential",         "auth", "jwt", "signature",
+        "cookie", "session", "sas",    "nonce", "mechanismproperties"};
+    static const char *const words[] = {"sig", "code", "sid", "otp", "pin", "pw", "hmac", "k"};
+    static const char *const harmless[] = {"authSource", "authMechanism", "author"};
+    for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+        if (name_is(name, len, harmless[i]))
+            return false;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (name_is(name, len, words[i]))
+            return true;
+    if (len >= 3 && strncasecmp(name + len - 3, "key", 3) == 0) /* key, api_key, X-Api-Key */
         return true;
-    for (size_t p = 0; parts[p]; p++) {
+    for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
         size_t n = strlen(parts[p]);
         for (size_t i = 0; i + n <= len; i++)
             if (strncasecmp(name + i, parts[p], n) == 0)
@@ -56,49 +68,74 @@ static const char *behind_userinfo(const char *url, const char *authority)
     const char *at = memrchr(authority, '@', len);
     const char *later = strrchr(authority, '@');
     bool mongo = strncasecmp(url, "mongodb", 7) == 0;
-    if (later && later != at && (mongo || (!at && !is_plain_authority(authority, len))))
+    if (later && later != at && (mongo || !len || (!at && !is_plain_authority(authority, len))))
         at = later;
     return at ? at + 1 : authority;
 }
 
-static void add_query(struct buf *b, const char *query)
+/* Where "//" and its like end; a slip in them ("mongodb//", "http:/") must not bare the rest. */
+static const char *find_authority(const char *url)
 {
-    while (*query) {
-        size_t len = strcspn(query, "&;#");
-        const char *equals = memchr(query, '=', len);
-        if (equals && equals + 1 < query + len && is_telling(query, (size_t)(equals - query))) {
-            buf_add(b, query, (size_t)(equals + 1 - query));
-            buf_puts(b, HIDDEN);
-        } else {
-            buf_add(b, query, len);
-        }
-        query += len;
-        if (*query)
-            buf_putc(b, *query++);
+    const char *authority = strstr(url, "://");
+    if (authority)
+        return authority + 3;
+    size_t word = 0;
+    while (isalpha((unsigned char)url[word]) || url[word] == '+')
+        word++;
+    size_t slip = strspn(url + word, ":/");
+    return slip && (slip > 1 || url[word] == '/') ? url + word + slip : url;
+}
+
+/* The next value in a query that its name tells to be a secret, from `*at` on; `*at` moves behind
+ * it. NULL: no more. */
+static const char *next_in_query(const char **at, size_t *len)
+{
+    while (**at) {
+        const char *name = *at, *equals;
+        size_t n = strcspn(name, "&;#");
+        *at += n + (name[n] != '\0');
+        equals = memchr(name, '=', n);
+        if (!equals || equals + 1 == name + n || !is_telling(name, (size_t)(equals - name)))
+            continue;
+        *len = (size_t)(name + n - equals - 1);
+        return equals + 1;
     }
+    return NULL;
 }
 
 char *redact_url(const char *url)
 {
     struct buf b;
-    buf_init(&b, 2 * strlen(url) + 64);
-    const char *authority = strstr(url, "://");
-    const char *rest = url;
-    if (authority) {
-        authority += 3;
-        rest = behind_userinfo(url, authority);
-        buf_add(&b, url, (size_t)(authority - url));
-        if (rest != authority)
-            buf_puts(&b, HIDDEN "@");
+    buf_init(&b, 4 * strlen(url) + 64);
+    const char *authority = find_authority(url), *rest = behind_userinfo(url, authority), *secret;
+    size_t len;
+    buf_add(&b, url, (size_t)(authority - url));
+    if (rest != authority)
+        buf_puts(&b, HIDDEN "@");
+    const char *query = strchr(rest, '?'), *at = query ? query + 1 : "";
+    while ((secret = next_in_query(&at, &len))) {
+        buf_add(&b, rest, (size_t)(secret - rest));
+        buf_puts(&b, HIDDEN);
+        rest = secret + len;
     }
-    const char *query = strchr(rest, '?');
-    if (query) {
-        buf_add(&b, rest, (size_t)(query + 1 - rest));
-        add_query(&b, query + 1);
-    } else {
-        buf_puts(&b, rest);
-    }
+    buf_puts(&b, rest);
     return buf_take(&b);
+}
+
+int redact_secrets_of(const char *url, int (*each)(void *ctx, const char *secret, size_t len),
+                      void *ctx)
+{
+    const char *authority = find_authority(url), *rest = behind_userinfo(url, authority), *secret;
+    int rc = 0;
+    if (rest != authority) {
+        const char *colon = memchr(authority, ':', (size_t)(rest - 1 - authority));
+        secret = colon ? colon + 1 : authority; /* a token may stand there alone */
+        rc = each(ctx, secret, (size_t)(rest - 1 - secret));
+    }
+    const char *query = strchr(rest, '?'), *at = query ? query + 1 : "";
+    for (size_t len; rc == 0 && (secret = next_in_query(&at, &len));)
+        rc = each(ctx, secret, len);
+    return rc;
 }
 
 /* "Name: value" as "Name: ***"; NULL out of memory. */

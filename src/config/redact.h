@@ -9,6 +9,11 @@
  * by "***"; malloc'd, NULL out of memory. A text without credentials comes back as it was. */
 char *redact_url(const char *url);
 
+/* Calls `each` with every secret in the URL, as it is written there, while that returns 0; returns
+ * what it returned last. */
+int redact_secrets_of(const char *url, int (*each)(void *ctx, const char *secret, size_t len),
+                      void *ctx);
+
 /* One item of a key as it may be shown: a secret as `***`, of a header its name; for KEY_MAY_HIDE
  * the URL without its credentials. Malloc'd, NULL out of memory. */
 char *redact_item(const struct probe_key *key, const char *text);

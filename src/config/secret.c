@@ -22,15 +22,15 @@ static int check(const char *path, char *data, size_t len, struct err *e)
     return 0;
 }
 
-int secret_read(const char *path, char **out, struct err *e)
+int secret_read(const char *path, const char *shown, char **out, struct err *e)
 {
     char *data;
     size_t len;
     struct err why;
     *out = NULL;
     if (file_read(path, SECRET_MAX + 2, &data, &len, NULL, &why) != FILE_OPEN)
-        return err_set(e, "%s %s", path, why.text);
-    int rc = check(path, data, len, e);
+        return err_set(e, "%s %s", shown, why.text);
+    int rc = check(shown, data, len, e);
     if (rc == 0 && !(*out = strdup(data)))
         rc = err_set(e, "out of memory");
     explicit_bzero(data, len);

@@ -7,7 +7,7 @@
 #define SECRET_MAX 65536
 
 /* Reads the file, at most SECRET_MAX bytes, without one newline at its end; *out is malloc'd. It
- * must be a regular file, not be empty and hold no NUL byte. */
-int secret_read(const char *path, char **out, struct err *e);
+ * must be a regular file, not be empty and hold no NUL byte. Words about it call it `shown`. */
+int secret_read(const char *path, const char *shown, char **out, struct err *e);
 
 #endif

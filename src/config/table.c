@@ -112,14 +112,15 @@ static void warn_of_secret(const struct probe_key *key, const struct probe_value
                    key->name);
 }
 
-/* Parses the expanded text, or what is in the file that it names. */
+/* Parses the expanded text, or what is in the file that it names. `shown` is that name for a
+ * message: where a path is expected a slip may have put the secret itself. */
 static int parse_final(struct probe_value *v, const struct probe_key *key, bool twin,
-                       const char *text, struct err *e)
+                       const char *text, const char *shown, struct err *e)
 {
     if (!twin || !*text)
         return value_parse(v, key, text, e);
     char *content;
-    if (secret_read(text, &content, e) < 0)
+    if (secret_read(text, shown, &content, e) < 0)
         return -1;
     int rc = value_parse(v, key, content, e);
     str_wipe(content);
@@ -137,13 +138,15 @@ static int make_value(struct probe_value *v, const struct probe_key *key, const 
     char *expanded = source_expand(s, word, line, text);
     if (!expanded)
         return -1;
-    int rc = parse_final(v, key, twin, expanded, &e);
+    bool literal = strcmp(text, expanded) == 0;
+    const char *shown = !literal ? text : strchr(text, '/') ? text : "the file of that name";
+    int rc = parse_final(v, key, twin, expanded, shown, &e);
     if (rc < 0)
         source_problem(s, true, line, word, "%s", e.text);
     else {
         v->given = true;
         v->line = line;
-        if (s->file && !s->literal && !twin && strcmp(text, expanded) == 0)
+        if (s->file && !s->literal && !twin && literal)
             warn_of_secret(key, v, word, s);
         if (*expanded && (twin || key->kind == KEY_FILE))
             source_expect_safe(s, line, word, expanded);

@@ -67,12 +67,12 @@ void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, 
     struct run *r = run_of(probe);
     if (!run_is_open(r))
         return;
-    char text[2 * PROBE_DETAIL_MAX]; /* more than is kept: the cut is made where it is shown */
+    char *detail = NULL; /* whole: a secret is looked for before the cut, which store makes */
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    int n = vasprintf(&detail, fmt, ap);
     va_end(ap);
-    run_finish(r, reason, strdup(text));
+    run_finish(r, reason, n < 0 ? NULL : detail);
 }
 
 void probe_release(struct probe_run *probe)

@@ -191,7 +191,7 @@ void run_finish(struct run *r, enum reason reason, char *detail)
         reason = REASON_INTERNAL;
         r->gone = false;
     }
-    finish(r, reason, detail);
+    finish(r, reason, mask_apply(&r->conf->mask, detail));
 }
 
 void run_release(struct run *r)

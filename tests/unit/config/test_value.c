@@ -124,7 +124,7 @@ static void expect_secret(const char *path, const char *data, size_t len, const 
     struct err e = {.text = ""};
     char *out;
     write_file(path, data, len);
-    assert_int_equal(secret_read(path, &out, &e), value ? 0 : -1);
+    assert_int_equal(secret_read(path, path, &out, &e), value ? 0 : -1);
     if (value)
         assert_string_equal(out, value);
     else
@@ -140,7 +140,7 @@ static void test_secret(void **state)
     char *path = str_format("%s/s", dir);
     struct err e;
     char *out;
-    assert_int_equal(secret_read(path, &out, &e), -1);
+    assert_int_equal(secret_read(path, path, &out, &e), -1);
     assert_non_null(strstr(e.text, "No such file"));
     expect_secret(path, "pw\n", 3, "pw", NULL);
     expect_secret(path, "pw\r\n", 4, "pw", NULL);
@@ -162,9 +162,9 @@ static void test_secret(void **state)
     free(fits);
     unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(secret_read(path, &out, &e), -1);
+    assert_int_equal(secret_read(path, path, &out, &e), -1);
     assert_non_null(strstr(e.text, "is a FIFO or pipe, expected a regular file"));
-    assert_int_equal(secret_read(dir, &out, &e), -1);
+    assert_int_equal(secret_read(dir, dir, &out, &e), -1);
     unlink(path);
     rmdir(dir);
     free(path);
