@@ -111,7 +111,6 @@ static void report(struct http_run *r, enum reason reason, const char *words)
         snprintf(text, sizeof text, "%s", words);
     else
         snprintf(text, sizeof text, "%s %s: %s", r->method, r->url->shown, words);
-    http_mask_apply(&conf_of(r)->mask, text);
     probe_finish(&r->run, reason, "%s", text);
 }
 

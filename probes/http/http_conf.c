@@ -152,12 +152,6 @@ static size_t token_len(const char *s)
     return n;
 }
 
-static void hide(struct build *b, size_t key, const char *secret)
-{
-    if (http_mask_add(&b->conf->mask, secret) < 0)
-        fail(b, key, "out of memory");
-}
-
 static void add_header(struct build *b, const char *name, size_t name_len, const char *value,
                        bool is_safe)
 {
@@ -214,11 +208,8 @@ static void prepare_header(struct build *b, const char *line)
     }
     const char *value = line + n + 1 + strspn(line + n + 1, " \t");
     add_header(b, line, n, value, is_safe_header(line, n));
-    if (!is_safe_header(line, n) && !name_is(line, n, "Host")) {
-        hide(b, K_HEADER, value);
-        const char *blank = strrchr(value, ' '); /* "Bearer TOKEN" */
-        hide(b, K_HEADER, blank ? blank + 1 : NULL);
-    }
+    if (!is_safe_header(line, n) && !name_is(line, n, "Host"))
+        b->conf->secret = true;
 }
 
 const char *http_conf_header(const struct http_conf *c, const char *name)
@@ -308,8 +299,7 @@ static char *basic(struct build *b, size_t key, const char *user, const char *pa
     char *value = coded ? str_format("Basic %s", coded) : NULL;
     if (!value)
         fail(b, key, "out of memory");
-    hide(b, key, password);
-    hide(b, key, coded);
+    b->conf->secret = true;
     str_wipe(plain);
     str_wipe(coded);
     return value;
@@ -350,7 +340,7 @@ static void prepare_credentials(struct build *b)
         authorize(b, K_PASSWORD, basic(b, K_PASSWORD, user, password ? password : ""));
     if (token) {
         authorize(b, K_BEARER_TOKEN, str_format("Bearer %s", token));
-        hide(b, K_BEARER_TOKEN, token);
+        c->secret = true;
     }
     if (!c->url.tls && !c->url.socket_path && (user || token) && !b->values[K_CONNECT_TO].given &&
         strcmp(c->url.host, "localhost") != 0 && !str_starts(c->url.host, "127.") &&
@@ -484,7 +474,6 @@ void http_conf_dispose(void *conf)
     free(c->body);
     http_expect_fini(&c->expect);
     str_wipe(c->proxy_auth);
-    http_mask_fini(&c->mask);
     free(c->max_body_text);
     tls_conf_fini(&c->tls);
     free(c);

@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include "http/http_expect.h"
-#include "http/http_mask.h"
 #include "net/dial.h"
 #include "net/http_url.h"
 #include "probe.h"
@@ -27,7 +26,7 @@ struct http_conf {
     size_t n_headers;
     char *body; /* NULL: none */
     struct http_expect expect;
-    struct http_mask mask; /* of all of these */
+    bool secret; /* the request holds one: a body may echo it */
     bool follow;
     size_t max_body;
     char *max_body_text;

@@ -381,7 +381,7 @@ void http_exchange_start(struct http_exchange *x, void (*on_done)(struct http_ex
     buf_init(&x->reply.headers, HTTP_HEADERS_MAX);
     buf_init(&x->reply.body, x->conf->max_body > BODY_SHOWN ? x->conf->max_body : BODY_SHOWN);
     x->reply.max_body = x->conf->max_body_text;
-    x->reply.quiet = x->conf->mask.n > 0;
+    x->reply.quiet = x->conf->secret;
     x->tls = (struct tls_options){.conf = (struct tls_conf *)(uintptr_t)&x->conf->tls,
                                   .alpn = alpn[x->conf->version],
                                   .elsewhere = !x->at_origin};
