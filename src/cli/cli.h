@@ -31,7 +31,7 @@ struct cli {
     const char *agent;   /* --agent, else $PROBE_AGENT, else the default socket */
     bool agent_given;
     const char *timeout; /* --timeout as written; NULL: not given */
-    int64_t timeout_ns;  /* parsed; 0: not given */
+    int64_t timeout_ns;  /* parsed; 0: not given, or 0 (wait) */
     int64_t interval_ns; /* wait */
     uint32_t successes;  /* wait */
     bool any, invert, watch, names, json, quiet, verbose, help, version;

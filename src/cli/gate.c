@@ -70,9 +70,10 @@ static void add_budget(const struct gate *g, int64_t now, struct buf *foot)
         done += g->targets[i].done;
     struct buf line;
     buf_init(&line, TEXT_MAX);
-    buf_printf(&line, "waiting for %zu of %zu%s, %s so far, %s left", g->n - done, g->n,
-               g->wanted < g->n ? " (any is enough)" : "", view_span(now - g->began, so_far),
-               view_span(g->deadline - now, left));
+    buf_printf(&line, "waiting for %zu of %zu%s, %s so far", g->n - done, g->n,
+               g->wanted < g->n ? " (any is enough)" : "", view_span(now - g->began, so_far));
+    if (g->deadline != TIME_NEVER)
+        buf_printf(&line, ", %s left", view_span(g->deadline - now, left));
     if (!line.failed)
         text_wrap(foot, line.data, g->screen.term.columns, 0);
     buf_fini(&line);

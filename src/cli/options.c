@@ -155,7 +155,8 @@ static int set_duration(struct cli *cli, const struct option_spec *o, const char
     int64_t ns;
     if (duration_parse(value, &ns, &e) < 0)
         return bad_value(o, value, e.text);
-    if (ns < NS_PER_MS)
+    bool no_limit = ns == 0 && strcmp(o->name, "timeout") == 0 && strcmp(cli->command, "wait") == 0;
+    if (ns < NS_PER_MS && !no_limit)
         return bad_value(o, value, "must be at least 1ms");
     if (strcmp(o->name, "interval") == 0) {
         cli->interval_ns = ns;

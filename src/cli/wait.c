@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/gate.h"
 #include "engine/session.h"
+#include "loop/reaper.h"
 #include "loop/signals.h"
 #include "view/document.h"
 
@@ -43,6 +44,7 @@ struct wait_command {
     size_t n, n_done;
     int64_t began;
     struct sched_entry budget;
+    struct reaper reaper;
     struct gate gate;
     struct sched_entry drawing;
     int64_t budget_ns;
@@ -104,6 +106,12 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
                  reason_name(r->reason), r->detail);
 }
 
+static void stop(struct wait_command *cmd)
+{
+    reaper_close(&cmd->reaper);
+    session_stop(&cmd->session);
+}
+
 static void end(struct wait_command *cmd)
 {
     gate_close(&cmd->gate, true, clock_now());
@@ -112,7 +120,7 @@ static void end(struct wait_command *cmd)
         jsonw_init(&j, &cmd->document);
         document_status(&j, &cmd->session.engine, clock_now());
     }
-    session_stop(&cmd->session);
+    stop(cmd);
 }
 
 static void on_result(void *ctx, struct check *c, const struct check_result *r)
@@ -185,7 +193,8 @@ static void on_budget(struct sched_entry *entry, int64_t now)
 static void on_signal(struct session *s, int signum)
 {
     struct wait_command *cmd = container_of(s, struct wait_command, session);
-    if (signum == SIGWINCH || signum == SIGTSTP) {
+    bool resized = signum == SIGWINCH && !(signals_is_pid_1() && signals_stop_images(signum));
+    if (resized || signum == SIGTSTP) {
         if (signum == SIGTSTP) {
             screen_rest(&cmd->gate.screen);
             raise(SIGSTOP);
@@ -196,7 +205,7 @@ static void on_signal(struct session *s, int signum)
     }
     gate_close(&cmd->gate, true, clock_now());
     s->caught = signum;
-    session_stop(s);
+    stop(cmd);
 }
 
 /* Only returns when COMMAND could not be run. */
@@ -261,7 +270,9 @@ int cmd_wait(const struct cli *cli)
         .began = clock_now(),
         .budget = {.fire = on_budget},
         .drawing = {.fire = on_drawing},
-        .budget_ns = cli->timeout_ns ? cli->timeout_ns : DEFAULT_BUDGET,
+        .budget_ns = cli->timeout_ns ? cli->timeout_ns
+                     : cli->timeout  ? TIME_NEVER /* 0: no limit, as with other gates */
+                                     : DEFAULT_BUDGET,
         .awaited = calloc(config->n_checks, sizeof *cmd.awaited),
     };
     buf_init(&cmd.document, MAX_OUTPUT);
@@ -276,7 +287,10 @@ int cmd_wait(const struct cli *cli)
     }
     config_free(config);
     srandom((unsigned)cmd.began);
-    sched_set(&cmd.session.engine.sched, &cmd.budget, time_add(cmd.began, cmd.budget_ns));
+    if (cmd.budget_ns != TIME_NEVER)
+        sched_set(&cmd.session.engine.sched, &cmd.budget, time_add(cmd.began, cmd.budget_ns));
+    if (reaper_open(&cmd.reaper, &cmd.session.loop) < 0)
+        fprintf(stderr, "probe: orphans are not reaped\n");
     begin_drawing(&cmd);
     session_run(&cmd.session);
     return finish(&cmd);

@@ -274,11 +274,14 @@ void check_on_result(struct check *c, struct check_result *r)
     enum health_status from = c->health.status;
     bool changed = apply(c, r);
     const struct check_result *stored = store(c, r);
-    plan_next(c);
+    if (!e->hooks.next_delay)
+        plan_next(c);
     if (changed)
         check_announce(c, from);
     if (e->hooks.on_result)
         e->hooks.on_result(e->hooks.ctx, c, stored);
+    if (e->hooks.next_delay) /* it asks what came of the result */
+        plan_next(c);
     if (stored->counted == HEALTH_WAITS)
         prior_wait(c, stored);
     prior_review_dependents(c);

@@ -27,6 +27,7 @@ static int watch_signal(struct session *s, int signum)
         struct sigaction action = {.sa_handler = on_last_signal};
         return sigaction(signum, &action, NULL);
     }
+    assert(s->n_signals < SESSION_SIGNALS);
     uv_signal_t *handle = &s->signals[s->n_signals];
     int rc = uv_signal_init(&s->loop, handle);
     if (rc < 0)
@@ -49,6 +50,9 @@ static int watch_signals(struct session *s, bool agent, struct err *e)
         if (rc < 0)
             return err_set(e, "cannot watch signals: %s", uv_strerror(rc));
     }
+    for (int signum = 1; signals_is_pid_1() && signum < SIGNALS_END; signum++)
+        if (signals_stop_images(signum) && watch_signal(s, signum) < 0)
+            return err_set(e, "cannot watch signal %d", signum);
     return 0;
 }
 
@@ -69,7 +73,8 @@ int session_open(struct session *s, struct config *config, bool agent,
 
 void session_watch_terminal(struct session *s)
 {
-    watch_signal(s, SIGWINCH);
+    if (!signals_is_pid_1() || !signals_stop_images(SIGWINCH)) /* else it is watched */
+        watch_signal(s, SIGWINCH);
     if (!signals_found_ignored(SIGTSTP))
         watch_signal(s, SIGTSTP);
 }

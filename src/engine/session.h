@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 
-#define SESSION_SIGNALS 6
+#define SESSION_SIGNALS 48
 
 struct session {
     uv_loop_t loop;
@@ -23,7 +23,8 @@ struct session {
 /* Takes the checks of `config` (the caller frees the rest). SIGINT, SIGTERM, SIGHUP and SIGQUIT go
  * to `on_signal`; with NULL they end the process at once, with the exit code for that, and nothing
  * on the loop is in the way. One that was ignored when the program started stays so, but an agent
- * always takes SIGTERM and SIGHUP. 0 or -1. */
+ * always takes SIGTERM and SIGHUP. As process 1, to which no signal has a default, those too that
+ * images are stopped by (see signals.h). 0 or -1. */
 int session_open(struct session *s, struct config *config, bool agent,
                  const struct engine_hooks *hooks, void (*on_signal)(struct session *s, int signum),
                  struct err *e);

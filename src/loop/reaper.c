@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "loop/signals.h"
 
 /* Zombies taken in one turn; the rest waits for the next. */
 #define BATCH 64
@@ -64,7 +65,7 @@ static void on_child(uv_signal_t *signal, int signum)
 int reaper_open(struct reaper *r, uv_loop_t *loop)
 {
     r->open = false;
-    if (getpid() != 1)
+    if (!signals_is_pid_1())
         return 0;
     int rc = uv_signal_init(loop, &r->signal);
     if (rc < 0)

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lib import hostile, servers
-from lib.net import wait_until
+from lib.net import SLACK, wait_until
 from lib.program import ROOT
 
 # Says all that it inherits: what a command started by `wait` sees.
@@ -195,6 +195,36 @@ def test_as_pid_1(probe, serve, server):
     inner = int(wait_until(lambda: open(children).read().split(), 5, "the inner process")[0])
     os.kill(inner, signal.SIGTERM)
     assert process.wait(20) == 128 + 15
+
+
+STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1,
+                signal.SIGUSR2, signal.SIGWINCH, signal.SIGPWR, signal.SIGRTMIN + 3]
+
+
+@pytest.mark.skipif(not unshare_works(), reason="no pid name spaces here (needs root)")
+@pytest.mark.parametrize("number", STOP_SIGNALS, ids=lambda n: str(int(n)))
+def test_as_pid_1_every_stop_signal_ends_it(probe, port, number):
+    process = probe.spawn("wait", "-v", f"tcp://127.0.0.1:{port}",
+                          prefix=("unshare", "--pid", "--fork", "--mount-proc"))
+    wait_until(lambda: "waiting for" in process.err_path.read_text(), 10, "it waits")
+    children = open(f"/proc/{process.pid}/task/{process.pid}/children").read().split()
+    os.kill(int(children[0]), number)
+    assert process.wait(10 * SLACK) == 128 + number
+
+
+def test_timeout_0_is_no_limit(probe, server):
+    server.down()
+    process = probe.spawn("wait", "-v", "--timeout", "0", f"tcp://127.0.0.1:{server.port}")
+    wait_until(lambda: "waiting for" in process.err_path.read_text(), 10, "it waits")
+    server.up()
+    assert process.wait(20 * SLACK) == 0
+    assert probe.run("check", "--timeout", "0", f"tcp://127.0.0.1:{server.port}").code == 64
+
+
+def test_a_target_that_is_done_is_left_alone(probe, server, port):
+    r = probe.run("wait", "--timeout", "400ms", f"tcp://127.0.0.1:{server.port}",
+                  f"tcp://127.0.0.1:{port}")
+    assert r.code == 124 and server.connections == 1, (str(r), server.connections)
 
 
 def test_successes_in_a_row(probe, server):

@@ -10,7 +10,6 @@
 
 #include "base/str.h"
 #include "http/http_json.h"
-#include "http/http_mask.h"
 
 static void test_status_list(void **state)
 {
@@ -188,21 +187,6 @@ static void test_header_value(void **state)
     buf_fini(&b);
 }
 
-static void test_mask(void **state)
-{
-    (void)state;
-    struct http_mask m = {NULL, 0};
-    assert_int_equal(http_mask_add(&m, "hush-hush"), 0);
-    assert_int_equal(http_mask_add(&m, "abc"), 0); /* too short */
-    assert_int_equal(http_mask_add(&m, NULL), 0);
-    assert_int_equal(http_mask_add(&m, "secret"), 0);
-    assert_int_equal(m.n, 2);
-    char text[] = "hush-hush abc secrethush-hushhush";
-    http_mask_apply(&m, text);
-    assert_string_equal(text, "********* abc ***************hush");
-    http_mask_fini(&m);
-}
-
 static void test_header_pattern(void **state)
 {
     (void)state;
@@ -246,7 +230,6 @@ int main(void)
         cmocka_unit_test(test_json_rules_refused),
         cmocka_unit_test(test_header_value),
         cmocka_unit_test(test_header_pattern),
-        cmocka_unit_test(test_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
