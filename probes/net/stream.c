@@ -472,7 +472,7 @@ void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
         reset_at_close(s);
     else if (s->tls && (was_open || s->state == STREAM_ENDED))
         say_close_notify(s);
-    tls_free(s->tls);
+    tls_delete(s->tls);
     s->tls = NULL;
     end_dial(s);
     if (was_open && !s->reset)

@@ -164,11 +164,11 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
         SSL_certs_clear(t->ssl);
     if (set_name(t, host, options->elsewhere, e) == 0 && set_alpn(t, options->alpn, e) == 0)
         return t;
-    tls_free(t);
+    tls_delete(t);
     return NULL;
 }
 
-void tls_free(struct tls *t)
+void tls_delete(struct tls *t)
 {
     if (!t)
         return;

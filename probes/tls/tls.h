@@ -88,7 +88,7 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
 /* The protocol that the server chose of those offered; "": none. Printable, valid for the session.
  */
 const char *tls_alpn(const struct tls *t);
-void tls_free(struct tls *t); /* NULL is fine */
+void tls_delete(struct tls *t); /* NULL is fine; tls_free is a name inside of libssl 3.5 */
 
 /* Ciphertext from the peer goes in (len 0 to begin); plaintext is added to `plain`, ciphertext to
  * send to `out`. 0, or -1 with the words: certificate expired, wrong host, ... `*done` tells that
