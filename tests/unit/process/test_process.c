@@ -126,6 +126,19 @@ static void test_name(void **state)
 }
 
 /* Waits on its stdin for ever; its name to the kernel is that of `file`. */
+/* The kernel closes descriptors at an exec before the new command line can be read. */
+static void await_cmdline(pid_t pid)
+{
+    char path[64], c;
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    for (ssize_t n = 0; n != 1;) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        n = read(fd, &c, 1);
+        close(fd);
+    }
+}
+
 static pid_t exec_cat(const char *file, const char *argv0, const char *argv1, int *stdin_fd)
 {
     int in[2], gone[2];
@@ -143,6 +156,7 @@ static pid_t exec_cat(const char *file, const char *argv0, const char *argv1, in
     close(gone[1]);
     assert_int_equal(read(gone[0], &c, 1), 0);
     close(gone[0]);
+    await_cmdline(pid);
     *stdin_fd = in[1];
     return pid;
 }
