@@ -128,7 +128,7 @@ static int take_servers(struct resolve_search *s, const char *list, struct err *
     s->n_servers = 0;
     s->ignored[0] = '\0';
     for (char *word; rc == 0 && (word = strsep(&rest, ", "));) {
-        struct endpoint ep;
+        struct endpoint ep = {0};
         struct sockaddr_in6 *a = &s->servers[s->n_servers];
         bool bare_v6 = *word && word[0] != '[' && strchr(word, ':') != strrchr(word, ':');
         if (!*word)
@@ -143,8 +143,7 @@ static int take_servers(struct resolve_search *s, const char *list, struct err *
             rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
         else
             s->n_servers++;
-        if (rc == 0 && !bare_v6)
-            endpoint_fini(&ep);
+        endpoint_fini(&ep);
     }
     free(copy);
     return rc;

