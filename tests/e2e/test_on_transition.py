@@ -1,6 +1,7 @@
 """People are told of each change of a state: by a command, or by a webhook."""
 
 import datetime
+import fcntl
 import http.server
 import json
 import os
@@ -90,9 +91,9 @@ def test_inherited_descriptors_are_kept_from_commands(probe, serve):
     tell = script(probe, "tell", f"ls -l /proc/$$/fd >{seen}.new; mv {seen}.new {seen}")
     agent = probe.agent(FAST + tcp("a", server.port), f"on_transition = {tell}", start=False)
     with open(probe.write("left-open", "x")) as left:
-        os.dup2(left.fileno(), 77)
-        agent.process = probe.spawn("run", "-c", agent.config, pass_fds=[left.fileno(), 77])
-        os.close(77)
+        high = fcntl.fcntl(left, fcntl.F_DUPFD, 77)
+        agent.process = probe.spawn("run", "-c", agent.config, pass_fds=[left.fileno(), high])
+        os.close(high)
     wait_until(seen.exists, 10, "the command was started")
     assert "left-open" not in seen.read_text()
     agent.stop()

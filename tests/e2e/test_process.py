@@ -195,7 +195,8 @@ def test_a_stuck_process_holds_up_nobody(probe, sleepers):
     process = sleepers()
     agent = probe.agent(
         f"[probe beside]\npid = {process.pid}\ninterval = 50ms\n"
-        f"[probe hay]\nname = hay\nmin_count = 5000\nproc_root = {root}\ninterval = 50ms\n"
+        f"[probe hay]\nname = hay\nmin_count = 5000\nproc_root = {root}\ntimeout = 5s\n"
+        "interval = 50ms\n"
         f"[probe told]\ncmdline = straw\nproc_root = {root}\ntimeout = 500ms\ninterval = 50ms\n"
     )
     agent.wait_status("hay", "healthy")

@@ -248,10 +248,10 @@ def test_haproxy_drains(probe, serve, start, nginx):
 
 def test_agent_check_errors(probe):
     for value, words in (
-        ("9798", "agent_check: \"9798\" is no address and port"),
-        ("example.org:9798", "is no address and port"),
+        ("9798", "agent_check: \"9798\" has no port"),
+        ("example.org:9798", "\"example.org\" is no IP address"),
         ("127.0.0.1:9797", "the same address and port as listen"),
-        ("127.0.0.1:99999", "is no address and port"),
+        ("127.0.0.1:99999", "\"99999\" is not a port"),
     ):
         config = probe.write(
             "bad.ini", f"[agent]\nagent_check = {value}\n[probe a]\naddress = 127.0.0.1:1\n"
