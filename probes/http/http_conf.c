@@ -143,6 +143,15 @@ static bool has_control(const char *s)
     return false;
 }
 
+/* Of a secret that has one: the commonest is a file with an empty line at its end. */
+static const char *control_words(const char *s)
+{
+    size_t n = strlen(s);
+    return n && s[n - 1] == '\n'
+               ? "ends in a line end: of those at the end of a file, one is taken off"
+               : "there is a control byte in it";
+}
+
 /* RFC 9110 section 5.6.2. */
 static size_t token_len(const char *s)
 {
@@ -330,12 +339,16 @@ static void prepare_credentials(struct build *b)
         fail(b, K_PASSWORD, "there is a password but no user");
     if (user && strchr(user, ':'))
         fail(b, K_USER, "a user name for Basic authentication cannot hold a colon");
-    if (user && (has_control(user) || (password && has_control(password))))
-        fail(b, K_USER, "there is a control byte in user or password");
+    if (user && has_control(user))
+        fail(b, K_USER, control_words(user));
+    if (user && password && has_control(password))
+        fail(b, K_PASSWORD, control_words(password));
     if (user && token)
         fail(b, K_BEARER_TOKEN, "user is given too: a request has one authorization");
-    if (token && (!*token || strcspn(token, " \t") != strlen(token) || has_control(token)))
-        fail(b, K_BEARER_TOKEN, "the token is empty or has a blank or a control byte in it");
+    if (token && has_control(token))
+        fail(b, K_BEARER_TOKEN, control_words(token));
+    else if (token && (!*token || strcspn(token, " \t") != strlen(token)))
+        fail(b, K_BEARER_TOKEN, "the token is empty or has a blank in it");
     if (user)
         authorize(b, K_PASSWORD, basic(b, K_PASSWORD, user, password ? password : ""));
     if (token) {
