@@ -203,6 +203,18 @@ static int check_tls_options(const char *options, struct err *e)
     return 0;
 }
 
+/* mongoc-config.h leaves undefined what the driver was built without. */
+#ifdef MONGOC_ENABLE_SASL
+#define HAS_SASL true
+#else
+#define HAS_SASL false
+#endif
+#ifdef MONGOC_ENABLE_MONGODB_AWS_AUTH
+#define HAS_AWS true
+#else
+#define HAS_AWS false
+#endif
+
 /* The driver finds out at its first connection. */
 static int check_mechanism(const char *options, struct err *e)
 {
@@ -215,8 +227,8 @@ static int check_mechanism(const char *options, struct err *e)
         {"DEFAULT", true},
         {"PLAIN", true},
         {"MONGODB-X509", true},
-        {"GSSAPI", MONGOC_ENABLE_SASL},
-        {"MONGODB-AWS", MONGOC_ENABLE_MONGODB_AWS_AUTH},
+        {"GSSAPI", HAS_SASL},
+        {"MONGODB-AWS", HAS_AWS},
         {"MONGODB-OIDC", false},
     };
     struct span name, value;
