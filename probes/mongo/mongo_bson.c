@@ -56,6 +56,12 @@ static bool skip_cstring(struct walk *w)
     return true;
 }
 
+static bool skip_regex(struct walk *w)
+{
+    bool expression = skip_cstring(w);
+    return expression && skip_cstring(w); /* its options */
+}
+
 static bool skip_string(struct walk *w)
 {
     if (left(w) < 4)
@@ -124,7 +130,7 @@ static bool value(struct walk *w, uint8_t type)
     case BSON_TYPE_BINARY:
         return skip_binary(w);
     case BSON_TYPE_REGEX:
-        return skip_cstring(w) && skip_cstring(w);
+        return skip_regex(w);
     case BSON_TYPE_BOOL:
         return skip_bool(w);
     case BSON_TYPE_INT32:

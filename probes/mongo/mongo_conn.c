@@ -44,7 +44,7 @@ static void fail(struct mongo_conn *c, enum reason reason, const char *detail)
     if (x) {
         x->reason = reason;
         x->whole = false;
-        snprintf(x->detail, sizeof x->detail, "%s", detail);
+        snprintf(x->detail, sizeof x->detail, "%.*s", (int)sizeof x->detail - 1, detail);
     }
     end(c, reason != REASON_INTERNAL);
 }

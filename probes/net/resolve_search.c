@@ -135,14 +135,12 @@ static int take_servers(struct resolve_search *s, const char *list, struct err *
             continue;
         if (s->n_servers == RESOLVE_SERVERS)
             rc = err_set(e, "PROBE_DNS_SERVERS has more than %d servers", RESOLVE_SERVERS);
-        else if (bare_v6 && endpoint_address(&(struct endpoint){.host = word, .port = DNS_PORT}, a))
+        else if (bare_v6 ? endpoint_address(&(struct endpoint){.host = word, .port = DNS_PORT}, a)
+                         : endpoint_parse(&ep, word, DNS_PORT, e) == 0 && ep.host &&
+                               endpoint_address(&ep, a))
             s->n_servers++;
-        else if (bare_v6 || endpoint_parse(&ep, word, DNS_PORT, e) < 0)
-            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
-        else if (!ep.host || !endpoint_address(&ep, a))
-            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
         else
-            s->n_servers++;
+            rc = err_set(e, "PROBE_DNS_SERVERS is not a list of addresses: \"%s\"", word);
         endpoint_fini(&ep);
     }
     free(copy);

@@ -356,7 +356,7 @@ static size_t run_known(struct pattern_search *s, const char *data, size_t end, 
     return kind;
 }
 
-static struct pattern_result result(int is)
+static struct pattern_result result(enum pattern_found is)
 {
     return (struct pattern_result){is};
 }

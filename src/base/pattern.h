@@ -22,9 +22,11 @@ const char *pattern_text(const struct pattern *p);
 
 /* ---- Searching ---- */
 
+enum pattern_found { PATTERN_NO_MATCH, PATTERN_MATCH, PATTERN_UNKNOWN };
+
 /* Whether there is a match. It is a struct so that no `if` takes PATTERN_UNKNOWN for yes or no. */
 struct pattern_result {
-    enum { PATTERN_NO_MATCH, PATTERN_MATCH, PATTERN_UNKNOWN } is;
+    enum pattern_found is;
 };
 
 /* The work that all searches of one run may do together. A step is some 2 ns: 5 ms in all. */

@@ -18,37 +18,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The engine's side: nobody listens. */
-void probe_phase(struct probe_run *run, enum probe_phase phase)
-{
-    (void)run;
-    (void)phase;
-}
-
-void probe_note(struct probe_run *run, const char *fmt, ...)
-{
-    (void)run;
-    (void)fmt;
-}
-
-void probe_note_later(struct probe_run *run,
-                      void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]))
-{
-    (void)run;
-    (void)describe;
-}
-
-void probe_cert_expiry(struct probe_run *run, int64_t not_after)
-{
-    (void)run;
-    (void)not_after;
-}
-
-void probe_gone(struct probe_run *run)
-{
-    (void)run;
-}
-
 static void must(bool holds)
 {
     if (!holds)
