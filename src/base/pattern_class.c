@@ -170,7 +170,7 @@ static bool next_of_name(struct text_piece *name, char *c)
 
 static bool same_name(struct text_piece a, struct text_piece b)
 {
-    char in_a, in_b;
+    char in_a = 0, in_b = 0;
     for (;;) {
         bool more = next_of_name(&a, &in_a);
         if (more != next_of_name(&b, &in_b))
