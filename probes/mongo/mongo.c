@@ -206,7 +206,8 @@ static struct mongo_conn_user user_of(struct mongo_run *r)
                                     .conf = conf_of(r),
                                     .exchange = &r->exchange,
                                     .on_end = on_end,
-                                    .owner = r};
+                                    .owner = r,
+                                    .describe = describe};
 }
 
 static void open_conn(struct mongo_run *r)

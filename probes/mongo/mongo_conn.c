@@ -135,6 +135,8 @@ static void on_open(struct stream *s)
 {
     struct mongo_conn *c = s->owner;
     c->opened = clock_now();
+    if (c->user.describe)
+        probe_note_later(c->user.run, c->user.describe);
     begin(c);
 }
 

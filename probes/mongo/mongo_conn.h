@@ -35,6 +35,9 @@ struct mongo_conn_user {
     struct mongo_members *members; /* filled from hello; NULL: not wanted */
     void (*on_end)(void *owner, struct mongo_conn *c);
     void *owner;
+    /* Of the run's progress once the stream is open, which has notes of its own until then; NULL:
+     * not wanted. */
+    void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]);
 };
 
 struct mongo_conn {

@@ -222,14 +222,9 @@ static int check_mechanism(const char *options, struct err *e)
         const char *name;
         bool there;
     } known[] = {
-        {"SCRAM-SHA-256", true},
-        {"SCRAM-SHA-1", true},
-        {"DEFAULT", true},
-        {"PLAIN", true},
-        {"MONGODB-X509", true},
-        {"GSSAPI", HAS_SASL},
-        {"MONGODB-AWS", HAS_AWS},
-        {"MONGODB-OIDC", false},
+        {"SCRAM-SHA-256", true},  {"SCRAM-SHA-1", true},   {"DEFAULT", true},
+        {"PLAIN", true},          {"MONGODB-X509", true},  {"GSSAPI", HAS_SASL},
+        {"MONGODB-AWS", HAS_AWS}, {"MONGODB-OIDC", false},
     };
     struct span name, value;
     while (next_option(&options, &name, &value)) {

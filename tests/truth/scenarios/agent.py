@@ -121,7 +121,7 @@ def stopped(stage):
         asked = stage.program.spawn(
             "status", "--json", "--timeout", "120s", "--agent", agent.socket, "x"
         )
-        queue = f"{agent.socket}"
+        queue = str(agent.socket.parent / ".probe.new")
         stage.wait_until(lambda: unix_peers(queue) >= 1, 10, "the client is connected")
         stage.wait_until(lambda: time.monotonic() - begun > STOP, STOP + 10, "the stop is over")
     finally:
@@ -134,6 +134,7 @@ def stopped(stage):
 
 
 def unix_peers(path):
+    """The kernel has the name that a socket was made under: its unfinished one."""
     return sum(line.rstrip().endswith(path) for line in open("/proc/net/unix")) - 1
 
 
@@ -325,7 +326,7 @@ def ended(pid):
 def killed_with_a_child(stage):
     silent = stage.serve(hostile.silent)
     agent = stage.program.agent(
-        f"[probe x]\nuri = mongodb://127.0.0.1:{silent.port}/?replicaSet=rs0\ntimeout = 60s\n"
+        f"[probe x]\nuri = mongodb://127.0.0.1:{silent.port}/?loadBalanced=true\ntimeout = 60s\n"
     )
     children = f"/proc/{agent.pid}/task/{agent.pid}/children"
     child = int(stage.wait_until(lambda: open(children).read().split(), 10, "the child runs")[0])
