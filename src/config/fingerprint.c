@@ -1,5 +1,8 @@
 /* fingerprint: the settings of a check as one hash, to tell whether a reload changed them. Only
  * what differs from the plain defaults is in it, spelled in one way. */
+/* SHA256() and EVP set up OpenSSL's providers, which costs milliseconds of a one-shot check. The
+ * plain functions do not; that they are deprecated is the price. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <inttypes.h>
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -66,13 +69,16 @@ char *build_fingerprint(const struct builder_tables *common, const struct builde
     add_table(&b, common, COMMON_TYPE + 1);
     add_table(&b, own, 0);
     unsigned char hash[SHA256_DIGEST_LENGTH];
+    SHA256_CTX sum;
     struct buf hex;
     buf_init(&hex, 2 * sizeof hash);
-    if (!b.failed && SHA256((const unsigned char *)b.data, b.len, hash))
+    if (!b.failed && SHA256_Init(&sum) && SHA256_Update(&sum, b.data, b.len) &&
+        SHA256_Final(hash, &sum))
         for (size_t i = 0; i < sizeof hash; i++)
             buf_printf(&hex, "%02x", hash[i]);
     if (b.data)
         explicit_bzero(b.data, b.len); /* the secrets among them */
+    explicit_bzero(&sum, sizeof sum);
     buf_fini(&b);
     return buf_take(&hex);
 }
