@@ -68,5 +68,6 @@ def test_a_target_that_floods(probe, serve, keys, head, unit):
     last = agent.probe("evil")["last"]
     assert checks >= 5, agent.probe("good")
     assert last and not last["ok"] and last["duration_ms"] < 1000 * (1 + LATE), last
-    assert last["reason"] in ("timeout", "protocol", "mismatch", "closed"), last
+    # `internal`: a pattern over a body without end takes more than the share of a check.
+    assert last["reason"] in ("timeout", "protocol", "mismatch", "closed", "internal"), last
     agent.stop()  # within a second
