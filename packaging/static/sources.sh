@@ -7,9 +7,10 @@ suite=trixie
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 indexed=no dsc=
 
-mirror_of() { # NAME: debian or debian-security: the address that this machine has for it
+mirror_of() { # NAME: debian or debian-security: the address that this machine has for it, else below
+  # $PROBE_STATIC_MIRROR; nothing where there is neither, and then nothing can be fetched
   cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    awk -v name="$1" -v address="http://deb.debian.org/$1" '
+    awk -v name="$1" -v address="${PROBE_STATIC_MIRROR:+$PROBE_STATIC_MIRROR/$1}" '
       /^[[:space:]]*#/ { next }
       { for (i = 1; i <= NF; i++)
           if (!found && $i ~ "^https?://.*/" name "/?$") { address = $i; found = 1 } }
