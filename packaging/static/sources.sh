@@ -8,13 +8,15 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 indexed=no dsc=
 
 mirror_of() { # NAME: debian or debian-security: the address that this machine has for it, else below
-  # $PROBE_STATIC_MIRROR; nothing where there is neither, and then nothing can be fetched
+  # $PROBE_STATIC_MIRROR, else beside the one that it has for debian; else nothing
   cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
     awk -v name="$1" -v address="${PROBE_STATIC_MIRROR:+$PROBE_STATIC_MIRROR/$1}" '
       /^[[:space:]]*#/ { next }
-      { for (i = 1; i <= NF; i++)
-          if (!found && $i ~ "^https?://.*/" name "/?$") { address = $i; found = 1 } }
-      END { sub("/$", "", address); print address }'
+      { for (i = 1; i <= NF; i++) {
+          if (!found && $i ~ "^https?://.*/" name "/?$") { address = $i; found = 1 }
+          if (!beside && $i ~ "^https?://.*/debian/?$") { beside = $i } } }
+      END { if (!address && beside) { sub("/debian/?$", "/" name, beside); address = beside }
+        sub("/$", "", address); print address }'
 }
 
 apt_private() { # the apt options that keep all state under $cache/static-apt
@@ -27,14 +29,16 @@ apt_private() { # the apt options that keep all state under $cache/static-apt
 sources_index() { # the list of what the mirror has, once a run; apt checks Debian's signature
   [ $indexed = no ] || return 0
   indexed=yes
-  local state=$cache/static-apt name suites options
+  local state=$cache/static-apt name suites options address
   mkdir -p "$state/sources" "$state/lists/partial" "$state/cache/archives/partial"
   rm -f "$state"/sources/*
   for name in debian debian-security; do
+    address=$(mirror_of $name)
+    [ -n "$address" ] || continue
     suites="$suite $suite-updates"
     [ $name = debian ] || suites=$suite-security
     printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
-      "$(mirror_of $name)" "$suites" "$keyring" >"$state/sources/$name.sources"
+      "$address" "$suites" "$keyring" >"$state/sources/$name.sources"
   done
   mapfile -t options < <(apt_private)
   timeout 180 apt-get "${options[@]}" -qq update >"$state/update.log" 2>&1
@@ -64,13 +68,16 @@ fetch_file() { # ADDRESS NAME SHA256: into the current folder, by apt's own down
 
 # A pinned source needs no list: its address follows from its name, its content from its checksum.
 fetch_pinned() { # NAME VERSION SHA256: into the current folder
-  local folder=${1:0:1} at file="$1_${2#*:}.dsc" sum name
+  local folder=${1:0:1} at file="$1_${2#*:}.dsc" sum part mirror
   [[ $1 != lib* ]] || folder=${1:0:4}
-  for at in "$(mirror_of debian)/pool/main" "$(mirror_of debian-security)/pool/updates/main"; do
+  for mirror in debian debian-security; do
+    at=$(mirror_of $mirror)
+    [ -n "$at" ] || continue
+    [ $mirror = debian ] && at=$at/pool/main || at=$at/pool/updates/main
     at=$at/$folder/$1
     fetch_file "$at" "$file" "$3" || continue
-    while read -r sum name; do
-      fetch_file "$at" "$name" "$sum" || continue 2
+    while read -r sum part; do
+      fetch_file "$at" "$part" "$sum" || continue 2
     done < <(awk '/^[^ ]/ {on = /^Checksums-Sha256:/; next} on && NF == 3 {print $1, $3}' "$file")
     return 0
   done

@@ -132,8 +132,7 @@ def mongo_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("mongo")
 
 
-@pytest.fixture
-def images(mongo_folder):
+def made_images(mongo_folder):
     """The images of the Dockerfile. Somebody else may clean up the engine meanwhile: what is gone is made anew."""
     for target, tag in IMAGES.items():
         if missing(tag):
@@ -145,6 +144,11 @@ def images(mongo_folder):
             else:
                 build(target, tag, **PREBUILT)
     return IMAGES
+
+
+@pytest.fixture
+def images(mongo_folder):
+    return made_images(mongo_folder)
 
 
 @pytest.fixture

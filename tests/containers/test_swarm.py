@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import COMPOSE_DIR, LABEL, RUN, docker, sh, until
+from conftest import COMPOSE_DIR, LABEL, RUN, docker, made_images, sh, until
 
 SECRET = "swarm-" + RUN + "-password"
 
@@ -46,7 +46,8 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def deployed(swarm, images, tmp_path_factory):
+def deployed(swarm, mongo_folder):
+    images = made_images(mongo_folder)
     name, secret = RUN + "s", RUN + "password"
     subprocess.run(["docker", "secret", "create", "--label", LABEL, secret, "-"], input=SECRET, text=True, check=True,
                    capture_output=True)
