@@ -49,6 +49,7 @@ enum {
     KEY_SECRET = 1 << 0,   /* redacted wherever shown; has a twin NAME_file */
     KEY_REQUIRED = 1 << 1, /* must be set */
     KEY_MAY_HIDE = 1 << 2, /* a URI that may hold credentials: shown without; has a twin as well */
+    KEY_ESCAPES = 1 << 3,  /* the type reads C's escapes in it: what ${file:...} brings has them */
 };
 
 struct probe_key {
@@ -66,9 +67,10 @@ struct probe_value {
     int64_t num;      /* parsed, for the kinds that have a number */
     char **lines;     /* KEY_WORDS, KEY_LINES: the items, without blanks around, never empty */
     size_t n_lines;
-    bool given; /* by the user, not the default */
-    int line;   /* line of the file it was given on; 0: not from a file */
-    char *file; /* KEY_file that it was read from; NULL: none */
+    bool given;     /* by the user, not the default */
+    int line;       /* line of the file it was given on; 0: not from a file */
+    char *file;     /* KEY_file that it was read from; NULL: none */
+    char *inserted; /* what ${file:...} brought, one secret a line; NULL: nothing */
 };
 
 /* How a URL or word given as a target, or as the configuration's `target`, becomes a key. That key

@@ -2,185 +2,18 @@
  * Without `expect` it knows only that something accepts: a server that is stopped behind its
  * backlog, or a proxy without a backend, accepts as well. */
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
-#include "base/pattern.h"
 #include "base/str.h"
 #include "host.h"
 #include "net/stream.h"
-#include "probe.h"
+#include "tcp/tcp_conf.h"
 
 #define REPLY_MAX   16384 /* bytes that `expect` is looked for in */
 #define EXCERPT_MAX 160
 
-enum { K_ADDRESS, K_SEND, K_EXPECT, K_FAMILY, K_CLOSE, K_TLS, K_TLS_FIRST };
-
-static const char *const closes[] = {"order", "reset", NULL};
-
-static const char *const families[] = {"any", "4", "6", NULL};
-static const int family_of[] = {0, 4, 6};
-
-static const struct probe_key keys[] = {
-    [K_ADDRESS] = {.name = "address",
-                   .kind = KEY_TEXT,
-                   .flags = KEY_REQUIRED,
-                   .doc = "Where to connect: host:port, [v6]:port or unix:///path."},
-    [K_SEND] =
-        {.name = "send",
-         .kind = KEY_TEXT,
-         .flags = KEY_SECRET,
-         .doc =
-             "Bytes to send once connected, with the escapes of C (\\r \\n \\t \\0 \\xHH \\\\)."},
-    [K_EXPECT] = {.name = "expect",
-                  .kind = KEY_TEXT,
-                  .doc = "Regular expression that must appear in the first 16 KiB that come back. "
-                         "Without it, a connection that is accepted is healthy."},
-    [K_FAMILY] = {.name = "family",
-                  .kind = KEY_CHOICE,
-                  .def = "any",
-                  .choices = families,
-                  .doc =
-                      "4 or 6: only addresses of this family are tried. any: both, side by side."},
-    [K_CLOSE] = {.name = "close",
-                 .kind = KEY_CHOICE,
-                 .def = "order",
-                 .choices = closes,
-                 .doc = "order: the server's end is awaited after ours. reset: at once, without a "
-                        "port in TIME_WAIT, which some servers log."},
-    [K_TLS] = {.name = "tls",
-               .kind = KEY_BOOL,
-               .def = "no",
-               .doc = "A TLS handshake must succeed, with the certificate verified."},
-    TLS_KEYS,
-};
-
 static const struct probe_scheme schemes[] = {
     {"tcp://", "address", true}, {"unix://", "address", false}, {NULL, NULL, false}};
-
-struct tcp_conf {
-    struct endpoint ep;
-    char *send;
-    size_t send_len;
-    struct pattern *expect; /* NULL: the connection is enough */
-    bool reset;             /* `close` */
-    bool use_tls;
-    struct tls_conf tls;
-};
-
-/* ---- Settings. ---- */
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* One escape at *p, just after the backslash; moves *p past it. -1: none of C's. */
-static int unescape_one(const char **p)
-{
-    static const char letters[] = "abfnrtv\\\"'?e", bytes[] = "\a\b\f\n\r\t\v\\\"'?\033";
-    char c = *(*p)++;
-    const char *at = c ? strchr(letters, c) : NULL;
-    if (at)
-        return (unsigned char)bytes[at - letters];
-    if (c == 'x') {
-        int hi = hex_value(**p), lo = hi < 0 ? -1 : hex_value((*p)[1]);
-        if (hi < 0)
-            return -1;
-        *p += lo < 0 ? 1 : 2;
-        return lo < 0 ? hi : hi * 16 + lo;
-    }
-    if (c < '0' || c > '7')
-        return -1;
-    int value = c - '0';
-    for (int i = 0; i < 2 && **p >= '0' && **p <= '7'; i++)
-        value = value * 8 + *(*p)++ - '0';
-    return value <= 255 ? value : -1;
-}
-
-/* In place; the length comes back, for the bytes may hold NULs. -1: a bad escape. */
-static int unescape(char *s, size_t *len)
-{
-    char *out = s;
-    for (const char *p = s; *p;) {
-        if (*p != '\\') {
-            *out++ = *p++;
-            continue;
-        }
-        p++;
-        int byte = unescape_one(&p);
-        if (byte < 0)
-            return -1;
-        *out++ = (char)byte;
-    }
-    *len = (size_t)(out - s);
-    return 0;
-}
-
-static void tcp_dispose(void *conf)
-{
-    struct tcp_conf *c = conf;
-    endpoint_fini(&c->ep);
-    free(c->send);
-    pattern_free(c->expect);
-    tls_conf_fini(&c->tls);
-    free(c);
-}
-
-static void *tcp_prepare(const struct probe_value *v, struct probe_report *report, char **target)
-{
-    struct tcp_conf *c = calloc(1, sizeof *c);
-    struct err e;
-    bool bad = false;
-    if (!c)
-        return NULL;
-    if (!v[K_ADDRESS].text) {
-        bad = true; /* KEY_REQUIRED: reported by the configuration */
-    } else if (endpoint_parse(&c->ep, v[K_ADDRESS].text, 0, &e) < 0) {
-        probe_error(report, K_ADDRESS, "%s", e.text);
-        bad = true;
-    }
-    if (!bad && endpoint_set_family(&c->ep, family_of[v[K_FAMILY].num], &e) < 0) {
-        probe_error(report, K_FAMILY, "%s", e.text);
-        bad = true;
-    }
-    if (v[K_SEND].text) {
-        c->send = strdup(v[K_SEND].text);
-        if (!c->send || unescape(c->send, &c->send_len) < 0) {
-            probe_error(report, K_SEND, "has an escape that C does not have");
-            bad = true;
-        }
-    }
-    if (v[K_EXPECT].text && !(c->expect = pattern_new(v[K_EXPECT].text, &e))) {
-        probe_error(report, K_EXPECT, "%s", e.text);
-        bad = true;
-    }
-    c->reset = v[K_CLOSE].num != 0;
-    c->use_tls = v[K_TLS].num != 0;
-    bool may_use_tls = c->use_tls || probe_is_missing(report, K_TLS);
-    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0)
-        bad = true;
-    else if (c->use_tls && c->ep.path && c->tls.verify && !c->tls.server_name &&
-             !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_VERIFY) &&
-             !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME)) {
-        probe_error(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME,
-                    "must be set: a unix socket has no name to verify the certificate for");
-        bad = true;
-    }
-    if (bad) {
-        tcp_dispose(c);
-        return NULL;
-    }
-    *target = str_format("%s%s", c->use_tls ? "tls://" : "", v[K_ADDRESS].text);
-    return c;
-}
 
 /* ---- A run. ---- */
 
@@ -196,7 +29,7 @@ struct tcp_run {
     struct stream stream;
     struct buf reply;
     struct pattern_budget budget;
-    struct pattern_search search;
+    struct pattern_search expect, reject;
 };
 
 static void move(struct tcp_run *t, enum tcp_run_state to)
@@ -218,7 +51,8 @@ static const struct tcp_conf *conf_of(const struct tcp_run *t)
 static void on_stream_closed(struct stream *s)
 {
     struct tcp_run *t = s->owner;
-    pattern_search_fini(&t->search);
+    pattern_search_fini(&t->expect);
+    pattern_search_fini(&t->reject);
     buf_fini(&t->reply);
     probe_release(&t->run);
 }
@@ -232,22 +66,34 @@ static void let_go(struct tcp_run *t)
 
 /* ---- The reply. ---- */
 
+static enum pattern_found look_for(struct tcp_run *t, struct pattern_search *search)
+{
+    struct err e;
+    enum pattern_found is = pattern_find_so_far(search, t->reply.data, t->reply.len, &e).is;
+    if (is == PATTERN_UNKNOWN)
+        probe_finish(&t->run, REASON_INTERNAL,
+                     "%s: cannot tell whether the answer matches /%s/: %s", t->stream.peer,
+                     pattern_text(search->pattern), e.text);
+    return is;
+}
+
 /* Is the verdict known from what has come so far? */
 static bool judge(struct tcp_run *t)
 {
-    struct err e;
+    char excerpt[EXCERPT_MAX];
     const char *peer = t->stream.peer;
-    switch (pattern_find_so_far(&t->search, t->reply.data, t->reply.len, &e).is) {
-    case PATTERN_NO_MATCH:
-        return false;
-    case PATTERN_MATCH:
-        probe_finish(&t->run, REASON_OK, "%s answered as expected", peer);
-        break;
-    case PATTERN_UNKNOWN:
-        probe_finish(&t->run, REASON_INTERNAL,
-                     "%s: cannot tell whether the answer matches /%s/: %s", peer,
-                     pattern_text(conf_of(t)->expect), e.text);
-        break;
+    const struct pattern *reject = conf_of(t)->reject;
+    enum pattern_found is = reject ? look_for(t, &t->reject) : PATTERN_NO_MATCH;
+    if (is == PATTERN_MATCH) {
+        probe_finish(&t->run, REASON_MISMATCH, "%s: the answer matches reject /%s/: \"%s\"", peer,
+                     pattern_text(reject),
+                     str_excerpt(t->reply.data, t->reply.len, excerpt, sizeof excerpt));
+    } else if (is == PATTERN_NO_MATCH) {
+        is = look_for(t, &t->expect);
+        if (is == PATTERN_NO_MATCH)
+            return false;
+        if (is == PATTERN_MATCH)
+            probe_finish(&t->run, REASON_OK, "%s answered as expected", peer);
     }
     let_go(t);
     return true;
@@ -329,7 +175,8 @@ static void tcp_start(struct probe_run *run)
     const struct tcp_conf *c = run->conf;
     buf_init(&t->reply, REPLY_MAX);
     t->budget.steps = PATTERN_STEPS;
-    pattern_search_init(&t->search, c->expect, &t->budget);
+    pattern_search_init(&t->expect, c->expect, &t->budget);
+    pattern_search_init(&t->reject, c->reject, &t->budget);
     stream_start(&t->stream, run, &c->ep, c->use_tls ? &c->tls : NULL, &events, t);
 }
 
@@ -343,11 +190,11 @@ static void tcp_cancel(struct probe_run *run)
 const struct probe_type probe_type_tcp = {
     .name = "tcp",
     .summary = "a connection is accepted, and where asked answers as expected",
-    .keys = keys,
-    .n_keys = ARRAY_LEN(keys),
+    .keys = tcp_keys,
+    .n_keys = TCP_N_KEYS,
     .schemes = schemes,
-    .prepare = tcp_prepare,
-    .dispose = tcp_dispose,
+    .prepare = tcp_conf_prepare,
+    .dispose = tcp_conf_dispose,
     .run_size = sizeof(struct tcp_run),
     .start = tcp_start,
     .cancel = tcp_cancel,

@@ -8,11 +8,13 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "config/secret.h"
 
 #define DEPTH_MAX    8
 #define VARIABLE_MAX 255
 
 struct expansion {
+    const struct expand_files *files; /* NULL: no ${file:...} here */
     struct buf out;
     struct err *e;
 };
@@ -42,9 +44,44 @@ static size_t body_len(const char *s, size_t len)
     return len;
 }
 
+static int insert(struct expansion *x, const char *path, const char *content)
+{
+    for (const char *c = content; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return err_set(x->e,
+                           "%s holds a line end or another control byte, which cannot stand "
+                           "in the middle of a value",
+                           path);
+    for (const char *c = content; *c; c++) {
+        if (*c == '\\' && x->files->escapes)
+            buf_putc(&x->out, '\\');
+        buf_putc(&x->out, *c);
+    }
+    return x->files->on_file(x->files->owner, path, content) < 0 ? err_set(x->e, "out of memory")
+                                                                 : 0;
+}
+
+/* "file:/path", without the braces. */
+static int expand_file(struct expansion *x, const char *path, size_t len)
+{
+    if (!x->files)
+        return err_set(x->e, "${file:...} can stand only in a key that holds a secret and has a "
+                             "twin, KEY_file");
+    char *name = str_dup_n(path, len), *content = NULL;
+    int rc = name ? secret_read(name, name, &content, x->e) : err_set(x->e, "out of memory");
+    if (rc == 0)
+        rc = insert(x, name, content);
+    str_wipe(content);
+    free(name);
+    return rc;
+}
+
 /* `body` is what stands between the braces. */
 static int expand_variable(struct expansion *x, const char *body, size_t len, int depth)
 {
+    static const char file[] = "file:/";
+    if (len >= sizeof file && memcmp(body, file, sizeof file - 1) == 0)
+        return expand_file(x, body + 5, len - 5);
     size_t n = variable_len(body, len);
     if (!n || n > VARIABLE_MAX)
         return err_set(x->e, "${ without a variable's name, expected ${VAR}; a plain $ is $$");
@@ -111,8 +148,13 @@ static int expand_part(struct expansion *x, const char *text, size_t len, int de
 
 int expand(const char *text, char **out, struct err *e)
 {
+    return expand_with_files(text, NULL, out, e);
+}
+
+int expand_with_files(const char *text, const struct expand_files *files, char **out, struct err *e)
+{
     struct err local = {.text = ""};
-    struct expansion x = {.e = &local};
+    struct expansion x = {.files = files, .e = &local};
     buf_init(&x.out, EXPAND_MAX);
     int rc = expand_part(&x, text, strlen(text), 0);
     *out = rc == 0 ? buf_take(&x.out) : NULL;

@@ -154,6 +154,13 @@ static int add_value(struct mask *m, const struct probe_key *key, const struct p
     int rc = 0;
     if (!v->text && !v->n_lines)
         return 0;
+    for (const char *at = v->inserted; rc == 0 && at && *at;) {
+        size_t n = strcspn(at, "\n");
+        rc = add_secret(m, at, n);
+        at += n + (at[n] != '\0');
+    }
+    if (rc < 0)
+        return rc;
     if (!(key->flags & KEY_SECRET))
         return key->flags & KEY_MAY_HIDE ? redact_secrets_of(v->text, add_encoded, m) : 0;
     if (key->kind == KEY_LINES) {

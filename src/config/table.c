@@ -81,7 +81,8 @@ void table_reset(struct table *t, const struct table *base)
     }
 }
 
-char *source_expand(struct source *s, const char *key, int line, const char *text)
+static char *expand_value(struct source *s, const char *key, int line, const char *text,
+                          const struct expand_files *files)
 {
     struct err e;
     char *out;
@@ -90,10 +91,33 @@ char *source_expand(struct source *s, const char *key, int line, const char *tex
             source_problem(s, true, line, key, "out of memory");
         return out;
     }
-    if (expand(text, &out, &e) == 0)
+    if (expand_with_files(text, files, &out, &e) == 0)
         return out;
     source_problem(s, true, line, key, "%s", e.text);
     return NULL;
+}
+
+char *source_expand(struct source *s, const char *key, int line, const char *text)
+{
+    return expand_value(s, key, line, text, NULL);
+}
+
+/* The secrets that ${file:...} puts into one value. */
+struct inserted {
+    struct source *s;
+    const char *word;
+    int line;
+    char *text; /* one a line; NULL: none yet */
+};
+
+static int on_file(void *owner, const char *path, const char *content)
+{
+    struct inserted *i = owner;
+    char *more = str_format("%s%s%s", i->text ? i->text : "", i->text ? "\n" : "", content);
+    str_wipe(i->text);
+    i->text = more;
+    source_expect_safe(i->s, i->line, i->word, path);
+    return more ? 0 : -1;
 }
 
 /* Each item of a value that is a secret and stands in the file itself. */
@@ -135,15 +159,23 @@ static int make_value(struct probe_value *v, const struct probe_key *key, const 
                       bool twin, const char *text, int line, struct source *s)
 {
     struct err e;
-    char *expanded = source_expand(s, word, line, text);
-    if (!expanded)
+    struct inserted inserted = {.s = s, .word = word, .line = line};
+    const struct expand_files files = {
+        .escapes = key->flags & KEY_ESCAPES, .on_file = on_file, .owner = &inserted};
+    bool may_insert = !twin && (key->flags & KEY_SECRET);
+    char *expanded = expand_value(s, word, line, text, may_insert ? &files : NULL);
+    if (!expanded) {
+        str_wipe(inserted.text);
         return -1;
+    }
     bool literal = strcmp(text, expanded) == 0;
     const char *shown = !literal ? text : strchr(text, '/') ? text : "the file of that name";
     int rc = parse_final(v, key, twin, expanded, shown, &e);
-    if (rc < 0)
+    if (rc < 0) {
         source_problem(s, true, line, word, "%s", e.text);
-    else {
+        str_wipe(inserted.text);
+    } else {
+        v->inserted = inserted.text;
         v->given = true;
         v->line = line;
         if (s->file && !s->literal && !twin && literal)

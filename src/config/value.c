@@ -239,6 +239,7 @@ void value_fini(struct probe_value *v)
     free((char *)v->text);
     free(v->lines);
     free(v->file);
+    str_wipe(v->inserted);
     *v = (struct probe_value){0};
 }
 
@@ -248,6 +249,7 @@ int value_copy(struct probe_value *to, const struct probe_value *from)
     to->text = NULL;
     to->lines = NULL;
     to->file = NULL;
+    to->inserted = NULL;
     to->n_lines = 0;
     struct buf joined;
     buf_init(&joined, SIZE_MAX / 2);

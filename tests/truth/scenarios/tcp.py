@@ -90,8 +90,24 @@ def localhost(ipv6):
     return told(f"localhost, of which only {'::1' if ipv6 else '127.0.0.1'} listens", make)
 
 
+def wants_login(password, how):
+    """AUTH with a password that a file holds; an answer that names it where it is the wrong one."""
+
+    def behave(sock):
+        line = sock.recv(100)
+        sock.sendall(b"+OK\r\n" if line == b"AUTH u:%s\r\n" % password else b"-ERR wrong " + line[7:])
+
+    def make(stage):
+        secret = stage.program.write("secret", rb"p\n\w".decode())
+        send = rf"send = AUTH u:${{file:{secret}}}\r\n"
+        return Situation(f"{at(f'127.0.0.1:{stage.serve(behave).port}')}\n{send}")
+
+    return told(how, make)
+
+
 SHORT = "timeout = 400ms"
 SAYS_220 = "expect = ^220 "
+LOADING = "reject = ^-LOADING"
 PING = r"send = PING\r\n; expect = ^\+PONG"
 
 # fmt: off
@@ -143,6 +159,24 @@ ROWS = rows(
     ("wrong answer, stays open", serves(at, hostile.reply(b"-LOADING Redis is loading\r\n"),
         "answers an error and waits"), UNHEALTHY, "timeout", f"{PING}; {SHORT}",
         {"detail": "LOADING"}),
+    ("rejected answer, stays open", serves(at, hostile.reply(b"-LOADING Redis is loading\r\n"),
+        "answers an error and waits"), UNHEALTHY, "mismatch", rf"{PING}; {LOADING}",
+        {"detail": "reject /.*LOADING", "peers": False}),
+    ("rejected answer, dripped", serves(at, hostile.drip(b"-LOADING Redis is loading\r\n"),
+        "an error byte by byte"), UNHEALTHY, "mismatch", rf"{PING}; {LOADING}", {"peers": False}),
+    ("nothing to reject", serves(at, pong, "answers what is sent"), HEALTHY, "ok",
+        f"{PING}; {LOADING}", {"peers": False}),
+    ("both expected and rejected", serves(at, hostile.reply(b"+PONG -LOADING\r\n"),
+        "an answer with both"), UNHEALTHY, "mismatch",
+        rf"send = PING\r\n; expect = PONG; reject = LOADING", {"peers": False}),
+    ("rejected cannot be told", serves(at, hostile.banner(AB.encode()),
+        "the pattern takes too long over its answer"), UNHEALTHY, "internal",
+        "expect = ^a; reject = a(a|b){240}Z", {"by": is_ours}),
+    ("secret within what is sent", wants_login(rb"p\n\w", "takes the password of a file"),
+        HEALTHY, "ok", rf"expect = ^\+OK; reject = ^-", {"peers": False}),
+    ("wrong secret within it", wants_login(b"another", "refuses the password of a file"),
+        UNHEALTHY, "mismatch", rf"expect = ^\+OK; reject = ^-",
+        {"peers": False, "detail": r'"-ERR wrong \*\*\*'}),
     ("accepts and says nothing", serves(at, hostile.silent, "never says a word"),
         UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}", {"detail": "says nothing"}),
     ("connected, then black-holed", inside(at, hostile.banner(BANNER),

@@ -132,6 +132,56 @@ static void expect_secret(const char *path, const char *data, size_t len, const 
     free(out);
 }
 
+struct files_read {
+    size_t n;
+    char content[64];
+};
+
+static int note_file(void *owner, const char *path, const char *content)
+{
+    struct files_read *seen = owner;
+    assert_int_equal(path[0], '/');
+    seen->n++;
+    snprintf(seen->content, sizeof seen->content, "%s", content);
+    return 0;
+}
+
+static void test_expand_files(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/probe-expand-XXXXXX", text[128], *out;
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "a\\n${EX_A}\n", 11), 11);
+    struct files_read seen = {0};
+    struct expand_files files = {.on_file = note_file, .owner = &seen};
+    struct err e;
+    snprintf(text, sizeof text, "<${file:%s}>\\n", path);
+    assert_int_equal(expand_with_files(text, &files, &out, &e), 0);
+    assert_string_equal(out, "<a\\n${EX_A}>\\n"); /* what it brings is not expanded again */
+    assert_int_equal(seen.n, 1);
+    assert_string_equal(seen.content, "a\\n${EX_A}");
+    free(out);
+    files.escapes = true;
+    assert_int_equal(expand_with_files(text, &files, &out, &e), 0);
+    assert_string_equal(out, "<a\\\\n${EX_A}>\\n");
+    free(out);
+    assert_int_equal(expand(text, &out, &e), -1);
+    assert_non_null(strstr(e.text, "only in a key that holds a secret"));
+    /* A variable may have that name. */
+    assert_int_equal(expand_with_files("${file:-x}", &files, &out, &e), 0);
+    assert_string_equal(out, "x");
+    free(out);
+    assert_int_equal(expand_with_files("${file:/nowhere/x}", &files, &out, &e), -1);
+    assert_non_null(strstr(e.text, "/nowhere/x No such file"));
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(pwrite(fd, "hush\nhush", 9, 0), 9);
+    assert_int_equal(expand_with_files(text, &files, &out, &e), -1);
+    assert_non_null(strstr(e.text, "line end"));
+    assert_null(strstr(e.text, "hush"));
+    close(fd);
+    unlink(path);
+}
+
 static void test_secret(void **state)
 {
     (void)state;
@@ -350,10 +400,10 @@ static void test_redact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expand), cmocka_unit_test(test_expand_errors),
-        cmocka_unit_test(test_secret), cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_lists),  cmocka_unit_test(test_unset),
-        cmocka_unit_test(test_redact),
+        cmocka_unit_test(test_expand),       cmocka_unit_test(test_expand_errors),
+        cmocka_unit_test(test_expand_files), cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_unset),        cmocka_unit_test(test_redact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

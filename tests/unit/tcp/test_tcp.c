@@ -128,6 +128,8 @@ static void test_settings(void **state)
         {{"address", "h:1", "send", "\\400"}, "send: "},
         {{"address", "h:1", "expect", "("}, "expect: "},
         {{"address", "h:1", "expect", "(a)\\1"}, "expect: "},
+        {{"address", "h:1", "expect", "a", "reject", "("}, "reject: "},
+        {{"address", "h:1", "reject", "a"}, "reject: there is no expect"},
         {{"address", "h:1", "tls_server_name", "x"}, "tls_server_name: TLS is off"},
         {{"address", "h:1", "tls", "yes", "tls_ca", "/nowhere"}, "tls_ca: /nowhere: No such file"},
         {{"address", "h:1", "tls", "yes", "tls_ca", "/dev/null"}, "tls_ca: /dev/null: not a file"},
