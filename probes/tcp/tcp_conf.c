@@ -158,7 +158,7 @@ void *tcp_conf_prepare(const struct probe_value *v, struct probe_report *report,
             bad = true;
         }
     }
-    bad = bad || prepare_patterns(c, v, report) < 0;
+    bad = prepare_patterns(c, v, report) < 0 || bad;
     c->reset = v[K_CLOSE].num != 0;
     c->use_tls = v[K_TLS].num != 0;
     bool may_use_tls = c->use_tls || probe_is_missing(report, K_TLS);

@@ -172,7 +172,7 @@ static void test_expand_files(void **state)
     assert_string_equal(out, "x");
     free(out);
     assert_int_equal(expand_with_files("${file:/nowhere/x}", &files, &out, &e), -1);
-    assert_non_null(strstr(e.text, "/nowhere/x No such file"));
+    assert_non_null(strstr(e.text, "No such file"));
     assert_int_equal(ftruncate(fd, 0), 0);
     assert_int_equal(pwrite(fd, "hush\nhush", 9, 0), 9);
     assert_int_equal(expand_with_files(text, &files, &out, &e), -1);
