@@ -30,7 +30,10 @@ struct scene {
             ACT_FIN, NULL                                                                          \
         }                                                                                          \
     }
-#define JSON(doc) REPLY("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" doc)
+#define JSON(doc)        REPLY("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" doc)
+#define NO(status, rest) REPLY("HTTP/1.1 " status " No\r\n" rest)
+#define LENGTH(n)        "Content-Length: " n "\r\n\r\n"
+#define CHUNKED          "Transfer-Encoding: chunked\r\n\r\n"
 
 static const struct scene scenes[] = {
     {"up", REPLY(OK_REPLY), {NULL}, REASON_OK, "HTTP 200 from 127.0.0.1:"},
@@ -135,11 +138,9 @@ static const struct scene scenes[] = {
      {NULL},
      REASON_MISMATCH,
      "HTTP 500 No"},
-    {"status, body broken off",
-     REPLY("HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n"),
-     {NULL},
-     REASON_MISMATCH,
-     "HTTP 500 No"},
+    {"status, cut body", NO("500", LENGTH("9")), {NULL}, REASON_MISMATCH, "HTTP 500 No"},
+    {"status, no chunk", NO("943", CHUNKED "17co\r\n"), {NULL}, REASON_MISMATCH, "HTTP 943 No"},
+    {"status, no length", NO("401", LENGTH("x")), {NULL}, REASON_AUTH, "HTTP 401 No"},
     {"status list",
      REPLY("HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n"),
      {"expect_status", "200, 404"},
