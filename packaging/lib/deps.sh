@@ -18,7 +18,7 @@ deps_list()
             'chromium|chromium-browser' python3-websocket fonts-dejavu-core \
             mandoc zsh fish bash-completion ;;
         static) echo debian-archive-keyring linux-libc-dev dpkg-dev make perl xz-utils ;;
-        bench) echo wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
+        bench) echo musl-tools wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
             prometheus-blackbox-exporter openssl libmongoc-dev ;;
         release) echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross minisign skopeo ;;
         deb) echo dpkg-dev gzip ;;
