@@ -9,7 +9,7 @@ deps_list()
     case $1 in
         build) echo gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev \
             libmongoc-dev libinih-dev libc-ares-dev libmicrohttpd-dev libjansson-dev libssl-dev \
-            libcmocka-dev ;;
+            zlib1g-dev libutf8proc-dev libcmocka-dev ;;
         servers) echo python3 python3-pymongo procps util-linux ;;
         test) echo 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-dev' \
             'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'nginx-light|nginx' \

@@ -172,3 +172,27 @@ build_nghttp2() { # by hand: its own build wants a C++ compiler
   cp includes/nghttp2/*.h "$prefix/include/nghttp2/"
   write_pc libnghttp2 "$1" -lnghttp2 "" -DNGHTTP2_STATICLIB
 }
+
+build_zlib() { # by hand: what reads, of what its own build makes
+  printf '%s\n' adler32 crc32 inffast inflate inftrees zutil |
+    xargs -P "$jobs" -I{} musl-cc $deps_cflags -DHAVE_UNISTD_H -D_LARGEFILE64_SOURCE -c {}.c
+  "$triple-ar" Drcs "$prefix/lib/libz.a" adler32.o crc32.o inffast.o inflate.o inftrees.o zutil.o
+  cp zlib.h zconf.h "$prefix/include/"
+  write_pc zlib "$1" -lz
+}
+
+build_utf8proc() {
+  musl-cc $deps_cflags -DUTF8PROC_STATIC -c utf8proc.c -o utf8proc.o
+  "$triple-ar" Drcs "$prefix/lib/libutf8proc.a" utf8proc.o
+  cp utf8proc.h "$prefix/include/"
+  write_pc libutf8proc "$1" -lutf8proc "" -DUTF8PROC_STATIC
+}
+
+build_cmocka() { # for the unit tests
+  musl-cc $deps_cflags -Iinclude -DHAVE_INTTYPES_H -DHAVE_SIGNAL_H -DHAVE_STRINGS_H -DHAVE_UNISTD_H \
+    -DHAVE_STRSIGNAL -DHAVE_CLOCK_GETTIME -DHAVE_STRUCT_TIMESPEC -DHAVE_GCC_THREAD_LOCAL_STORAGE \
+    -c src/cmocka.c -o cmocka.o
+  "$triple-ar" Drcs "$prefix/lib/libcmocka.a" cmocka.o
+  cp include/*.h "$prefix/include/"
+  write_pc cmocka "$1" -lcmocka
+}

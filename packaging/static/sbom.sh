@@ -6,15 +6,16 @@ sbom_license() {
   case $1 in
     openssl | mongo-c-driver) echo Apache-2.0 ;;
     curl) echo curl ;;
-    c-ares | libuv1 | jansson | musl | nghttp2) echo MIT ;;
+    c-ares | libuv1 | jansson | musl | nghttp2 | utf8proc) echo MIT ;;
     libmicrohttpd) echo LGPL-2.1-or-later ;;
     libinih) echo BSD-3-Clause ;;
+    zlib) echo Zlib ;;
     *) echo NOASSERTION ;;
   esac
 }
 
 sbom_package() { # NAME VERSION SHA256-or-dash KIND
-  local checksum="" id=SPDXRef-$1
+  local checksum="" id=SPDXRef-$1 version=${2//+/%2B}
   [ "$3" = - ] || checksum="
       \"checksums\": [{\"algorithm\": \"SHA256\", \"checksumValue\": \"$3\"}],"
   cat <<JSON
@@ -32,7 +33,7 @@ sbom_package() { # NAME VERSION SHA256-or-dash KIND
       "externalRefs": [{
         "referenceCategory": "PACKAGE-MANAGER",
         "referenceType": "purl",
-        "referenceLocator": "pkg:deb/debian/$1@${2//+/%2B}?arch=source&distro=trixie"
+        "referenceLocator": "pkg:deb/debian/$1@${version//:/%3A}?arch=source&distro=trixie"
       }]
     }
 JSON
