@@ -41,9 +41,9 @@ int main(int argc, char **argv)
     int rc = options_parse(&cli, argc, argv);
     if (rc == OPTIONS_RUN)
         rc = options_command(&cli)->main(&cli);
-    options_fini(&cli);
     rc = cli_finish(rc);
     if (work_any_running())
-        _exit(rc);
+        _exit(rc); /* it may read what the command line gave */
+    options_fini(&cli);
     return rc;
 }

@@ -10,10 +10,12 @@ _probe_options()
 {
     local all='-c --config --agent --timeout --json -q --quiet -v --verbose -h --help -V --version'
     case $1 in
-        wait) echo "$all --interval --successes --any --invert" ;;
-        check) echo "$all --invert" ;;
+        wait) echo "$all --set --interval --successes --any --invert" ;;
+        check) echo "$all --set --invert" ;;
+        run | validate) echo "$all --set" ;;
         status) echo "$all --watch" ;;
-        explain | help) echo "$all --names" ;;
+        explain) echo "$all --set --names" ;;
+        help) echo "$all --names" ;;
         *) echo "$all" ;;
     esac
 }
@@ -43,7 +45,7 @@ _probe_words()
                 ((i++))
                 ;;
             --config=*) config=(-c "${words[i]#*=}") ;;
-            --agent | --timeout | --interval | --successes) ((i++)) ;;
+            --set | --agent | --timeout | --interval | --successes) ((i++)) ;;
             -*) ;;
             *) [[ -n $command ]] || command=${words[i]} ;;
         esac
@@ -117,7 +119,7 @@ _probe()
             _probe_files "$cur"
             return
             ;;
-        --timeout | --interval | --successes) return ;;
+        --set | --timeout | --interval | --successes) return ;;
     esac
     case $cur in
         --config=* | --agent=*) _probe_files "${cur#*=}" ;;

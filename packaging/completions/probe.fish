@@ -11,7 +11,7 @@ function __probe_words
             continue
         end
         switch $word
-            case -c --config --agent --timeout --interval --successes
+            case -c --config --set --agent --timeout --interval --successes
                 set skip yes
             case '-*'
             case '*'
@@ -83,6 +83,7 @@ complete -c probe -n 'not __probe_after_dashes' -s q -l quiet -d 'no output but 
 complete -c probe -n 'not __probe_after_dashes' -s v -l verbose -d 'say more'
 complete -c probe -n 'not __probe_after_dashes' -s h -l help -d 'help in short form'
 complete -c probe -n 'not __probe_after_dashes' -s V -l version -d 'the version, and that of every library'
+complete -c probe -n '__probe_in run check wait explain validate' -l set -x -d 'a key of every target that has it, or NAME.KEY'
 complete -c probe -n '__probe_in wait' -l interval -x -d 'the longest pause between two tries'
 complete -c probe -n '__probe_in wait' -l successes -x -d 'successes in a row that are enough'
 complete -c probe -n '__probe_in wait' -l any -d 'one target is enough'

@@ -7,7 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/output.h"
+#include "config/ini_reader.h"
+
+#define STDIN_NS (10 * NS_PER_S)
 
 void cli_print_report(const struct cli *cli, const struct config_report *r)
 {
@@ -18,18 +22,70 @@ void cli_print_report(const struct cli *cli, const struct config_report *r)
     }
 }
 
+/* Reads all of standard input, for at most STDIN_NS where nobody types it. */
+static int read_stdin(struct buf *out, struct err *e)
+{
+    int64_t end = isatty(STDIN_FILENO) ? TIME_NEVER : time_add(clock_now(), STDIN_NS);
+    char bytes[65536];
+    for (;;) {
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        int64_t left = end - clock_now();
+        if (left <= 0)
+            return err_set(e, "standard input has no end within 10s");
+        int n = poll(&in, 1, end == TIME_NEVER ? -1 : (int)(left / NS_PER_MS) + 1);
+        if (n < 0 && errno != EINTR)
+            return err_errno(e, errno, "standard input cannot be read");
+        if (n <= 0)
+            continue;
+        ssize_t len = read(STDIN_FILENO, bytes, sizeof bytes);
+        if (len < 0 && errno != EINTR && errno != EAGAIN)
+            return err_errno(e, errno, "standard input cannot be read");
+        if (len == 0)
+            return 0;
+        if (len > 0)
+            buf_add(out, bytes, (size_t)len);
+        if (out->failed)
+            return err_set(e, "standard input has over 16 MiB, or memory is short");
+    }
+}
+
+int cli_source(const struct cli *cli, struct config_source *out)
+{
+    static struct buf text; /* a thread that hangs may outlive its command */
+    static bool is_read;
+    *out = (struct config_source){.path = cli->config,
+                                  .targets = cli->targets,
+                                  .n_targets = cli->n_targets,
+                                  .sets = cli->sets,
+                                  .n_sets = cli->n_sets};
+    if (!cli->config || strcmp(cli->config, "-") != 0)
+        return 0;
+    struct err e;
+    if (!is_read) {
+        buf_init(&text, INI_FILE_MAX);
+        if (read_stdin(&text, &e) < 0) {
+            fprintf(stderr, "probe: %s\n", e.text);
+            return EXIT_CONFIG;
+        }
+        is_read = true;
+    }
+    out->path = "standard input";
+    out->text = text.data ? text.data : "";
+    out->text_len = text.len;
+    return 0;
+}
+
 int cli_load(const struct cli *cli, bool keep_values, const struct config_override *overrides,
              struct config **out)
 {
+    struct config_source source;
+    int code = cli_source(cli, &source);
+    if (code)
+        return code;
     struct config_report report;
     config_report_init(&report);
-    struct config_source source = {
-        .path = cli->config,
-        .targets = cli->targets,
-        .n_targets = cli->n_targets,
-        .overrides = overrides,
-        .keep_values = keep_values,
-    };
+    source.overrides = overrides;
+    source.keep_values = keep_values;
     enum config_rc rc = config_load(&source, out, &report);
     /* A one-shot command's warnings would be noise at every check: `validate` and `run` tell them.
      */

@@ -30,10 +30,12 @@ struct cli {
     const char *config;  /* -c */
     const char *agent;   /* --agent, else $PROBE_AGENT, else the default socket */
     bool agent_given;
-    const char *timeout; /* --timeout as written; NULL: not given */
-    int64_t timeout_ns;  /* parsed; 0: not given, or 0 (wait) */
-    int64_t interval_ns; /* wait */
-    uint32_t successes;  /* wait */
+    const char *timeout;     /* --timeout as written; NULL: not given */
+    int64_t timeout_ns;      /* parsed; 0: not given, or 0 (wait) */
+    int64_t interval_ns;     /* wait */
+    uint32_t successes;      /* wait */
+    struct config_set *sets; /* --set */
+    size_t n_sets;
     bool any, invert, watch, names, json, quiet, verbose, help, version;
     char **targets; /* the words that are no options */
     size_t n_targets;
@@ -51,6 +53,10 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 /* Loads the configuration for the command; prints every problem to stderr. 0, or the exit code. */
 int cli_load(const struct cli *cli, bool keep_values, const struct config_override *overrides,
              struct config **out);
+
+/* What the command line says of the configuration. `-c -` is read from standard input, at the first
+ * call. 0, or the exit code with the words said. */
+int cli_source(const struct cli *cli, struct config_source *out);
 
 /* Prints the report's problems to stderr: errors always, warnings unless quiet. */
 void cli_print_report(const struct cli *cli, const struct config_report *r);

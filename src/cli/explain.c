@@ -87,21 +87,13 @@ static void add_comment(struct buf *out, char *line)
     free(line);
 }
 
-static bool is_of_file(const struct check_conf *c)
-{
-    for (size_t k = 0; k < c->type->n_keys; k++)
-        if (c->values[k].given && !c->values[k].line)
-            return false;
-    return true;
-}
-
 static void add_story(struct buf *out, const struct answer *a, const struct config *config,
                       const struct check_conf *c, const json_t *probe)
 {
     struct view v;
     view_read(&v, probe);
     struct story story = {.view = &v, .policy = &c->policy, .now = clock_wall()};
-    story.by = is_of_file(c) && config->path ? config->path : "the settings below";
+    story.by = c->of_file && config->path ? config->path : "the settings below";
     story.held_by = view_blocker(&v, 0);
     const char *status = text_of(answer_of(a, story.held_by ? story.held_by : ""), "status");
     story.held_status = *status ? status : "down";
@@ -117,7 +109,7 @@ static void add_no_answer(struct buf *out, const struct config *c, const struct 
 {
     bool of_file = false;
     for (size_t i = 0; i < c->n_checks; i++)
-        of_file = of_file || is_of_file(c->checks[i]);
+        of_file = of_file || c->checks[i]->of_file;
     if (!a->document && of_file)
         add_comment(out, str_format("%s", a->why.text));
 }
@@ -136,11 +128,11 @@ static void print_ini(const struct cli *cli, const struct config *c, const struc
             buf_putc(out, '\n');
         if (probe)
             add_story(out, a, c, check, probe);
-        else if (a->document && is_of_file(check))
+        else if (a->document && check->of_file)
             add_comment(out, str_format("the agent at %s has no such probe: it runs with other "
                                         "settings than these",
                                         a->address));
-        explain_ini_probe(out, check, &used, c->path, !is_of_file(check) && !cli->verbose);
+        explain_ini_probe(out, check, &used, c->path, !check->of_file && !cli->verbose);
     }
     explain_names_fini(&used);
     fwrite(out->data ? out->data : "", 1, out->len, stdout);

@@ -12,14 +12,20 @@
 #include "cli/help.h"
 #include "config/duration.h"
 #include "config/redact.h"
+#include "config/sets.h"
 #include "config/target.h"
 
 const struct option_spec options_table[] = {
     {"config", 'c', ARG_TEXT, "FILE", NULL,
-     "configuration file (else $PROBE_CONFIG, else /etc/probe/probe.ini if it is there)"},
+     "configuration file, - for standard input (else $PROBE_CONFIG, else /etc/probe/probe.ini if "
+     "it "
+     "is there)"},
     {"agent", 0, ARG_TEXT, "ADDR", NULL,
      "the agent: a socket path or an http:// URL (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
      ")"},
+    {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate",
+     "a key of every target that has it, or of one (NAME.KEY=VALUE); repeatable, wins over the "
+     "file"},
     {"timeout", 0, ARG_DURATION, "D", NULL,
      "the whole budget: of each check, of the wait (default 5m), of the agent's answer"},
     {"interval", 0, ARG_DURATION, "D", "wait", "the longest pause between two tries (default 1s)"},
@@ -178,6 +184,19 @@ static int set_count(struct cli *cli, const struct option_spec *o, const char *v
     return OPTIONS_RUN;
 }
 
+static int add_set(struct cli *cli, const char *value)
+{
+    struct err e;
+    if (cli->n_sets >= SETS_MAX)
+        err_set(&e, "too many, expected at most %d", SETS_MAX);
+    else if (sets_parse(value, &cli->sets[cli->n_sets], &e) == 0) {
+        cli->n_sets++;
+        return OPTIONS_RUN;
+    }
+    fprintf(stderr, "probe: --set: %s\n", e.text);
+    return EXIT_USAGE;
+}
+
 static int set_flag(struct cli *cli, const char *name)
 {
     if (strcmp(name, "any") == 0)
@@ -215,6 +234,8 @@ static int set_option(struct cli *cli, const struct option_spec *o, const char *
     }
     if (o->letter == 'c') {
         cli->config = value;
+    } else if (strcmp(o->name, "set") == 0) {
+        return add_set(cli, value);
     } else {
         cli->agent = value;
         cli->agent_given = true;
@@ -294,7 +315,8 @@ int options_parse(struct cli *cli, int argc, char **argv)
 {
     *cli = (struct cli){.interval_ns = NS_PER_S, .successes = 1};
     cli->targets = calloc((size_t)argc + 1, sizeof *cli->targets);
-    if (!cli->targets) {
+    cli->sets = calloc((size_t)argc + 1, sizeof *cli->sets);
+    if (!cli->targets || !cli->sets) {
         fprintf(stderr, "probe: out of memory\n");
         return EXIT_INTERNAL;
     }
@@ -319,6 +341,10 @@ int options_parse(struct cli *cli, int argc, char **argv)
 
 void options_fini(struct cli *cli)
 {
+    for (size_t i = 0; i < cli->n_sets; i++)
+        sets_fini_one(&cli->sets[i]);
+    free(cli->sets);
+    cli->sets = NULL;
     free(cli->targets);
     cli->targets = NULL;
 }

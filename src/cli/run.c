@@ -22,12 +22,13 @@ int cmd_run(const struct cli *cli)
 {
     static struct config_override overrides[2]; /* a thread that hangs may outlive this call */
     overrides[0] = (struct config_override){cli->timeout ? "timeout" : NULL, cli->timeout};
-    const struct config_source source = {.path = cli->config,
-                                         .targets = cli->targets,
-                                         .n_targets = cli->n_targets,
-                                         .overrides = overrides,
-                                         .for_agent = true,
-                                         .check_ready_file = ready_file_try};
+    struct config_source source;
+    int code = cli_source(cli, &source);
+    if (code)
+        return code;
+    source.overrides = overrides;
+    source.for_agent = true;
+    source.check_ready_file = ready_file_try;
     struct config_report report;
     struct config *config = NULL;
     forbid_core_dumps();

@@ -59,14 +59,19 @@ static void print_text(const char *path, const struct config *c, const struct co
 
 int cmd_validate(const struct cli *cli)
 {
-    const char *path = cli->config ? cli->config : config_default_path();
+    struct config_source source;
+    int code = cli_source(cli, &source);
+    if (code)
+        return code;
+    const char *path = source.path ? source.path : config_default_path();
     if (!path) {
         fprintf(stderr, "probe: no configuration file, expected -c FILE, $PROBE_CONFIG or "
                         "/etc/probe/probe.ini\n");
         return EXIT_CONFIG;
     }
-    struct config_source source = {
-        .path = path, .for_agent = true, .check_ready_file = ready_file_look};
+    source.path = path;
+    source.for_agent = true;
+    source.check_ready_file = ready_file_look;
     struct config_report report;
     struct config *config;
     config_report_init(&report);

@@ -28,9 +28,10 @@ static void report_add(struct probe_report *r, bool is_error, size_t key, const 
     if (!is_error && r->partial)
         return;
     vsnprintf(text, sizeof text, fmt, ap);
-    bool known = key < r->table->n;
-    source_problem(r->source, is_error, known ? r->table->values[key].line : 0,
-                   known ? r->table->keys[key].name : NULL, "%s", text);
+    if (key < r->table->n)
+        table_problem(r->table, key, r->source, is_error, "%s", text);
+    else
+        source_problem(r->source, is_error, 0, NULL, "%s", text);
 }
 
 void probe_error(struct probe_report *report, size_t key, const char *fmt, ...)
@@ -178,8 +179,9 @@ static void fill_policy(struct check_conf *c, const struct probe_value *v)
     c->timeout_given = v[COMMON_TIMEOUT].given;
 }
 
-static void fill_levels(struct check_conf *c, const struct probe_value *v, struct source *s)
+static void fill_levels(struct check_conf *c, const struct table *t, struct source *s)
 {
+    const struct probe_value *v = &t->values[COMMON_LEVEL];
     for (size_t i = 0; i < v->n_lines; i++) {
         if (strcmp(v->lines[i], "alive") == 0)
             c->levels |= LEVEL_ALIVE;
@@ -188,16 +190,17 @@ static void fill_levels(struct check_conf *c, const struct probe_value *v, struc
         else if (strcmp(v->lines[i], "both") == 0)
             c->levels |= LEVEL_ALIVE | LEVEL_READY;
         else
-            source_problem(s, true, v->line, "level",
-                           "\"%.60s\" is unknown, expected alive, ready or both", v->lines[i]);
+            table_problem(t, COMMON_LEVEL, s, true,
+                          "\"%.60s\" is unknown, expected alive, ready or both", v->lines[i]);
     }
     if (!v->n_lines)
-        source_problem(s, true, v->line, "level", "has no value, expected alive, ready or both");
+        table_problem(t, COMMON_LEVEL, s, true, "has no value, expected alive, ready or both");
 }
 
 /* -1 out of memory. That the names exist is checked once all are known. */
-static int fill_after(struct check_conf *c, const struct probe_value *v, struct source *s)
+static int fill_after(struct check_conf *c, const struct table *t, struct source *s)
 {
+    const struct probe_value *v = &t->values[COMMON_AFTER];
     if (!v->n_lines || (v->n_lines == 1 && strcmp(v->lines[0], "none") == 0))
         return 0;
     struct names seen;
@@ -208,7 +211,7 @@ static int fill_after(struct check_conf *c, const struct probe_value *v, struct 
         if (names_get(&seen, v->lines[i]) != NAMES_NONE)
             continue;
         if (strcmp(v->lines[i], c->name) == 0) {
-            source_problem(s, true, v->line, "after", "names this probe itself");
+            table_problem(t, COMMON_AFTER, s, true, "names this probe itself");
             continue;
         }
         char *name = strdup(v->lines[i]);
@@ -253,10 +256,10 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
 {
     const struct table *common = &b->common.scratch;
     fill_policy(c, common->values);
-    fill_levels(c, &common->values[COMMON_LEVEL], s);
+    fill_levels(c, common, s);
     warn_of_start_interval(common, s);
     build_warn_of_timeout(common, s);
-    if (fill_after(c, &common->values[COMMON_AFTER], s) < 0)
+    if (fill_after(c, common, s) < 0)
         return -1;
     if (!own)
         return 0; /* its type is not known, which is reported */
@@ -307,6 +310,9 @@ struct check_conf *build_check(struct builder *b, const char *name, const struct
         table_reset(&own->scratch, &own->base);
     }
     bool all_known = set_all(b, &k, entries, n, s);
+    if (!b->sets_pass_by)
+        sets_apply(&b->sets, &b->lookup, name, k.type, &b->common.scratch,
+                   own ? &own->scratch : NULL, s->report, &s->errors);
     set_overrides(b, s);
     struct check_conf *c = new_check(name, own ? probe_types[k.type] : NULL);
     if (!c || fill(b, c, own, &k, all_known, s) < 0)

@@ -53,6 +53,7 @@ void builder_fini(struct builder *b)
     for (size_t i = 0; b->types && i < b->lookup.n_types; i++)
         tables_fini(&b->types[i]);
     free(b->types);
+    sets_fini(&b->sets);
     lookup_fini(&b->lookup);
 }
 

@@ -29,6 +29,7 @@ struct config_load {
     struct loaded *probes;
     size_t n_probes;
     struct names names;
+    struct names targets; /* the words of the command line; only with settings of it */
     bool has_secret;
 };
 
@@ -149,7 +150,10 @@ static void read_probe(struct config_load *l, struct loaded *p)
     for (size_t i = 0; i < section->n; i++)
         if (strcmp(entries[i].key, "after") == 0)
             p->after_line = entries[i].line;
+    l->builder.sets_pass_by = l->src.n_targets && names_get(&l->targets, p->name) == NAMES_NONE;
     p->conf = build_check(&l->builder, p->name, entries, section->n, &s);
+    if (p->conf)
+        p->conf->of_file = true;
     l->has_secret = l->has_secret || s.has_secret;
 }
 
@@ -163,7 +167,19 @@ static int read_file(struct config_load *l)
         return 0;
     if (!(l->config->path = strdup(l->path)))
         return -1;
+    if (l->src.text)
+        return ini_read_text(&l->ini, l->path, l->src.text, l->src.text_len, l->report);
     return ini_read_file(&l->ini, l->path, l->report);
+}
+
+/* Of all probes of a file, only those are meant that are targets. */
+static int read_sets(struct config_load *l)
+{
+    for (size_t i = 0; l->src.n_sets && i < l->src.n_targets; i++)
+        if (names_get(&l->targets, l->src.targets[i]) == NAMES_NONE &&
+            names_put(&l->targets, l->src.targets[i], 0) < 0)
+            return -1;
+    return sets_init(&l->builder.sets, l->src.sets, l->src.n_sets, &l->builder.lookup, l->report);
 }
 
 static int sort_sections(struct config_load *l)
@@ -204,7 +220,7 @@ static void read_probes(struct config_load *l)
         config_report_add(l->report, false, l->path, 0, NULL,
                           "holds secrets and can be read by everybody, expected mode 0640 or less");
     struct source s = {.report = l->report, .file = l->path, .section = "agent"};
-    if (l->path && l->src.for_agent) /* it says what is run, and as whom */
+    if (l->path && !l->src.text && l->src.for_agent) /* it says what is run, and as whom */
         source_expect_safe(&s, 0, NULL, l->path);
 }
 
@@ -230,6 +246,8 @@ static enum config_rc load(struct config_load *l)
         return CONFIG_BAD;
     size_t before = l->report->errors; /* of the options: no reason not to look at the targets */
     builder_overrides(&l->builder, l->src.overrides, l->report);
+    if (read_sets(l) < 0)
+        return CONFIG_BAD;
     size_t bad_options = l->report->errors - before;
     if (sort_sections(l) < 0 || read_common(l) < 0)
         return CONFIG_BAD;
@@ -239,6 +257,8 @@ static enum config_rc load(struct config_load *l)
     if (l->report->errors > bad_options || select_checks(l->config, &l->builder, &l->src, l->probes,
                                                          l->n_probes, &l->names, l->report) < 0)
         return CONFIG_BAD;
+    if (l->report->errors == bad_options)
+        sets_expect_used(&l->builder.sets, &l->builder.lookup, l->report);
     return l->report->errors ? CONFIG_BAD_TARGET : CONFIG_OK;
 }
 
@@ -250,6 +270,7 @@ enum config_rc config_load(const struct config_source *src, struct config **out,
                             .report = report,
                             .config = calloc(1, sizeof *l.config)};
     names_init(&l.names);
+    names_init(&l.targets);
     enum config_rc rc = load(&l);
     if (rc == CONFIG_BAD && !report->errors)
         config_report_add(report, true, l.path, 0, NULL, "out of memory");
@@ -259,6 +280,7 @@ enum config_rc config_load(const struct config_source *src, struct config **out,
     }
     free(l.probes);
     names_fini(&l.names);
+    names_fini(&l.targets);
     builder_fini(&l.builder);
     ini_file_fini(&l.ini);
     config_report_finish(report);

@@ -30,6 +30,7 @@ struct check_conf {
     const struct probe_type *type;
     void *conf; /* the type's own, from prepare */
     struct health_policy policy;
+    bool of_file;    /* a section of the file, not a URL of the command line */
     unsigned levels; /* LEVEL_ALIVE | LEVEL_READY */
     bool required;
     bool timeout_given; /* `timeout` was set by the user (wait picks its own otherwise) */
@@ -79,12 +80,22 @@ struct config_override {
     const char *key, *value;
 };
 
+/* `--set [NAME.]KEY=VALUE`, split; see sets.h. It wins over the file as well. */
+struct config_set {
+    char *name; /* of the one target that is meant; NULL: every target that has the key */
+    char *key, *value;
+};
+
 struct config_source {
     const char *path; /* a file that must be there; NULL: config_default_path() if it exists */
+    const char *text; /* the content of `path`, then only a name for messages; NULL: it is a file */
+    size_t text_len;
     char *const
         *targets; /* probes to select or make: NAME, URL, NAME=URL; none: all of the file's */
     size_t n_targets;
     const struct config_override *overrides; /* ends with a NULL key; may be NULL */
+    const struct config_set *sets;
+    size_t n_sets;
     bool keep_values;
     bool for_agent; /* it must watch something */
     /* Would an agent find at ready_file's path what it cannot use? 0, or -1 with the words. NULL:

@@ -25,6 +25,18 @@ void config_report_fini(struct config_report *r)
     memset(r, 0, sizeof *r);
 }
 
+bool config_report_has(const struct config_report *r, const char *where, const char *text)
+{
+    char *line = str_format("%s: %s", where, text);
+    bool found = false;
+    if (line)
+        str_printable(line, strlen(line));
+    for (size_t i = 0; line && !found && i < r->n; i++)
+        found = strcmp(r->problems[i].text, line) == 0;
+    free(line);
+    return found;
+}
+
 static int make_room(struct config_report *r)
 {
     if (r->n < r->size)

@@ -31,6 +31,9 @@ void config_report_add(struct config_report *r, bool is_error, const char *file,
                        const char *where, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
+/* Was that said of `where` already, without a file? */
+bool config_report_has(const struct config_report *r, const char *where, const char *text);
+
 /* Is a suggestion worth its search among all names? Only the first few problems get one, so that a
  * large file with many errors takes no longer than a good one. */
 bool config_report_suggests(const struct config_report *r);

@@ -15,7 +15,7 @@ struct selection {
     size_t n_probes;
     const struct names *known; /* of the file */
     struct names words;        /* targets seen */
-    struct names chosen;       /* names of out->checks */
+    struct names chosen;       /* names of out->checks, to their indexes */
     struct config_report *report;
 };
 
@@ -48,7 +48,7 @@ static void unknown_target(struct selection *s, const char *word)
 /* Takes over the reference. */
 static int add(struct selection *s, struct check_conf *c)
 {
-    if (names_put(&s->chosen, c->name, 0) < 0) {
+    if (names_put(&s->chosen, c->name, (uint32_t)s->out->n_checks) < 0) {
         check_conf_unref(c);
         return -1;
     }
@@ -132,6 +132,25 @@ static int add_share(struct selection *s)
     return rc;
 }
 
+/* What `after` of URLs says, which only --set gives them: other targets, and no circle. */
+static int check_after(struct selection *s)
+{
+    size_t n = s->out->n_checks;
+    struct loaded *all = calloc(n + 1, sizeof *all);
+    if (!all)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        struct check_conf *c = s->out->checks[i];
+        all[i] = (struct loaded){.name = c->name, .conf = c};
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!s->out->checks[i]->of_file)
+            after_check_names(all, n, i, &s->chosen, NULL, s->report);
+    after_check_circles(all, n, &s->chosen, NULL, s->report);
+    free(all);
+    return 0;
+}
+
 /* What a check waits for is not watched unless it was chosen too. */
 static void drop_unwatched(struct selection *s)
 {
@@ -163,6 +182,8 @@ int select_checks(struct config *out, struct builder *b, const struct config_sou
         rc = add_share(&s);
     for (size_t i = 0; rc == 0 && i < src->n_targets; i++)
         rc = add_word(&s, src->targets[i]);
+    if (rc == 0 && src->n_targets && src->n_sets)
+        rc = check_after(&s);
     if (src->n_targets || out->agent.n_shards > 1)
         drop_unwatched(&s);
     names_fini(&s.words);

@@ -38,6 +38,26 @@ void source_expect_safe(struct source *s, int line, const char *key, const char 
         source_problem(s, false, line, key, "others can change %.200s: %s", path, e.text);
 }
 
+void table_problem(const struct table *t, size_t key, struct source *s, bool is_error,
+                   const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    const char *option = t->slots[key].option;
+    if (option && config_report_has(s->report, option, text)) {
+        s->errors += is_error; /* told of another target that it was meant for */
+        return;
+    }
+    struct source of_option = {
+        .report = s->report, .section = option, .no_warnings = s->no_warnings};
+    source_problem(option ? &of_option : s, is_error, t->values[key].line, t->keys[key].name, "%s",
+                   text);
+    s->errors += of_option.errors;
+}
+
 int table_init(struct table *t, const struct probe_key *keys, size_t n)
 {
     *t = (struct table){.keys = keys, .n = n};

@@ -36,12 +36,17 @@ struct table {
     size_t n;
     struct probe_value *values;
     struct table_slot {
-        bool owned;       /* the value is this table's, not borrowed from the base */
-        const char *word; /* what set it in this section: KEY or KEY_file; NULL: nothing yet */
-        int line;         /* of that */
-        bool failed;      /* what was given is in error, and the value stands in for it */
+        bool owned;         /* the value is this table's, not borrowed from the base */
+        const char *word;   /* what set it in this section: KEY or KEY_file; NULL: nothing yet */
+        int line;           /* of that */
+        const char *option; /* the option that set it; NULL: none */
+        bool failed;        /* what was given is in error, and the value stands in for it */
     } * slots;
 };
+
+/* What is wrong with the value of a key, where it was given. */
+void table_problem(const struct table *t, size_t key, struct source *s, bool is_error,
+                   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* All keys unset; -1 out of memory. */
 int table_init(struct table *t, const struct probe_key *keys, size_t n);
