@@ -13,6 +13,7 @@
 #include "mongo/mongo_conn.h"
 #include "mongo/mongo_driver.h"
 #include "mongo/mongo_set.h"
+#include "mongo/mongo_srv.h"
 
 /* A kept connection sees neither a changed address nor a listener that is gone, and something on
  * the way may have forgotten it: not for longer than this. */
@@ -20,19 +21,22 @@
 
 /* A run's states; move_to() is the one function that changes it.
  *
- *   BEGUN -> TALKING   one server, on `conn`
- *   BEGUN -> ASKING    a deployment, by `set`
- *   BEGUN -> DRIVER    what our own codec does not speak, by `worker`
- *   all -> OVER        finished or cancelled; released once all of it is closed */
-enum run_state { RUN_BEGUN, RUN_TALKING, RUN_ASKING, RUN_DRIVER, RUN_OVER };
+ *   BEGUN -> LOOKING_UP            the records of a mongodb+srv name, by `lookup`
+ *   BEGUN, LOOKING_UP -> TALKING   one server, on `conn`
+ *   BEGUN, LOOKING_UP -> ASKING    a deployment, by `set`
+ *   BEGUN, LOOKING_UP -> DRIVER    what our own codec does not speak, by `worker`
+ *   all -> OVER                    finished or cancelled; released once all of it is closed */
+enum run_state { RUN_BEGUN, RUN_LOOKING_UP, RUN_TALKING, RUN_ASKING, RUN_DRIVER, RUN_OVER };
 
 struct mongo_run {
     struct probe_run base;
     enum run_state state;
-    struct mongo_conn *conn;        /* TALKING */
-    struct mongo_exchange exchange; /* on it */
-    struct worker *worker;          /* DRIVER: the child */
-    struct mongo_set *set;          /* ASKING */
+    struct dns_records_lookup *lookup; /* LOOKING_UP */
+    struct mongo_srv *srv;             /* what it brought; the kept one's where there is one */
+    struct mongo_conn *conn;           /* TALKING */
+    struct mongo_exchange exchange;    /* on it */
+    struct worker *worker;             /* DRIVER: the child */
+    struct mongo_set *set;             /* ASKING */
     unsigned holds; /* what is being closed, and calls under way: no release before */
     bool retried;
 };
@@ -40,6 +44,7 @@ struct mongo_run {
 struct mongo_kept {
     struct probe_kept base;
     struct mongo_conn *conn; /* idle */
+    struct mongo_srv *srv;   /* NULL: none, or not yet */
     struct scram_keys keys;  /* of the last login */
     unsigned holds;
     bool closing;
@@ -47,7 +52,7 @@ struct mongo_kept {
 
 static const struct mongo_conf *conf_of(const struct mongo_run *r)
 {
-    return r->base.conf;
+    return r->srv ? &r->srv->conf : r->base.conf;
 }
 
 static struct mongo_kept *kept_of(const struct mongo_run *r)
@@ -58,7 +63,9 @@ static struct mongo_kept *kept_of(const struct mongo_run *r)
 static void move_to(struct mongo_run *r, enum run_state to)
 {
     static const unsigned allowed[] = {
-        [RUN_BEGUN] = 1 << RUN_TALKING | 1 << RUN_ASKING | 1 << RUN_DRIVER | 1 << RUN_OVER,
+        [RUN_BEGUN] = 1 << RUN_LOOKING_UP | 1 << RUN_TALKING | 1 << RUN_ASKING | 1 << RUN_DRIVER |
+                      1 << RUN_OVER,
+        [RUN_LOOKING_UP] = 1 << RUN_TALKING | 1 << RUN_ASKING | 1 << RUN_DRIVER | 1 << RUN_OVER,
         [RUN_TALKING] = 1 << RUN_OVER,
         [RUN_ASKING] = 1 << RUN_OVER,
         [RUN_DRIVER] = 1 << RUN_OVER,
@@ -73,8 +80,11 @@ static void unhold_run(void *owner)
 {
     struct mongo_run *r = owner;
     assert(r->holds > 0);
-    if (--r->holds == 0 && r->state == RUN_OVER)
-        probe_release(&r->base);
+    if (--r->holds > 0 || r->state != RUN_OVER)
+        return;
+    if (!kept_of(r))
+        mongo_srv_free(r->srv);
+    probe_release(&r->base);
 }
 
 static void unhold_kept(void *owner)
@@ -84,6 +94,7 @@ static void unhold_kept(void *owner)
     if (--k->holds > 0 || !k->closing)
         return;
     scram_keys_wipe(&k->keys);
+    mongo_srv_free(k->srv);
     probe_kept_closed(&k->base);
 }
 
@@ -146,11 +157,21 @@ static void close_worker(struct mongo_run *r)
     worker_close(worker, unhold_probe_run);
 }
 
+static void close_lookup(struct mongo_run *r)
+{
+    struct dns_records_lookup *lookup = r->lookup;
+    r->lookup = NULL;
+    r->holds++;
+    dns_records_close(lookup, unhold_run);
+}
+
 /* Nothing of the run may be touched afterwards. */
 static void close_all(struct mongo_run *r)
 {
     r->holds++;
     move_to(r, RUN_OVER);
+    if (r->lookup)
+        close_lookup(r);
     if (r->conn)
         drop_conn(r);
     if (r->set)
@@ -287,17 +308,81 @@ static void start_driver(struct mongo_run *r)
         finish(r, REASON_INTERNAL, "out of memory");
 }
 
-/* ---- The type ---- */
+/* ---- The name of mongodb+srv ---- */
 
-static void start(struct probe_run *run)
+static void start_asked(struct mongo_run *r)
 {
-    struct mongo_run *r = (struct mongo_run *)run;
     if (conf_of(r)->driver)
         start_driver(r);
     else if (conf_of(r)->deployment)
         start_asking(r);
     else
         start_talking(r);
+}
+
+/* They may lead elsewhere than those before: what was kept is of those. */
+static void keep_srv(struct mongo_run *r)
+{
+    struct mongo_kept *k = kept_of(r);
+    if (!k)
+        return;
+    if (k->conn)
+        drop_kept_conn(k);
+    mongo_srv_free(k->srv);
+    k->srv = r->srv;
+}
+
+static void on_records(void *owner, const struct dns_records *records)
+{
+    struct mongo_run *r = owner;
+    const struct mongo_conf *conf = r->base.conf;
+    char detail[PROBE_DETAIL_MAX];
+    struct err e;
+    if (records->words) {
+        snprintf(detail, sizeof detail, "%s: %s", records->name, records->words);
+        if (records->no_such_name)
+            probe_gone(&r->base);
+        finish(r, records->internal ? REASON_INTERNAL : REASON_DNS, detail);
+        return;
+    }
+    r->srv = mongo_srv_new(conf, records, &e);
+    if (!r->srv) {
+        snprintf(detail, sizeof detail, "%.100s: %.280s", conf->uri.hosts[0], e.text);
+        finish(r, REASON_DNS, detail);
+        return;
+    }
+    keep_srv(r);
+    close_lookup(r);
+    start_asked(r);
+}
+
+static void start_looking_up(struct mongo_run *r)
+{
+    const struct mongo_conf *conf = r->base.conf;
+    char srv[DNS_NAME_SIZE], txt[DNS_NAME_SIZE], servers[200];
+    struct err e;
+    move_to(r, RUN_LOOKING_UP);
+    probe_phase(&r->base, PHASE_DNS);
+    if (mongo_srv_names(&conf->uri, srv, txt, &e) == 0)
+        r->lookup = dns_records_start(r->base.env->loop, srv, txt, on_records, r, &e);
+    if (r->lookup)
+        probe_note(&r->base, "%s: no answer from DNS server %s", srv,
+                   dns_records_servers(r->lookup, servers, sizeof servers));
+    else
+        finish(r, REASON_INTERNAL, e.text);
+}
+
+/* ---- The type ---- */
+
+static void start(struct probe_run *run)
+{
+    struct mongo_run *r = (struct mongo_run *)run;
+    const struct mongo_kept *k = kept_of(r);
+    r->srv = k && k->srv && clock_now() < k->srv->expires ? k->srv : NULL;
+    if (conf_of(r)->uri.srv)
+        start_looking_up(r);
+    else
+        start_asked(r);
 }
 
 static void cancel(struct probe_run *run)

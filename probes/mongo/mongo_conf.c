@@ -187,15 +187,15 @@ static bool needs_driver(const struct mongo_conf *c)
     /* Half a login is an error of its own. */
     bool plain =
         !u->user || !u->password || (scram_is_plain(u->user) && scram_is_plain(u->password));
-    return u->srv || u->load_balanced || u->any_hostname || u->key_password || !scram || !plain;
+    return u->any_hostname || u->key_password || !scram || !plain;
 }
 
 /* What only our own codec can do is refused where the driver is needed, never left out in silence.
  */
 static void refuse_with_driver(struct build *b)
 {
-    static const char words[] = "works with SCRAM or no login only, and without mongodb+srv; this "
-                                "uri needs MongoDB's driver";
+    static const char words[] =
+        "works with SCRAM or no login only; this uri needs MongoDB's driver";
     const struct mongo_conf *c = b->conf;
     if (c->tls.server_name)
         fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, words);

@@ -119,12 +119,16 @@ static int add_simple(struct mongo_exchange *x, const char *name)
 /* Asks as well which mechanisms the user has, unless one is configured. */
 static int add_hello(struct mongo_exchange *x, const char *name)
 {
-    if (!x->fresh || !x->conf->uri.user || x->conf->uri.auth_mechanism)
+    bool ask_mechanisms = x->conf->uri.user && !x->conf->uri.auth_mechanism;
+    bool balanced = x->conf->uri.load_balanced == 1;
+    if (!x->fresh || (!ask_mechanisms && !balanced))
         return add_simple(x, name);
     bson_t cmd;
     bson_init(&cmd);
     bson_append_int32(&cmd, name, -1, 1);
-    char *who = str_format("%s.%s", auth_db(x->conf), x->conf->uri.user);
+    if (balanced)
+        bson_append_bool(&cmd, "loadBalanced", -1, true);
+    char *who = ask_mechanisms ? str_format("%s.%s", auth_db(x->conf), x->conf->uri.user) : NULL;
     if (who)
         bson_append_utf8(&cmd, "saslSupportedMechs", -1, who, -1);
     free(who);
@@ -292,6 +296,13 @@ enum mongo_next mongo_exchange_looked(struct mongo_exchange *x, enum mongo_guard
     return guard == MONGO_GUARD_INIT ? init_phase(x) : conclude(x);
 }
 
+/* A server that knows of its load balancer says which one it is. */
+static bool is_behind_balancer(const bson_t *hello)
+{
+    bson_iter_t it;
+    return bson_iter_init_find(&it, hello, "serviceId") && BSON_ITER_HOLDS_OID(&it);
+}
+
 /* Hello, or isMaster after it; then the login, or the ping that was sent along. */
 static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, bool ok)
 {
@@ -308,6 +319,9 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     } else {
         return failed(x, doc);
     }
+    if (ok && x->fresh && x->conf->uri.load_balanced == 1 && !is_behind_balancer(doc))
+        return end(x, MONGO_NEXT_DONE, REASON_MISMATCH,
+                   "the uri says loadBalanced=true, the server does not (no serviceId)");
     if (x->conf->uri.user && x->fresh) /* an arbiter has no users */
         return x->hello.role == MONGO_ARBITER ? ask_simple(x, STEP_PING) : begin_login(x, doc);
     if (x->step == STEP_LEGACY)

@@ -24,9 +24,20 @@ struct span {
     size_t len;
 };
 
+/* In any case, as a URL's scheme may be written. */
+static bool has_scheme(const char *text, const char *scheme)
+{
+    return strncasecmp(text, scheme, strlen(scheme)) == 0;
+}
+
+static bool is_srv(const char *text)
+{
+    return has_scheme(text, SCHEME_SRV);
+}
+
 static const char *after_scheme(const char *text)
 {
-    return text + (str_starts(text, SCHEME_SRV) ? sizeof SCHEME_SRV : sizeof SCHEME) - 1;
+    return text + (is_srv(text) ? sizeof SCHEME_SRV : sizeof SCHEME) - 1;
 }
 
 /* The user info without its @; at NULL: there is none. */
@@ -39,7 +50,7 @@ static struct span userinfo_of(const char *text)
 
 struct mongo_userinfo mongo_uri_userinfo(const char *text)
 {
-    if (!str_starts(text, SCHEME) && !str_starts(text, SCHEME_SRV))
+    if (!has_scheme(text, SCHEME) && !is_srv(text))
         return (struct mongo_userinfo){false, false};
     struct span s = userinfo_of(text);
     return (struct mongo_userinfo){s.at != NULL, s.at && memchr(s.at, ':', s.len)};
@@ -129,8 +140,7 @@ static int refused(const char *text, const char *message, struct err *e)
          "the driver does not take the hosts: a list of NAME:PORT, [V6]:PORT "
          "or %2Fpath%2Fto.sock"},
         {"Invalid database name", "the database name holds one of / \\ \" . $ or a blank"},
-        {"Invalid service name", "mongodb+srv takes one host name of at least three parts, a.b.c, "
-                                 "without a port"},
+        {"Invalid service name", "mongodb+srv takes one host name, without a port"},
         {"contains no \"=\" sign", "an option is not of the form name=value"},
     };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
@@ -169,7 +179,7 @@ static int check_text(const char *text, struct err *e)
     size_t len = strnlen(text, TEXT_MAX);
     if (len == TEXT_MAX)
         return err_set(e, "longer than %d bytes", TEXT_MAX);
-    if (!str_starts(text, SCHEME) && !str_starts(text, SCHEME_SRV))
+    if (!has_scheme(text, SCHEME) && !is_srv(text))
         return err_set(e, "must begin with " SCHEME " or " SCHEME_SRV);
     if (text[len - 1] == '\n')
         return err_set(e, "ends in an empty line: of the line ends of a file, one is taken off");
@@ -254,38 +264,68 @@ static void put_escaped(struct buf *b, const char *text)
     }
 }
 
-/* With the login of the keys, and without authMechanism=DEFAULT, which the driver does not know. */
-static char *compose(const char *text, const char *user, const char *password)
+static void put_login(struct buf *b, const char *text, const char *user, const char *password)
+{
+    struct span info = userinfo_of(text);
+    if (info.at)
+        buf_add(b, info.at, info.len);
+    if (user)
+        put_escaped(b, user);
+    if (password) {
+        buf_putc(b, ':');
+        put_escaped(b, password);
+    }
+    if (user || info.at)
+        buf_putc(b, '@');
+}
+
+/* The specification of 2024 allows names of one and two parts, older drivers do not: such a name is
+ * judged with more of it. */
+static void put_srv_name(struct buf *b, const char *name, size_t len)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i + 1 < len; i++)
+        dots += name[i] == '.';
+    bool alone = len > 0 && !memchr(name, ',', len) && !memchr(name, ':', len) && name[0] != '.';
+    buf_add(b, name, len);
+    for (size_t i = dots; alone && i < 2; i++)
+        buf_puts(b, name[len - 1] == '.' ? "x." : ".x");
+}
+
+/* With the login of the keys, and without authMechanism=DEFAULT, which the driver does not know.
+ * `hosts` (NULL: the string's own) stand for a name of mongodb+srv, with `more` options. */
+static char *compose(const char *text, const char *user, const char *password, const char *hosts,
+                     const char *more)
 {
     struct buf b;
     struct span info = userinfo_of(text), name, value;
-    const char *rest = info.at ? info.at + info.len : after_scheme(text), *options;
+    const char *rest = info.at ? info.at + info.len + 1 : after_scheme(text);
+    const char *options = options_of(text), *separator = "";
+    size_t own = strcspn(rest, "/?");
     buf_init(&b, 4 * TEXT_MAX);
-    buf_add(&b, text, (size_t)(rest - text));
-    if (user)
-        put_escaped(&b, user);
-    if (password) {
-        buf_putc(&b, ':');
-        put_escaped(&b, password);
-    }
-    if (user || info.at)
-        buf_putc(&b, '@');
-    options = options_of(text);
-    if (*rest == '@')
-        rest++;
-    size_t hosts = strcspn(rest, "/?");
-    buf_add(&b, rest, hosts);
-    if (rest[hosts] == '?') /* the standard has made it optional */
+    buf_puts(&b, is_srv(text) && !hosts ? SCHEME_SRV : SCHEME);
+    put_login(&b, text, user, password);
+    if (hosts)
+        buf_puts(&b, hosts);
+    else if (is_srv(text))
+        put_srv_name(&b, rest, own);
+    else
+        buf_add(&b, rest, own);
+    if (rest[own] == '?' || (more && !rest[own])) /* the standard has made it optional */
         buf_putc(&b, '/');
-    rest += hosts;
+    rest += own;
     buf_add(&b, rest, *options ? (size_t)(options - rest) : strlen(rest));
-    for (bool first = true; next_option(&options, &name, &value);) {
+    if (more)
+        buf_printf(&b, "%s%s", *options || strchr(rest, '?') ? "" : "?", more);
+    separator = more && *more ? "&" : "";
+    while (next_option(&options, &name, &value)) {
         if (is_word(name, "authMechanism") && is_word(value, "DEFAULT"))
             continue;
-        if (!first)
-            buf_putc(&b, '&');
+        if (hosts && (is_word(name, "srvMaxHosts") || is_word(name, "srvServiceName")))
+            continue;
+        buf_puts(&b, separator);
         buf_add(&b, name.at, (size_t)(options - name.at));
-        first = false;
+        separator = "&";
     }
     if (b.failed && b.data)
         explicit_bzero(b.data, b.size);
@@ -311,12 +351,27 @@ static int tri_state(const mongoc_uri_t *uri, const char *name)
     return mongoc_uri_has_option(uri, name) ? mongoc_uri_get_option_as_bool(uri, name, false) : -1;
 }
 
+/* The driver's is longer than the string's where that has one part or two. */
+static int read_srv(struct mongo_uri *u, const char *text, const mongoc_uri_t *uri, struct err *e)
+{
+    struct span info = userinfo_of(text), name, value;
+    const char *host = info.at ? info.at + info.len + 1 : after_scheme(text);
+    const char *options = options_of(text);
+    u->hosts[u->n_hosts++] = str_dup_n(host, strcspn(host, "/?"));
+#ifdef MONGOC_URI_SRVMAXHOSTS
+    u->srv_max_hosts = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SRVMAXHOSTS, 0);
+#endif
+#ifdef MONGOC_URI_SRVSERVICENAME
+    if (!copy_option(uri, MONGOC_URI_SRVSERVICENAME, &u->srv_service))
+        return err_set(e, "out of memory");
+#endif
+    while (next_option(&options, &name, &value))
+        u->auth_source_given |= is_word(name, "authSource");
+    return u->hosts[0] ? 0 : err_set(e, "out of memory");
+}
+
 static int read_hosts(struct mongo_uri *u, const mongoc_uri_t *uri, struct err *e)
 {
-    if (u->srv) {
-        u->hosts[u->n_hosts++] = strdup(mongoc_uri_get_srv_hostname(uri));
-        return u->hosts[0] ? 0 : err_set(e, "out of memory");
-    }
     for (const mongoc_host_list_t *h = mongoc_uri_get_hosts(uri); h; h = h->next) {
         if (u->n_hosts == MONGO_HOSTS_MAX)
             return err_set(e, "more than %d hosts", MONGO_HOSTS_MAX);
@@ -329,12 +384,12 @@ static int read_hosts(struct mongo_uri *u, const mongoc_uri_t *uri, struct err *
     return 0;
 }
 
-static int read_all(struct mongo_uri *u, const mongoc_uri_t *uri, struct err *e)
+static int read_all(struct mongo_uri *u, const char *text, const mongoc_uri_t *uri, struct err *e)
 {
     u->srv = mongoc_uri_get_srv_hostname(uri) != NULL;
     u->tls = tri_state(uri, MONGOC_URI_TLS);
     u->direct = tri_state(uri, MONGOC_URI_DIRECTCONNECTION);
-    u->load_balanced = tri_state(uri, MONGOC_URI_LOADBALANCED) == 1;
+    u->load_balanced = tri_state(uri, MONGOC_URI_LOADBALANCED);
     u->insecure = tri_state(uri, MONGOC_URI_TLSINSECURE) == 1 ||
                   tri_state(uri, MONGOC_URI_TLSALLOWINVALIDCERTIFICATES) == 1;
     u->any_hostname = tri_state(uri, MONGOC_URI_TLSALLOWINVALIDHOSTNAMES) == 1;
@@ -349,7 +404,7 @@ static int read_all(struct mongo_uri *u, const mongoc_uri_t *uri, struct err *e)
         return err_set(e, "out of memory");
     if (!u->auth_db[0])
         return err_set(e, "the option authSource is empty");
-    return read_hosts(u, uri, e);
+    return u->srv ? read_srv(u, text, uri, e) : read_hosts(u, uri, e);
 }
 
 static void destroy(mongoc_uri_t *uri)
@@ -363,11 +418,11 @@ int mongo_uri_parse(struct mongo_uri *u, const char *text, const char *user, con
                     struct err *e)
 {
     bson_error_t error = {0};
-    *u = (struct mongo_uri){.tls = -1, .direct = -1};
+    *u = (struct mongo_uri){.tls = -1, .direct = -1, .load_balanced = -1};
     if (check_text(text, e) || check_tls_options(options_of(text), e) ||
         check_mechanism(options_of(text), e))
         return -1;
-    u->text = compose(text, user, password);
+    u->text = compose(text, user, password, NULL, NULL);
     if (!u->text)
         return err_set(e, "out of memory");
     mongoc_log_set_handler(on_log, u);
@@ -375,9 +430,14 @@ int mongo_uri_parse(struct mongo_uri *u, const char *text, const char *user, con
     mongoc_log_set_handler(ignore_log, NULL);
     if (!uri)
         return refused(text, error.message, e);
-    int rc = read_all(u, uri, e);
+    int rc = read_all(u, text, uri, e);
     destroy(uri);
     return rc;
+}
+
+char *mongo_uri_text(const struct mongo_uri *u, const char *hosts, const char *more)
+{
+    return compose(u->text, NULL, NULL, hosts, more);
 }
 
 void mongo_uri_fini(struct mongo_uri *u)
@@ -390,6 +450,7 @@ void mongo_uri_fini(struct mongo_uri *u)
     free(u->user);
     str_wipe(u->password);
     free(u->auth_db);
+    free(u->srv_service);
     free(u->auth_mechanism);
     free(u->replica_set);
     free(u->ca_file);
@@ -415,6 +476,6 @@ char *mongo_uri_redacted(const struct mongo_uri *u)
 
 bool mongo_uri_is_direct(const struct mongo_uri *u)
 {
-    return !u->srv && !u->load_balanced && u->n_hosts == 1 &&
-           (u->direct == 1 || (u->direct != 0 && !u->replica_set));
+    return !u->srv && u->n_hosts == 1 &&
+           (u->load_balanced == 1 || u->direct == 1 || (u->direct != 0 && !u->replica_set));
 }

@@ -15,6 +15,9 @@
 struct mongo_uri {
     char *text; /* for the driver, with the login of the keys in it; holds secrets */
     bool srv;
+    char *srv_service; /* srvServiceName; NULL: none */
+    int srv_max_hosts; /* 0: all */
+    bool auth_source_given;
     char *hosts[MONGO_HOSTS_MAX]; /* "name:port", "[v6]:port" or "unix:///path", as endpoint_parse
                                      takes them; the name alone with srv */
     size_t n_hosts;
@@ -22,8 +25,7 @@ struct mongo_uri {
     char *auth_db;         /* "admin" where none is given */
     char *auth_mechanism;  /* NULL: none given, or DEFAULT */
     char *replica_set, *ca_file, *cert_key_file, *key_password; /* NULL: none */
-    int tls, direct;                                            /* -1: not given, 0, 1 */
-    bool load_balanced;
+    int tls, direct, load_balanced;                             /* -1: not given, 0, 1 */
     bool insecure;                    /* tlsInsecure, tlsAllowInvalidCertificates */
     bool any_hostname;                /* tlsAllowInvalidHostnames */
     char *unknown[MONGO_UNKNOWN_MAX]; /* names of options that the driver does not know */
@@ -42,10 +44,15 @@ int mongo_uri_parse(struct mongo_uri *u, const char *text, const char *user, con
                     struct err *e);
 void mongo_uri_fini(struct mongo_uri *u); /* wipes the secrets */
 
+/* The text for the driver with the hosts "a:1,b:2" and the options "x=y&z=w" that a name of
+ * mongodb+srv stands for. malloc'd, holds secrets; NULL: out of memory. */
+char *mongo_uri_text(const struct mongo_uri *u, const char *hosts, const char *more);
+
 /* "mongodb://a:27017,b:27017/?replicaSet=rs0": no credentials. malloc'd; NULL: out of memory. */
 char *mongo_uri_redacted(const struct mongo_uri *u);
 
-/* Does it name one server, to be judged as that very member? Else it names a deployment. */
+/* Does it name one server (or load balancer), to be judged by its own word? Else it names a
+ * deployment. */
 bool mongo_uri_is_direct(const struct mongo_uri *u);
 
 #endif

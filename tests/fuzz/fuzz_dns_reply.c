@@ -1,6 +1,7 @@
 /* Any bytes as a name server's reply: what the lookup makes of it is addresses or words, and it can
  * be ended in any state. The first byte says whether the question is repeated before the bytes, as
- * a real server does, or they come raw; the id is always right. */
+ * a real server does, or they come raw; the id is always right. SRV and TXT are read from the same
+ * bytes, without a server. */
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/dns_reply.h"
 #include "net/resolve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -80,8 +82,23 @@ static void answer_queries(const uint8_t *data, size_t size)
                (struct sockaddr *)&peer, peer_len);
 }
 
+static void read_records(const uint8_t *data, size_t size)
+{
+    struct dns_srv srv[2];
+    char text[64];
+    size_t n;
+    uint32_t ttl = UINT32_MAX;
+    if (dns_reply_srv(data, size, srv, 2, &n, &ttl) == DNS_REPLY_FOUND &&
+        (n == 0 || !srv[0].target[0] || strlen(srv[0].target) >= DNS_NAME_SIZE))
+        abort();
+    if (dns_reply_txt(data, size, text, sizeof text, &n, &ttl) == DNS_REPLY_FOUND &&
+        (n == 0 || strlen(text) >= sizeof text))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    read_records(data, size);
     if (size < 2)
         return 0;
     open_once();

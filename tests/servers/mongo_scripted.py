@@ -304,9 +304,10 @@ def sasl(payload, done=False):
 
 
 def login(
-    mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: doc, empty=False, replaced={}, **more
+    mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: doc, empty=False, replaced={},
+    db="admin", **more
 ):
-    """A server that pings only for who has logged in. `change` spoils its login replies."""
+    """A server that pings only for who has logged in, to `db`. `change` spoils its login replies."""
 
     def scenario(c):
         scram, known, step = None, False, 0
@@ -318,6 +319,8 @@ def login(
                 doc["saslSupportedMechs"] = list(mechanisms)
             elif name == "ping" and not known:
                 doc = UNAUTHORIZED
+            elif name == "saslStart" and command["$db"] != db:
+                doc = AUTH_FAILED
             elif name == "saslStart":
                 scram = Scram(command["mechanism"], **more)
                 doc = change(0, sasl(scram.first(command["payload"])))
@@ -384,6 +387,7 @@ SCENARIOS.update(
         "login-guarded": login(replaced={"getCmdLineOpts": UNAUTHORIZED}),
         "plain": external("PLAIN", is_user),
         "x509": external("MONGODB-X509", is_subject),  # on a TLS socket, see tests/truth
+        "login-users": login(db="users"),
         "login-sha-1": login(mechanisms=("SCRAM-SHA-1",)),
         "login-unnamed": login(mechanisms=()),
         "login-empty": login(empty=True),

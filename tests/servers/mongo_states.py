@@ -82,4 +82,5 @@ STATES = {
     "not-initiated": not_initiated,
     "read-only": lambda o: hello(o, readOnly=True),
     "mongos": lambda o: hello(o, msg="isdbgrid"),
+    "balanced": lambda o: hello(o, msg="isdbgrid", serviceId=bson.ObjectId()),
 }

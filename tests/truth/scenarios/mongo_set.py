@@ -1,4 +1,4 @@
-"""mongo: deployments, on the loop and (SRV, logins other than SCRAM) through MongoDB's driver."""
+"""mongo: deployments, and logins other than SCRAM."""
 
 import signal
 import os
@@ -131,53 +131,53 @@ def x509(client, how, user="", both=True):
 PLAIN = "?authMechanism=PLAIN&authSource=$external"
 
 
-# ---- mongodb+srv: a network and a resolv.conf of its own, since the driver asks the system.
+# ---- mongodb+srv.
 
 
 def srv(how, srv_records=None, txt=None, zone=None, more="?tls=false", then=None, scenario="primary",
-        keys="", certificate=None):
+        keys="", certificate=None, name="db.cluster.test", user=""):
     """`srv_records`: of (port) the SRV records, or an answer of names; None: the one right one."""
 
     def make(stage):
-        network = stage.network()
         context = None
         if certificate:
             context = mongos.tls_context(
                 stage, stage.certs.pair(certificate, f"DNS:{certificate}.cluster.test")
             )
         port = free_port()
-        server = network.call(
-            lambda: mongos.member(
-                stage, scenario, port=port, set_name="rs0", context=context,
-                hosts=[f"a.cluster.test:{port}"],
-            )
+        server = mongos.member(
+            stage, scenario, port=port, set_name="rs0", context=context,
+            hosts=[f"a.cluster.test:{port}"],
         )
         right = names.records(SRV=[f"0 0 {server.port} a.cluster.test"])
         found = srv_records(server.port) if srv_records else right
-        table = {
+        dns = stage.keep(names.Names({
             "_mongodb._tcp.db.cluster.test": found,
-            "db.cluster.test": names.records(TXT=txt or []),
+            "db.cluster.test": txt if callable(txt) else names.records(TXT=txt or []),
             "a.cluster.test": ["127.0.0.1"],
             "a.elsewhere.test": ["127.0.0.1"],
-            **(zone or {}),
-        }
-        dns = network.call(lambda: stage.keep(names.Names(table, port=53)))
-        conf = stage.program.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1\n", 0o644)
-        prefix = [
-            *network.prefix, "unshare", "--mount", "sh", "-c",
-            f'mount --bind "{conf}" /etc/resolv.conf && exec "$@"', "sh",
-        ]
+            **(zone(server.port) if zone else {}),
+        }))
 
         def change():
-            dns["_mongodb._tcp.db.cluster.test"] = right
+            dns["_mongodb._tcp.db.cluster.test"] = then(port) if callable(then) else right
 
         lines = keys.format(ca=stage.certs.ca)
         return Situation(
-            f"uri = mongodb+srv://db.cluster.test/{more}\n{lines}", prefix=prefix,
+            f"uri = mongodb+srv://{user}{name}/{more}\n{lines}", env=dns.env,
             change=change if then else None,
         )
 
     return told(how, make)
+
+
+def leads_to(*targets):
+    """`{}` is the server's port."""
+    return lambda port: names.records(SRV=[target.format(port) for target in targets])
+
+
+def also(name, *targets):
+    return lambda port: {name: leads_to(*targets)(port)}
 
 
 def answers(what):
@@ -289,16 +289,37 @@ ROWS = rows(
     ("SRV: garbage", srv("the DNS server answers noise", answers(names.garbage)),
         UNHEALTHY, "dns|timeout", "timeout = 700ms"),
     ("SRV: another domain", srv("it leads out of its own domain",
-        lambda port: names.records(SRV=[f"0 0 {port} a.elsewhere.test"])), UNHEALTHY, "dns"),
+        leads_to("0 0 {} a.elsewhere.test")), UNHEALTHY, "dns", "",
+        {"detail": "a.elsewhere.test, which is not below cluster.test"}),
+    ("SRV: one of another domain", srv("one of two leads out of its own domain",
+        leads_to("0 0 {} a.cluster.test", "0 0 {} a.elsewhere.test")), UNHEALTHY, "dns"),
     ("SRV: target missing", srv("it leads to a name that there is not",
-        lambda port: names.records(SRV=[f"0 0 {port} gone.cluster.test"])), UNHEALTHY, "dns"),
+        leads_to("0 0 {} gone.cluster.test")), UNHEALTHY, "dns"),
+    ("SRV: one target missing", srv("one of two targets has no name",
+        leads_to("0 0 {} gone.cluster.test", "0 0 {} a.cluster.test")), HEALTHY, "ok", PRIMARY),
     ("SRV: target refuses", srv("it leads to a port that nobody listens on",
-        lambda port: names.records(SRV=["0 0 9 a.cluster.test"])), UNHEALTHY, "refused"),
-    ("SRV: forbidden TXT", srv("TXT sets what it may not", txt=["tls=true"]), UNHEALTHY, "dns"),
+        leads_to("0 0 9 a.cluster.test")), UNHEALTHY, "refused"),
+    ("SRV: name in capitals", srv("DB.Cluster.TEST", name="DB.Cluster.TEST"), HEALTHY, "ok"),
+    ("SRV: name of two parts", srv("cluster.test itself", name="cluster.test",
+        zone=also("_mongodb._tcp.cluster.test", "0 0 {} a.cluster.test")), HEALTHY, "ok"),
+    ("SRV: service name", srv("srvServiceName", more="?tls=false&srvServiceName=wares",
+        zone=also("_wares._tcp.db.cluster.test", "0 0 {} a.cluster.test"),
+        srv_records=answers(names.code("NXDOMAIN"))), HEALTHY, "ok"),
+    ("SRV: forbidden TXT", srv("TXT sets what it may not", txt=["tls=true"]), UNHEALTHY, "dns", "",
+        {"detail": "db.cluster.test: its TXT record has the option tls"}),
+    ("SRV: two TXT", srv("two TXT records", txt=["replicaSet=rs0", "authSource=a"]), UNHEALTHY, "dns"),
+    ("SRV: TXT of another set", srv("TXT names another set", txt=["replicaSet=other"]), UNHEALTHY,
+        "mismatch"),
+    ("SRV: TXT fails", srv("SERVFAIL for TXT alone", txt=names.code("SERVFAIL")), UNHEALTHY, "dns"),
+    ("SRV: login by authSource", srv("TXT names the database of the login", scenario="login-users",
+        txt=["authSource=users"], more="other?tls=false", user="user:pencil@"), HEALTHY, "ok"),
     ("SRV appears later", srv("NXDOMAIN, then the record", answers(names.code("NXDOMAIN")),
         then=True), UNHEALTHY, "dns", "", {"then": (HEALTHY, "ok")}),
+    ("SRV moves", srv("after its TTL it leads to a port that nobody listens on",
+        then=leads_to("0 0 9 a.cluster.test")), HEALTHY, "ok", "",
+        {"then": (UNHEALTHY, "refused")}),
+    ("balanced", one("balanced", "a mongos behind a load balancer", "?loadBalanced=true"),
+        HEALTHY, "ok", WRITABLE),
+    ("balanced: no balancer", one("mongos", "a mongos that no load balancer is before",
+        "?loadBalanced=true"), UNHEALTHY, "mismatch", "", {"detail": "serviceId"}),
 )
-
-# The driver's own timeouts end a little before the deadline, so that it can still tell.
-for row in ROWS:
-    row.early = 0.1

@@ -36,11 +36,15 @@ static void good_strings(void **state)
         {"mongodb://a/?directConnection=false", "mongodb://a:27017", false},
         {"mongodb+srv://u:" SECRET "@cluster0.example.net/db?w=majority",
          "mongodb+srv://cluster0.example.net", false},
-        {"mongodb://a/?loadBalanced=true", "mongodb://a:27017", false},
+        {"mongodb://a/?loadBalanced=true", "mongodb://a:27017", true},
         {"mongodb://a/?authMechanism=DEFAULT&w=1", "mongodb://a:27017", true},
         {"mongodb://u:p@a?tls=true", "mongodb://a:27017", true},
         {"mongodb://a/?tls=true&ssl=true", "mongodb://a:27017", true},
         {"mongodb+srv://A.Example.NET/", "mongodb+srv://A.Example.NET", false},
+        {"mongodb+srv://cluster/?tls=false", "mongodb+srv://cluster", false},
+        {"mongodb+srv://u:p@cluster.test./", "mongodb+srv://cluster.test.", false},
+        {"MONGODB://a", "mongodb://a:27017", true},
+        {"MongoDB+SRV://a.b.c", "mongodb+srv://a.b.c", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct mongo_uri u;
@@ -78,6 +82,7 @@ static void bad_strings(void **state)
         {"mongodb://a:tcp://10.0.0.1:27017/", "NAME_SERVICE_PORT"},
         {"mongodb://a/tcp://10.0.0.1:27017", "NAME_SERVICE_PORT"},
         {"mongodb+srv://a,b", "one host name"},
+        {"mongodb+srv://a.b.c,d.b.c", "prohibited"},
         {"mongodb+srv://a.b.c:27017", "Port numbers are prohibited"},
         {"mongodb://a/?tls=maybe", "Unsupported value for tls"},
         {"mongodb://a/?tls", "name=value"},

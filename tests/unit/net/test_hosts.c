@@ -192,6 +192,87 @@ static void test_cnames_in_any_order(void **state)
         }
 }
 
+/* A record of any kind with these bytes. */
+static void put_data(struct reply *r, const char *name, unsigned type, uint16_t ttl,
+                     const char *data, size_t len)
+{
+    put_name(r, name);
+    put16(r, type);
+    put16(r, 1);
+    put16(r, 0);
+    put16(r, ttl);
+    put16(r, (unsigned)len);
+    memcpy(r->data + r->len, data, len);
+    r->len += len;
+    r->data[7]++;
+}
+
+#define DATA(text) text, sizeof(text) - 1
+
+static void test_srv(void **state)
+{
+    (void)state;
+    struct reply r;
+    struct dns_srv out[2];
+    size_t n;
+    uint32_t ttl = 300;
+    begin(&r, "s.test");
+    put_record(&r, "s.test", "t.test");
+    put_data(&r, "t.test", 33, 60, DATA("\0\1\0\2\x69\x89\1A\4test\0"));
+    put_data(&r, "t.test", 33, 90, DATA("\0\1\0\2\0\1\1b\4test\0"));
+    put_data(&r, "t.test", 33, 70, DATA("\0\1\0\2\0\2\1c\4test\0"));
+    put_data(&r, "other.test", 33, 1, DATA("\0\1\0\2\0\3\1d\4test\0"));
+    assert_int_equal(dns_reply_srv(r.data, r.len, out, 2, &n, &ttl), DNS_REPLY_FOUND);
+    assert_int_equal(n, 3);
+    assert_int_equal(ttl, 60);
+    assert_string_equal(out[0].target, "a.test");
+    assert_int_equal(out[0].port, 27017);
+    assert_string_equal(out[1].target, "b.test");
+    static const struct {
+        const char *data;
+        size_t len;
+    } bad[] = {
+        {DATA("\0\1\0\2\0\1")},              /* no name */
+        {DATA("\0\1\0\2\0\1\0")},            /* the root */
+        {DATA("\0\1\0\2\0\1\1a")},           /* cut */
+        {DATA("\0\1\0\2\0\1\3a.b\4test\0")}, /* a dot within a label */
+        {DATA("\0\1\0\2\0\1\1a\4test\0\0")}, /* more than the name */
+        {DATA("\0\1\0\2\0\1\2a,\4test\0")},  /* no name of a host */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        begin(&r, "s.test");
+        put_data(&r, "s.test", 33, 60, bad[i].data, bad[i].len);
+        assert_int_equal(dns_reply_srv(r.data, r.len, out, 2, &n, &ttl), DNS_REPLY_BAD);
+    }
+    begin(&r, "s.test");
+    assert_int_equal(dns_reply_srv(r.data, r.len, out, 2, &n, &ttl), DNS_REPLY_NONE);
+}
+
+static void test_txt(void **state)
+{
+    (void)state;
+    struct reply r;
+    char out[8];
+    size_t n;
+    uint32_t ttl = 300;
+    begin(&r, "s.test");
+    put_data(&r, "s.test", 16, 60, DATA("\3abc\0\4defg"));
+    put_data(&r, "s.test", 16, 50, DATA("\1x"));
+    assert_int_equal(dns_reply_txt(r.data, r.len, out, sizeof out, &n, &ttl), DNS_REPLY_FOUND);
+    assert_string_equal(out, "abcdefg");
+    assert_int_equal(n, 2);
+    assert_int_equal(ttl, 50);
+    static const struct {
+        const char *data;
+        size_t len;
+    } bad[] = {{DATA("\3ab")}, {DATA("\2a\0")}, {DATA("\4abcd\4efgh")}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        begin(&r, "s.test");
+        put_data(&r, "s.test", 16, 60, bad[i].data, bad[i].len);
+        assert_int_equal(dns_reply_txt(r.data, r.len, out, sizeof out, &n, &ttl), DNS_REPLY_BAD);
+    }
+}
+
 static void test_odd_replies(void **state)
 {
     (void)state;
@@ -261,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),       cmocka_unit_test(test_changes),
         cmocka_unit_test(test_many_lines),  cmocka_unit_test(test_cnames_in_any_order),
+        cmocka_unit_test(test_srv),         cmocka_unit_test(test_txt),
         cmocka_unit_test(test_odd_replies), cmocka_unit_test(test_resolv_conf),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
