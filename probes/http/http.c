@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "http/http_conf.h"
 #include "http/http_exchange.h"
 #include "http/http_failure.h"
+#include "http/http_gzip.h"
 #include "http/http_jar.h"
 
 #define REDIRECTS_MAX 10
@@ -210,13 +212,31 @@ static int redirect(struct http_run *r, const struct http_text *location, struct
     return err_prefix(e, "redirected to %s", r->url->shown);
 }
 
+/* A gzip body that was asked for becomes what it holds, where that is to be looked at. */
+static enum reason decode(const struct http_conf *c, struct http_reply *reply, struct err *e)
+{
+    char coding[16];
+    if (!c->inflate || !reply->body.len || !http_expect_reads_body(&c->expect) ||
+        !status_set_has(&c->expect.status, reply->status) ||
+        http_header_value(&reply->headers, "Content-Encoding", coding, sizeof coding) <= 0 ||
+        (strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0))
+        return REASON_OK;
+    reply->decoded = true;
+    if (!reply->body_cut)
+        return http_gzip_decode(&reply->body, c->max_body, e);
+    err_set(e, "the gzip body is over max_body %s", reply->max_body);
+    return REASON_MISMATCH;
+}
+
 static void judge(struct http_run *r)
 {
-    const struct http_reply *reply = &r->exchange.reply;
+    struct http_reply *reply = &r->exchange.reply;
     const char *peer = http_exchange_peer(&r->exchange);
     struct err e;
     char words[PROBE_DETAIL_MAX + sizeof e.text];
-    enum reason reason = http_expect_check(&conf_of(r)->expect, reply, &e);
+    enum reason reason = decode(conf_of(r), reply, &e);
+    if (reason == REASON_OK)
+        reason = http_expect_check(&conf_of(r)->expect, reply, &e);
     if (reason != REASON_OK)
         snprintf(words, sizeof words, "HTTP %d%s%s from %s, %s", reply->status,
                  *reply->phrase ? " " : "", reply->phrase, peer, e.text);

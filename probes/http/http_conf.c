@@ -10,18 +10,15 @@
 
 #include "base/str.h"
 #include "http/http2.h"
+#include "http/http_expect_conf.h"
 
 enum {
     K_URL,
     K_METHOD,
     K_HEADER,
     K_BODY,
-    K_EXPECT_STATUS,
-    K_EXPECT_BODY,
-    K_REJECT_BODY,
-    K_EXPECT_HEADER,
-    K_EXPECT_JSON,
-    K_USER,
+    K_EXPECT,
+    K_USER = K_EXPECT + HTTP_EXPECT_KEY_COUNT,
     K_PASSWORD,
     K_BEARER_TOKEN,
     K_FOLLOW_REDIRECTS,
@@ -50,24 +47,7 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
      .flags = KEY_SECRET,
      .doc = "Headers to send, one 'Name: value' a line."},
     {.name = "body", .kind = KEY_TEXT, .doc = "The request's body."},
-    {.name = "expect_status",
-     .kind = KEY_TEXT,
-     .def = "200-399",
-     .doc = "The statuses that are a success: codes, ranges and classes, such as "
-            "200,301-303 or 2xx."},
-    {.name = "expect_body",
-     .kind = KEY_TEXT,
-     .doc = "Regular expression that must match somewhere in the body."},
-    {.name = "reject_body",
-     .kind = KEY_TEXT,
-     .doc = "Regular expression that must match nowhere in the body."},
-    {.name = "expect_header",
-     .kind = KEY_TEXT,
-     .doc = "Regular expression that must match in one of the 'Name: value' lines of the reply. A "
-            "name that it begins with, up to its colon, matches in any case."},
-    {.name = "expect_json",
-     .kind = KEY_LINES,
-     .doc = "What must stand in a JSON body, one '/json/pointer = value' a line."},
+    HTTP_EXPECT_KEYS,
     {.name = "user", .kind = KEY_TEXT, .doc = "User name for Basic authentication."},
     {.name = "password",
      .kind = KEY_TEXT,
@@ -263,41 +243,14 @@ static void prepare_method(struct build *b)
     b->conf->body = copy(b, K_BODY);
 }
 
-static struct pattern *prepare_pattern(struct build *b, size_t key,
-                                       struct pattern *(*make)(const char *text, struct err *e))
-{
-    struct err e;
-    if (!b->values[key].text)
-        return NULL;
-    struct pattern *p = make(b->values[key].text, &e);
-    if (!p)
-        fail(b, key, e.text);
-    return p;
-}
-
 static void prepare_expect(struct build *b)
 {
     struct http_expect *x = &b->conf->expect;
-    struct err e;
-    x->status_text = copy(b, K_EXPECT_STATUS);
-    if (status_set_parse(&x->status, b->values[K_EXPECT_STATUS].text, &e) < 0)
-        fail(b, K_EXPECT_STATUS, e.text);
-    x->body = prepare_pattern(b, K_EXPECT_BODY, pattern_new);
-    x->reject = prepare_pattern(b, K_REJECT_BODY, pattern_new);
-    x->header = prepare_pattern(b, K_EXPECT_HEADER, http_header_pattern);
-    x->header_text = copy(b, K_EXPECT_HEADER);
-
-    const struct probe_value *json = &b->values[K_EXPECT_JSON];
-    if (json->n_lines && !(x->json = calloc(json->n_lines, sizeof *x->json)))
-        fail(b, K_EXPECT_JSON, "out of memory");
-    for (size_t i = 0; x->json && i < json->n_lines; i++) {
-        if (json_rule_parse(&x->json[x->n_json], json->lines[i], &e) < 0)
-            fail(b, K_EXPECT_JSON, e.text);
-        else
-            x->n_json++;
-    }
+    if (http_expect_init(x, &b->values[K_EXPECT], K_EXPECT, b->report) < 0)
+        b->failed = true;
     if (http_expect_reads_body(x) && strcmp(b->values[K_METHOD].text, "HEAD") == 0)
         fail(b, K_METHOD, "the reply to HEAD has no body, but one is expected");
+    b->conf->inflate = http_conf_header(b->conf, "Accept-Encoding") != NULL;
 }
 
 /* "Basic ..." (RFC 7617); NULL without memory, which is told. */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "http/http_expect.h"
+#include "http/http_expect_conf.h"
 #include "net/dial.h"
 #include "net/http_url.h"
 #include "probe.h"
@@ -28,6 +28,7 @@ struct http_conf {
     struct http_expect expect;
     bool secret; /* the request holds one: a body may echo it */
     bool follow;
+    bool inflate; /* Accept-Encoding is configured: a gzip body is decoded */
     size_t max_body;
     char *max_body_text;
     enum http_version version;
@@ -36,7 +37,7 @@ struct http_conf {
     struct tls_conf tls;
 };
 
-#define HTTP_N_KEYS (18 + TLS_KEY_COUNT)
+#define HTTP_N_KEYS (13 + HTTP_EXPECT_KEY_COUNT + TLS_KEY_COUNT)
 extern const struct probe_key http_keys[HTTP_N_KEYS];
 
 /* As probe_type has them. */

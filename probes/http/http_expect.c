@@ -72,19 +72,46 @@ bool status_set_has(const struct status_set *set, int status)
 
 bool http_expect_reads_body(const struct http_expect *x)
 {
-    return x->body || x->reject || x->n_json;
+    return x->body.n || x->reject_body.n || x->n_json;
+}
+
+int http_patterns_add(struct http_patterns *list, const char *text, bool is_header, struct err *e)
+{
+    struct http_pattern *grown = realloc(list->items, (list->n + 1) * sizeof *grown);
+    if (!grown)
+        return err_set(e, "out of memory");
+    list->items = grown;
+    struct http_pattern p = {.pattern =
+                                 is_header ? http_header_pattern(text, e) : pattern_new(text, e)};
+    if (!p.pattern)
+        return -1;
+    if (!(p.text = strdup(text))) {
+        pattern_free(p.pattern);
+        return err_set(e, "out of memory");
+    }
+    list->items[list->n++] = p;
+    return 0;
+}
+
+static void patterns_fini(struct http_patterns *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        pattern_free(list->items[i].pattern);
+        free(list->items[i].text);
+    }
+    free(list->items);
 }
 
 void http_expect_fini(struct http_expect *x)
 {
-    pattern_free(x->body);
-    pattern_free(x->reject);
-    pattern_free(x->header);
+    patterns_fini(&x->body);
+    patterns_fini(&x->reject_body);
+    patterns_fini(&x->header);
+    patterns_fini(&x->reject_header);
     for (size_t i = 0; i < x->n_json; i++)
         json_rule_fini(&x->json[i]);
     free(x->json);
     free(x->status_text);
-    free(x->header_text);
     *x = (struct http_expect){0};
 }
 
@@ -159,29 +186,13 @@ static struct pattern_result any_header_matches(const struct pattern *pattern,
     return found;
 }
 
-static enum reason check_headers(const struct http_expect *x, const struct http_reply *reply,
-                                 struct pattern_budget *budget, struct err *e)
-{
-    struct err why;
-    switch (any_header_matches(x->header, &reply->headers, budget, &why).is) {
-    case PATTERN_MATCH:
-        return REASON_OK;
-    case PATTERN_NO_MATCH:
-        err_set(e, "no header matches expect_header /%s/", x->header_text);
-        return REASON_MISMATCH;
-    case PATTERN_UNKNOWN:
-        break;
-    }
-    err_set(e, "cannot tell whether a header matches expect_header: %s", why.text);
-    return REASON_INTERNAL;
-}
-
 /* " (Content-Encoding: gzip)": why a body that looks right in a browser does not match here. */
 static const char *encoding_hint(const struct http_reply *reply, char *out, size_t size)
 {
     char value[32];
     *out = '\0';
-    if (http_header_value(&reply->headers, "Content-Encoding", value, sizeof value) > 0) {
+    if (!reply->decoded &&
+        http_header_value(&reply->headers, "Content-Encoding", value, sizeof value) > 0) {
         str_printable(value, sizeof value);
         snprintf(out, size, " (Content-Encoding: %s)", value);
     }
@@ -208,63 +219,86 @@ static enum reason check_status(const struct http_expect *x, const struct http_r
     return reply->status == 401 || reply->status == 407 ? REASON_AUTH : REASON_MISMATCH;
 }
 
-/* The words for a body that lacks what expect_body asks for. */
-static void say_lacking(const struct http_expect *x, const struct http_reply *reply, struct err *e)
-{
-    char hint[64], excerpt[HTTP_EXCERPT_MAX];
-    if (reply->body_cut)
-        err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
-                reply->max_body, pattern_text(x->body));
-    else
-        err_set(e, "the body does not match expect_body /%s/%s%s", pattern_text(x->body),
-                encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt));
-}
+/* What patterns are held against: the headers of the reply, or its body. */
+struct subject {
+    const struct http_reply *reply;
+    bool is_headers;
+    struct pattern_budget *budget;
+};
 
 /* What was cut off ends elsewhere: `ok$` is not met by an "ok" at the cut. */
-static struct pattern_result find_in_body(const struct pattern *p, const struct http_reply *reply,
-                                          struct pattern_budget *budget, struct err *e)
+static struct pattern_result find(const struct subject *s, const struct pattern *p, struct err *e)
 {
-    return pattern_find_once(p, reply->body.data, reply->body.len, !reply->body_cut, budget, e);
+    const struct http_reply *reply = s->reply;
+    if (s->is_headers)
+        return any_header_matches(p, &reply->headers, s->budget, e);
+    return pattern_find_once(p, reply->body.data, reply->body.len, !reply->body_cut, s->budget, e);
 }
 
-/* A match of reject_body is a mismatch however the other pattern fares. */
-static enum reason check_patterns(const struct http_expect *x, const struct http_reply *reply,
-                                  struct pattern_budget *budget, struct err *e)
+/* The words for what lacks a match that is asked for. */
+static enum reason say_lacking(const struct subject *s, const char *text, struct err *e)
 {
-    struct pattern_result rejected = {PATTERN_NO_MATCH}, wanted = {PATTERN_MATCH};
+    const struct http_reply *reply = s->reply;
+    char hint[64], excerpt[HTTP_EXCERPT_MAX];
+    if (s->is_headers)
+        err_set(e, "no header matches expect_header /%s/", text);
+    else if (reply->body_cut)
+        err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
+                reply->max_body, text);
+    else
+        err_set(e, "the body does not match expect_body /%s/%s%s", text,
+                encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt));
+    return REASON_MISMATCH;
+}
+
+static enum reason say_unknown(const struct subject *s, const char *verb, const struct err *why,
+                               struct err *e)
+{
+    err_set(e, "cannot tell whether %s matches %s_%s: %s", s->is_headers ? "a header" : "the body",
+            verb, s->is_headers ? "header" : "body", why->text);
+    return REASON_INTERNAL;
+}
+
+/* A match of what is to be rejected is a mismatch however the other patterns fare. */
+static enum reason check_patterns(const struct subject *s, const struct http_patterns *rejects,
+                                  const struct http_patterns *wants, struct err *e)
+{
     struct err why;
-    if (x->reject)
-        rejected = find_in_body(x->reject, reply, budget, &why);
-    if (rejected.is == PATTERN_MATCH) {
-        err_set(e, "the body matches reject_body /%s/", pattern_text(x->reject));
+    bool unknown = false;
+    for (size_t i = 0; i < rejects->n; i++) {
+        enum pattern_found is = find(s, rejects->items[i].pattern, &why).is;
+        unknown = unknown || is == PATTERN_UNKNOWN;
+        if (is != PATTERN_MATCH)
+            continue;
+        err_set(e, "%s matches %s /%s/", s->is_headers ? "a header" : "the body",
+                s->is_headers ? "reject_header" : "reject_body", rejects->items[i].text);
         return REASON_MISMATCH;
     }
-    if (x->body && rejected.is == PATTERN_NO_MATCH)
-        wanted = find_in_body(x->body, reply, budget, &why);
-    if (rejected.is == PATTERN_UNKNOWN || wanted.is == PATTERN_UNKNOWN) {
-        err_set(e, "cannot tell whether the body matches %s: %s",
-                rejected.is == PATTERN_UNKNOWN ? "reject_body" : "expect_body", why.text);
-        return REASON_INTERNAL;
+    if (unknown)
+        return say_unknown(s, "reject", &why, e);
+    for (size_t i = 0; i < wants->n; i++) {
+        enum pattern_found is = find(s, wants->items[i].pattern, &why).is;
+        unknown = unknown || is == PATTERN_UNKNOWN;
+        if (is == PATTERN_NO_MATCH)
+            return say_lacking(s, wants->items[i].text, e);
     }
-    if (wanted.is == PATTERN_MATCH)
-        return REASON_OK;
-    say_lacking(x, reply, e);
-    return REASON_MISMATCH;
+    return unknown ? say_unknown(s, "expect", &why, e) : REASON_OK;
 }
 
 static enum reason check_body(const struct http_expect *x, const struct http_reply *reply,
                               struct pattern_budget *budget, struct err *e)
 {
-    enum reason reason = check_patterns(x, reply, budget, e);
+    const struct subject body = {reply, false, budget};
+    enum reason reason = check_patterns(&body, &x->reject_body, &x->body, e);
     if (reason != REASON_OK)
         return reason;
-    if (reply->body_cut && (x->reject || x->n_json)) {
+    if (reply->body_cut && (x->reject_body.n || x->n_json)) {
         err_set(e, "the body is over max_body %s", reply->max_body);
         return REASON_MISMATCH;
     }
     char hint[64];
     struct err inner;
-    reason = x->n_json ? json_rules_check(x->json, x->n_json, reply, &inner) : REASON_OK;
+    reason = x->n_json ? json_rules_check(x->json, x->n_json, reply, budget, &inner) : REASON_OK;
     if (reason != REASON_OK)
         err_set(e, "%s%s", inner.text, encoding_hint(reply, hint, sizeof hint));
     return reason;
@@ -277,8 +311,8 @@ enum reason http_expect_check(const struct http_expect *x, const struct http_rep
     if (reason != REASON_OK)
         return reason;
     struct pattern_budget budget = {PATTERN_STEPS};
-    if (x->header)
-        reason = check_headers(x, reply, &budget, e);
+    const struct subject headers = {reply, true, &budget};
+    reason = check_patterns(&headers, &x->reject_header, &x->header, e);
     return reason == REASON_OK && http_expect_reads_body(x) ? check_body(x, reply, &budget, e)
                                                             : reason;
 }

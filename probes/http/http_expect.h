@@ -22,20 +22,46 @@ struct status_set {
 int status_set_parse(struct status_set *set, const char *text, struct err *e);
 bool status_set_has(const struct status_set *set, int status);
 
-/* `/json/pointer = value`: an RFC 6901 pointer and what must stand there. */
+enum json_op {
+    JSON_IS,
+    JSON_IS_NOT,
+    JSON_LESS,
+    JSON_AT_MOST,
+    JSON_GREATER,
+    JSON_AT_LEAST,
+    JSON_MATCHES,
+    JSON_EXISTS,
+    JSON_ABSENT,
+};
+
+/* `/json/pointer = value` and its like: an RFC 6901 pointer and what must stand there. */
 struct json_rule {
     char *pointer;
-    char *value; /* as JSON */
+    enum json_op op;
+    bool of_length;          /* it is about the length of what stands there */
+    char *value;             /* as JSON; NULL where the operator has none */
+    struct pattern *pattern; /* JSON_MATCHES */
 };
 
 int json_rule_parse(struct json_rule *rule, const char *line, struct err *e);
 void json_rule_fini(struct json_rule *rule);
 
+/* Patterns that are alike: all that must match, or all that must not. */
+struct http_patterns {
+    struct http_pattern {
+        struct pattern *pattern;
+        char *text; /* as configured */
+    } * items;
+    size_t n;
+};
+
+/* One more. `is_header`: as http_header_pattern. -1 with the words. */
+int http_patterns_add(struct http_patterns *list, const char *text, bool is_header, struct err *e);
+
 struct http_expect {
     struct status_set status;
-    char *status_text;                      /* as configured, for the words */
-    struct pattern *body, *reject, *header; /* NULL: not asked for */
-    char *header_text;                      /* as configured */
+    char *status_text; /* as configured, for the words */
+    struct http_patterns body, reject_body, header, reject_header;
     struct json_rule *json;
     size_t n_json;
 };
@@ -57,6 +83,7 @@ struct http_reply {
     struct buf body;      /* all of it if the verdict hangs on it, else its beginning */
     bool body_cut;        /* it went on beyond max_body */
     const char *max_body; /* as configured, for the words */
+    bool decoded;         /* its Content-Encoding was taken off the body */
     bool quiet;           /* the request held secrets, which a body may echo: show no piece of it */
 };
 

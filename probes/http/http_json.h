@@ -8,6 +8,7 @@
 
 /* REASON_OK when every rule holds, or the reason with the words for the first that does not. */
 enum reason json_rules_check(const struct json_rule *rules, size_t n,
-                             const struct http_reply *reply, struct err *e);
+                             const struct http_reply *reply, struct pattern_budget *budget,
+                             struct err *e);
 
 #endif

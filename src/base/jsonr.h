@@ -78,6 +78,20 @@ bool jsonr_has_at_most(const char *text, size_t len, size_t most);
 enum jsonr_equality { JSONR_DIFFERENT, JSONR_EQUAL, JSONR_HARD };
 enum jsonr_equality jsonr_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 
+/* Which of two numbers is greater, whatever their size? */
+enum jsonr_order {
+    JSONR_LESS,     /* the first one is */
+    JSONR_SAME,     /* they are equal */
+    JSONR_GREATER,  /* the first one is the greater */
+    JSONR_NO_ORDER, /* one of them is no number */
+    JSONR_TOO_BIG,  /* their exponents are beyond all counting */
+};
+enum jsonr_order jsonr_order(const char *a, size_t a_len, const char *b, size_t b_len);
+
+/* The items of an array, the members of an object, the characters of a string, by one pass over a
+ * value that is known to be JSON. False: it is none of these. */
+bool jsonr_length(const char *text, size_t len, size_t *n);
+
 /* As one line without blanks, in `out`, which has `size` bytes; false: it was cut. */
 bool jsonr_compact(const char *text, size_t len, char *out, size_t size);
 

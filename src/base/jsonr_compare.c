@@ -1,5 +1,6 @@
-/* jsonr_compare: are two JSON values equal? Names are looked for where the other side has them, so
- * that the same order costs one pass; another one more, up to a limit. */
+/* jsonr_compare: are two JSON values equal, which is greater, how long is one? Names are looked for
+ * where the other side has them, so that the same order costs one pass; another one more, up to a
+ * limit. */
 #include <string.h>
 
 #include "base/jsonr.h"
@@ -56,6 +57,29 @@ static struct number number_of(const char *p, size_t len)
     return n;
 }
 
+/* The order of the digits of two numbers of the same power: below 0, 0, above. */
+static int order_of_digits(struct number x, struct number y)
+{
+    for (;;) {
+        x.digits += x.digits < x.end && *x.digits == '.';
+        y.digits += y.digits < y.end && *y.digits == '.';
+        if (x.digits == x.end || y.digits == y.end)
+            return (x.digits != x.end) - (y.digits != y.end);
+        if (*x.digits != *y.digits)
+            return *x.digits - *y.digits;
+        x.digits++;
+        y.digits++;
+    }
+}
+
+/* The order of what two numbers that are not 0 are without their signs. */
+static int order_of_size(const struct number *x, const struct number *y)
+{
+    if (x->power != y->power)
+        return x->power < y->power ? -1 : 1;
+    return order_of_digits(*x, *y);
+}
+
 static bool same_number(const struct jsonr *a, const struct jsonr *b)
 {
     struct number x = number_of(a->token, a->len), y = number_of(b->token, b->len);
@@ -63,16 +87,22 @@ static bool same_number(const struct jsonr *a, const struct jsonr *b)
         return !x.digits && !y.digits; /* 0, or -0 */
     if (x.huge || y.huge)
         return a->len == b->len && memcmp(a->token, b->token, a->len) == 0;
-    if (x.negative != y.negative || x.power != y.power)
-        return false;
-    for (;;) {
-        x.digits += x.digits < x.end && *x.digits == '.';
-        y.digits += y.digits < y.end && *y.digits == '.';
-        if (x.digits == x.end || y.digits == y.end)
-            return x.digits == x.end && y.digits == y.end;
-        if (*x.digits++ != *y.digits++)
-            return false;
-    }
+    return x.negative == y.negative && order_of_size(&x, &y) == 0;
+}
+
+enum jsonr_order jsonr_order(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    struct jsonr r, s;
+    jsonr_init(&r, a, a_len);
+    jsonr_init(&s, b, b_len);
+    if (jsonr_next(&r) != JSONR_NUMBER || jsonr_next(&s) != JSONR_NUMBER)
+        return JSONR_NO_ORDER;
+    struct number x = number_of(r.token, r.len), y = number_of(s.token, s.len);
+    int sign_x = !x.digits ? 0 : x.negative ? -1 : 1, sign_y = !y.digits ? 0 : y.negative ? -1 : 1;
+    if (x.huge && y.huge && sign_x == sign_y)
+        return same_number(&r, &s) ? JSONR_SAME : JSONR_TOO_BIG;
+    int order = sign_x != sign_y ? sign_x - sign_y : sign_x ? sign_x * order_of_size(&x, &y) : 0;
+    return order < 0 ? JSONR_LESS : order > 0 ? JSONR_GREATER : JSONR_SAME;
 }
 
 /* ---- The rest ---- */
@@ -192,4 +222,26 @@ enum jsonr_equality jsonr_compare(const char *a, size_t a_len, const char *b, si
     jsonr_init(&y, b, b_len);
     bool same = same_value(&x, &y, &c);
     return c.too_costly ? JSONR_HARD : same ? JSONR_EQUAL : JSONR_DIFFERENT;
+}
+
+bool jsonr_length(const char *text, size_t len, size_t *n)
+{
+    struct jsonr r;
+    uint32_t c;
+    jsonr_init(&r, text, len);
+    enum jsonr_token token = jsonr_next(&r);
+    *n = 0;
+    if (token == JSONR_STRING) {
+        for (const char *at = r.token + 1; jsonr_char(&at, &c);)
+            ++*n;
+        return true;
+    }
+    if (token != JSONR_ARRAY && token != JSONR_OBJECT)
+        return false;
+    while (r.depth && (token = jsonr_next(&r)) != JSONR_WRONG) {
+        bool opens = token == JSONR_ARRAY || token == JSONR_OBJECT;
+        bool counts = token != JSONR_CLOSE && token != JSONR_KEY;
+        *n += counts && r.depth - opens == 1;
+    }
+    return true;
 }

@@ -36,6 +36,18 @@ size_t str_utf8_char(const char *s, size_t max, uint32_t *c)
     return *c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff) ? 0 : n;
 }
 
+size_t str_utf8_put(uint32_t c, char out[4])
+{
+    static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    if (c >= 0xd800 && c < 0xe000)
+        c = 0xfffd;
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n; i > 1; c >>= 6)
+        out[--i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(n == 1 ? c : first[n] | c);
+    return n;
+}
+
 size_t str_utf8_len(const char *s)
 {
     uint32_t c;

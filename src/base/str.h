@@ -15,6 +15,9 @@ bool str_starts(const char *s, const char *prefix);
 /* The character of UTF-8 at s, of at most `max` bytes; its length, or 0 when it is not valid. */
 size_t str_utf8_char(const char *s, size_t max, uint32_t *c);
 
+/* Writes the character as UTF-8; its length. Half a pair of surrogates is written as U+FFFD. */
+size_t str_utf8_put(uint32_t c, char out[4]);
+
 /* Length in bytes of the valid UTF-8 sequence at s; 0 when it is not valid or s is at its end. */
 size_t str_utf8_len(const char *s);
 

@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <uv.h>
+#include <zlib.h>
 
 #include "base/buf.h"
 #include "base/jsonw.h"
@@ -21,7 +22,7 @@ struct library {
 };
 
 /* Ends with a NULL name; the array is the caller's. */
-static void list_libraries(struct library list[10])
+static void list_libraries(struct library list[11])
 {
     size_t n = 0;
     list[n++] = (struct library){"libuv", uv_version_string()};
@@ -33,6 +34,7 @@ static void list_libraries(struct library list[10])
     list[n++] = (struct library){"libmicrohttpd", MHD_get_version()};
     list[n++] = (struct library){"jansson", JANSSON_VERSION};
     list[n++] = (struct library){"openssl", OpenSSL_version(OPENSSL_VERSION)};
+    list[n++] = (struct library){"zlib", zlibVersion()};
     list[n] = (struct library){NULL, NULL};
 }
 
@@ -58,7 +60,7 @@ static int print_json(const struct library *l)
 
 int cmd_version(const struct cli *cli)
 {
-    struct library libraries[10];
+    struct library libraries[11];
     list_libraries(libraries);
     if (cli->json)
         return print_json(libraries);

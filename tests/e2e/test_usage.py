@@ -115,7 +115,7 @@ def test_version_names_every_linked_library(probe):
     r = probe.run("version")
     assert r.code == 0 and r.err == "", str(r)
     assert r.out.startswith("probe "), str(r)
-    for library in ("libuv", "curl", "mongo", "inih", "c-ares", "microhttpd", "jansson", "OpenSSL"):
+    for library in ("libuv", "curl", "mongo", "inih", "c-ares", "microhttpd", "jansson", "OpenSSL", "zlib"):
         assert library.lower() in r.out.lower(), f"{library}: {r}"
 
 

@@ -74,7 +74,8 @@ static void fuzz_json(char *text, size_t size)
         return;
     buf_init(&reply.body, 1 << 16);
     buf_add(&reply.body, body, *body ? (size_t)(text + size - body) : 0);
-    json_rules_check(&rule, 1, &reply, &e);
+    struct pattern_budget budget = {PATTERN_STEPS};
+    json_rules_check(&rule, 1, &reply, &budget, &e);
     buf_fini(&reply.body);
     json_rule_fini(&rule);
 }
@@ -177,8 +178,8 @@ static const struct http_conf *make_conf(enum http_version version)
     conf.max_body_text = strdup("4KiB");
     conf.method = strdup("GET");
     conf.expect.status_text = strdup("200-399");
-    conf.expect.body = pattern_new("u[a-z]*p", NULL);
-    conf.expect.header = pattern_new("^X-Up: *y", NULL);
+    must(http_patterns_add(&conf.expect.body, "u[a-z]*p", false, NULL) == 0);
+    must(http_patterns_add(&conf.expect.header, "^X-Up: *y", true, NULL) == 0);
     conf.expect.json = &rule;
     conf.expect.n_json = 1;
     conf.follow = true;

@@ -1,5 +1,7 @@
 """http: a request and its reply."""
 
+import gzip
+
 import behave as b
 from behave import CHUNKED, answer, by_path, chunk, demands, head, page
 from lib import hostile
@@ -64,6 +66,12 @@ def other_host(stage):
     return Situation(f"url = http://shop.test/\nconnect_to = 127.0.0.1:{port}")
 
 
+def coded(body):
+    return page(body, "Content-Encoding: gzip")
+
+
+GZIP = "header = Accept-Encoding: gzip"
+TWO = "expect_body =\n db up\n cache up"
 BASIC = "Authorization: Basic YWRhOnB3\r\n"  # ada:pw
 DENIED = page(b"no", 'WWW-Authenticate: Basic realm="x"', status="401 Unauthorized")
 JSON = b'{"status": "UP", "db": {"up": true, "lag": 3}}'
@@ -224,6 +232,29 @@ CONTENT = (
         UNHEALTHY, "internal", "reject_body = a(a|b){240}Z", {"by": is_ours}),
     ("right header", says(page(b"", "X-Ready: yes"), how="X-Ready: yes"), HEALTHY, "ok",
         "expect_header = ^X-Ready: yes"),
+    ("rejected header", says(page(b"", "X-Ready: no", "X-Cache: STALE"), how="X-Cache: STALE"),
+        UNHEALTHY, "mismatch", "reject_header = ^x-cache: STALE",
+        {"detail": "reject_header", "peers": False}),
+    ("no rejected header", says(page(b"", "X-Cache: HIT"), how="X-Cache: HIT"), HEALTHY, "ok",
+        "reject_header = ^x-cache: STALE", {"peers": False}),
+    ("all of several patterns", says(page(b"db up, cache up"), how="two words in the body"),
+        HEALTHY, "ok", TWO, {"peers": False}),
+    ("one of several patterns", says(page(b"db up, cache down"), how="one of two words"),
+        UNHEALTHY, "mismatch", TWO, {"detail": "cache up", "peers": False}),
+    ("one of several to reject", says(page(b"db up, cache DOWN"), how="the second bad word"),
+        UNHEALTHY, "mismatch", "reject_body =\n ERROR\n DOWN", {"peers": False}),
+    ("JSON: greater", says(page(JSON), how="lag 3"), HEALTHY, "ok",
+        "expect_json =\n /db/lag <= 3\n /db/lag > 2\n /db/lag != 4\n /status ~ ^U"),
+    ("JSON: not greater", says(page(JSON), how="lag 3"), UNHEALTHY, "mismatch",
+        "expect_json = /db/lag > 3", {"detail": "is 3, expected > 3"}),
+    ("JSON: no number", says(page(JSON), how="a text where a number is expected"), UNHEALTHY,
+        "mismatch", "expect_json = /status > 0"),
+    ("JSON: exists, absent, length", says(page(JSON), how="two members"), HEALTHY, "ok",
+        "expect_json =\n /db exists\n /error absent\n /db length = 2"),
+    ("JSON: there, but not to be", says(page(b'{"error": null}'), how="null"), UNHEALTHY,
+        "mismatch", "expect_json = /error absent"),
+    ("JSON: too short", says(page(b'{"nodes": []}'), how="an empty array"), UNHEALTHY, "mismatch",
+        "expect_json = /nodes length >= 1", {"detail": "length 0"}),
     ("wrong header", says(page(b"", "X-Ready: no"), how="X-Ready: no"), UNHEALTHY, "mismatch",
         "expect_header = ^X-Ready: yes"),
     ("right JSON", says(page(JSON), how="JSON as expected"), HEALTHY, "ok",
@@ -253,6 +284,33 @@ CONTENT = (
         "protocol"),
     ("endless header", serves(at, hostile.endless(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 1024),
         "one header without end"), UNHEALTHY, "protocol"),
+    ("gzip that was asked for", serves(at, demands("Accept-Encoding: gzip", good=b.zipped(b"ok")),
+        "gzip, asked for"), HEALTHY, "ok", f"{GZIP}; expect_body = ^ok$", {"peers": False}),
+    ("gzip in two members", says(coded(gzip.compress(b"o") + gzip.compress(b"k")),
+        how="two members of gzip"), HEALTHY, "ok", f"{GZIP}; expect_body = ^ok$",
+        {"peers": False}),
+    ("gzip, other content", says(b.zipped(b"sorry"), how="gzip, asked for"), UNHEALTHY,
+        "mismatch", f"{GZIP}; {OK}", {"detail": '"sorry"', "peers": False}),
+    ("gzip, JSON", says(b.zipped(JSON), how="gzip of JSON"), HEALTHY, "ok",
+        f"{GZIP}; expect_json = /status = UP", {"peers": False}),
+    ("gzip bomb", says(coded(gzip.compress(b"ok" + bytes(50 << 20))), how="50 MiB in 50 KiB"),
+        UNHEALTHY, "mismatch", f"{GZIP}; {OK}; max_body = 64MiB",
+        {"detail": "2048 KiB", "peers": False}),
+    ("gzip of no end of members", says(coded(gzip.compress(b"") * 5000),
+        how="5,000 empty members"), UNHEALTHY, "protocol", f"{GZIP}; reject_body = x",
+        {"peers": False}),
+    ("gzip, cut", says(coded(gzip.compress(b"ok")[:-5]), how="without its last bytes"),
+        UNHEALTHY, "protocol", f"{GZIP}; {OK}", {"detail": "too early", "peers": False}),
+    ("gzip, broken", says(coded(gzip.compress(b"ok")[:-8] + bytes(8)), how="another checksum"),
+        UNHEALTHY, "protocol", f"{GZIP}; {OK}", {"peers": False}),
+    ("gzip, junk behind it", says(coded(gzip.compress(b"ok") + b"ok"), how="bytes after its end"),
+        UNHEALTHY, "protocol", f"{GZIP}; {OK}", {"peers": False}),
+    ("no gzip, though it says so", says(coded(b"ok"), how="Content-Encoding: gzip, plain body"),
+        UNHEALTHY, "protocol", f"{GZIP}; {OK}", {"detail": "not gzip", "peers": False}),
+    ("plain where gzip is asked for", says(page(b"ok"), how="no Content-Encoding"), HEALTHY, "ok",
+        f"{GZIP}; {OK}", {"peers": False}),
+    ("gzip, no content expected", says(coded(b"ok"), how="broken gzip that nobody looks at"),
+        HEALTHY, "ok", GZIP, {"peers": False}),
     ("gzip", says(b.zipped(b"ok"), how="gzip, not asked for"), HEALTHY, "ok"),
     ("gzip, content expected", says(b.zipped(b"ok"), how="gzip, not asked for"), UNHEALTHY,
         "mismatch", OK, {"detail": "gzip"}),

@@ -178,6 +178,63 @@ static void fill(char *text, size_t size, const char *begin, const char *piece)
 }
 
 /* A megabyte of brackets is not gone through to its end, and never takes memory. */
+static enum jsonr_order order(const char *a, const char *b)
+{
+    return jsonr_order(a, strlen(a), b, strlen(b));
+}
+
+static void orders_numbers(void **state)
+{
+    (void)state;
+    static const char *const rising[] = {"-1e400",
+                                         "-10",
+                                         "-9.5",
+                                         "-9.25",
+                                         "-1e-9",
+                                         "0",
+                                         "1e-400",
+                                         "0.5",
+                                         "0.51",
+                                         "1",
+                                         "9",
+                                         "10",
+                                         "99",
+                                         "1e2",
+                                         "100.1",
+                                         "1e400",
+                                         "1e99999999999999999999"};
+    for (size_t i = 0; i < ARRAY_LEN(rising); i++)
+        for (size_t k = 0; k < ARRAY_LEN(rising); k++) {
+            enum jsonr_order want = i < k ? JSONR_LESS : i > k ? JSONR_GREATER : JSONR_SAME;
+            if (order(rising[i], rising[k]) != want)
+                fail_msg("%s, %s: not %d", rising[i], rising[k], (int)want);
+        }
+    assert_int_equal(order("-0", "0.0e5"), JSONR_SAME);
+    assert_int_equal(order("1.50", "15e-1"), JSONR_SAME);
+    assert_int_equal(order("\"1\"", "1"), JSONR_NO_ORDER);
+    assert_int_equal(order("1", "true"), JSONR_NO_ORDER);
+    assert_int_equal(order("1e99999999999999999999", "2e99999999999999999999"), JSONR_TOO_BIG);
+    assert_int_equal(order("-1e99999999999999999999", "2e99999999999999999999"), JSONR_LESS);
+}
+
+static void measures(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t n;
+    } rows[] = {{"[]", 0},   {"[1,[2,3],{\"a\":[4]}]", 3},
+                {"{}", 0},   {"{\"a\":{\"b\":1,\"c\":2},\"d\":[]}", 2},
+                {"\"\"", 0}, {"\"a\\u00e4\\ud83d\\ude00\xc3\xa4\"", 4}};
+    size_t n;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_true(jsonr_length(rows[i].text, strlen(rows[i].text), &n));
+        assert_int_equal(n, rows[i].n);
+    }
+    assert_false(jsonr_length("12", 2, &n));
+    assert_false(jsonr_length("null", 4, &n));
+}
+
 static void is_bounded(void **state)
 {
     (void)state;
@@ -232,7 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_json),        cmocka_unit_test(follows_pointers),
         cmocka_unit_test(compares_values),   cmocka_unit_test(is_bounded),
-        cmocka_unit_test(shows_in_one_line),
+        cmocka_unit_test(shows_in_one_line), cmocka_unit_test(orders_numbers),
+        cmocka_unit_test(measures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,8 @@ static const char *json_check(const char *line, const char *body, bool quiet)
         fail_msg("%s: %s", line, e.text);
     buf_init(&reply.body, 1 << 20);
     buf_puts(&reply.body, body);
-    enum reason reason = json_rules_check(&rule, 1, &reply, &e);
+    struct pattern_budget budget = {PATTERN_STEPS};
+    enum reason reason = json_rules_check(&rule, 1, &reply, &budget, &e);
     buf_fini(&reply.body);
     json_rule_fini(&rule);
     assert_true(reason == REASON_OK || reason == REASON_MISMATCH);
@@ -95,6 +96,30 @@ static const char *const holds[] = {
     "/v = 1.2.3",
     "/day = 2026-01-02",
     "/v = \"1.2.3\"",
+    "/t != false",
+    "/t!=false",
+    "/o/y/1 > 2",
+    "/o/y/1>2",
+    "/o/y/1 >= 2.50",
+    "/o/y/1 < 2.5000001",
+    "/o/y/1 <= 25e-1",
+    "/big > 9007199254740992",
+    "/big < 1e99999999999",
+    "/a~1b >= -3",
+    "/v ~ ^1\\.[0-9]\\.3$",
+    "/eq ~ a = b",
+    "/day ~ ^2026-",
+    "/t ~ ^true$",
+    "/big ~ 993$",
+    "/o/x exists",
+    "/o exists",
+    "/none absent",
+    "/foo length >= 2",
+    "/foo length = 2",
+    "/o length = 2",
+    "/o/y length < 3",
+    "/v length = 5",
+    "/ != 1",
 };
 
 static void test_json(void **state)
@@ -118,6 +143,21 @@ static void test_json(void **state)
         {"/big = 9007199254740992", "is 9007199254740993, expected 9007199254740992"},
         {"/foo = bar", "JSON /foo is [\"bar\",\"baz\"], expected \"bar\""},
         {" = 1", "JSON (the whole document) is {"},
+        {"/t != true", "JSON /t is true, expected != true"},
+        {"/none != true", "JSON /none is missing, expected != true"},
+        {"/o/y/1 > 2.5", "JSON /o/y/1 is 2.5, expected > 2.5"},
+        {"/o/y/1 >= 2.5000000000000000000001", "is 2.5, expected >= 2.5"},
+        {"/o/y/1 < -2.5", "expected < -2.5"},
+        {"/v > 1", "JSON /v is \"1.2.3\", expected > 1"},
+        {"/v ~ ^2", "JSON /v is \"1.2.3\", expected a match of /^2/"},
+        {"/foo ~ bar", "JSON /foo is [\"bar\",\"baz\"], expected a match of /bar/"},
+        {"/none ~ bar", "is missing"},
+        {"/none exists", "JSON /none is missing, expected it to exist"},
+        {"/o/x absent", "JSON /o/x is null, expected it absent"},
+        {"/foo length > 2", "JSON /foo has length 2, expected length > 2"},
+        {"/foo length != 2", "has length 2, expected length != 2"},
+        {"/t length > 0", "JSON /t is true, expected length > 0"},
+        {"/none length = 0", "is missing"},
     };
     for (size_t i = 0; i < ARRAY_LEN(fails); i++) {
         const char *words = json_check(fails[i].line, doc, false);
@@ -154,9 +194,12 @@ static void test_json_rules_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "/a",        "a = 1",      "/a~2 = 1",         "/a~ = 1",          "/a = \xff", "/a = \"up",
-        "/a = [1,2", "/a = {up}",  "/a = 'up'",        "/a = 01",          "/a = 1.",   "/a = .5",
-        "/a = +1",   "/a = [1] x", "/a = {\"b\": 1,}", "/a = \"up\" # so",
+        "/a",        "a = 1",         "/a~2 = 1",         "/a~ = 1",
+        "/a = \xff", "/a = \"up",     "/a = [1,2",        "/a = {up}",
+        "/a = 'up'", "/a = 01",       "/a = 1.",          "/a = .5",
+        "/a = +1",   "/a = [1] x",    "/a = {\"b\": 1,}", "/a = \"up\" # so",
+        "/a < up",   "/a exists x",   "/a length 3",      "/a length > x",
+        "/a ~ (",    "/a length ~ x", "/a length exists", "/a >= [1]",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct json_rule rule;
