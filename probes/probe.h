@@ -74,8 +74,9 @@ struct probe_value {
 };
 
 /* How a URL or word given as a target, or as the configuration's `target`, becomes a key. That key
- * also tells the type of a section without `type`; where types share it ("address"), the first of
- * PROBE_TYPES that has all keys of the section: a new type goes to the end of PROBE_TYPES. */
+ * also tells the type of a section without `type`; where types share it ("uri"), the one whose
+ * prefix the value has, or the first of PROBE_TYPES that has all keys of the section: a new type
+ * goes to the end of PROBE_TYPES. */
 struct probe_scheme {
     const char *prefix; /* "tcp://", "pidfile:", ... */
     const char *key;    /* the key that it sets */

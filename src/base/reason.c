@@ -21,6 +21,8 @@ static const char *const names[REASON_COUNT] = {
     [REASON_NOT_WRITABLE] = "not-writable",
     [REASON_NO_PRIMARY] = "no-primary",
     [REASON_INIT_PHASE] = "init-phase",
+    [REASON_NOT_READY] = "not-ready",
+    [REASON_FULL] = "full",
     [REASON_STUCK] = "stuck",
     [REASON_INTERNAL] = "internal",
 };

@@ -16,9 +16,11 @@ enum reason {
     REASON_MISMATCH,      /* an expectation of the configuration was not met */
     REASON_NOT_RUNNING,   /* no such process */
     REASON_NOT_INITIATED, /* mongo: a replica set member without a configuration */
-    REASON_NOT_WRITABLE,  /* mongo: not the writable role that is required */
+    REASON_NOT_WRITABLE,  /* not the writable role that is required, or no writes */
     REASON_NO_PRIMARY,    /* mongo: the set has no primary */
-    REASON_INIT_PHASE,    /* mongo: the image's temporary server of its init phase */
+    REASON_INIT_PHASE,    /* the image's temporary server of its init phase */
+    REASON_NOT_READY,     /* the server says that it starts, loads, recovers, or shuts down */
+    REASON_FULL,          /* the server takes no more connections */
     REASON_STUCK,         /* the last run of this check could not be ended yet */
     REASON_INTERNAL,      /* our own inability: descriptors, memory, a suspended agent */
     REASON_COUNT

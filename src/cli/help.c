@@ -189,6 +189,7 @@ void help_print(FILE *out, const struct cli_command *only)
         fprintf(out, "\nTARGET is a probe of the configuration, NAME=URL, or a URL:\n"
                      "  mongodb://host[:port]  mongodb+srv://...  tcp://host:port  unix:///path\n"
                      "  http://...  https://...  http+unix:///path.sock:/request/path\n"
+                     "  redis://host[:port]  rediss://...  redis+unix:///path.sock\n"
                      "  pid:123  pidfile:/run/app.pid  process:NAME\n");
     fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
                  "70 internal, 75 stale, 78 configuration, 124 out of time,\n"

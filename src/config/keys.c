@@ -12,8 +12,8 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 const struct probe_key config_common_keys[] = {
     [COMMON_TYPE] = {.name = "type",
                      .kind = KEY_TEXT,
-                     .doc = "What is probed: mongo, tcp, http or process; not needed if the "
-                            "key that names the target belongs to one type only."},
+                     .doc = "What is probed: mongo, tcp, http, process or redis; not needed "
+                            "where the key or the URL that names the target tells it."},
     [COMMON_INTERVAL] = {.name = "interval",
                          .kind = KEY_DURATION,
                          .def = "30s",

@@ -75,20 +75,37 @@ static int lowest_bit(uint64_t mask)
     return mask ? __builtin_ctzll(mask) : LOOKUP_NONE;
 }
 
+/* The types of the mask to one of whose URLs the value of such a key belongs; 0: it is none. */
+static uint64_t types_of_value(const char *key, const char *value)
+{
+    char *url;
+    size_t type;
+    const struct probe_scheme *scheme;
+    if (expand(value, &url, NULL) < 0)
+        return 0; /* told when the key is set */
+    bool known = target_scheme(url, &type, &scheme) && strcmp(scheme->key, key) == 0;
+    free(url);
+    return known ? UINT64_C(1) << type : 0;
+}
+
 /* By the key that names the target, else by keys that only one type has. Where types share the
- * former: the first of PROBE_TYPES that has all of the keys, so that a file means the same when a
- * type is added. */
+ * former: the one whose URL it is, or the first of PROBE_TYPES that has all of the keys, so that a
+ * file means the same when a type is added. */
 static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entry *entries,
                          size_t n, struct source *s)
 {
-    uint64_t named = 0, all = UINT64_MAX;
+    uint64_t named = 0, all = UINT64_MAX, by_value = 0;
     for (size_t i = 0; i < n; i++) {
         const struct key_word *w = lookup_word(l, entries[i].key);
         if (!w || !w->types)
             continue;
         named |= w->names_target;
         all &= w->types;
+        if (w->names_target && !w->twin)
+            by_value |= types_of_value(entries[i].key, entries[i].value);
     }
+    if (only_bit(named & by_value) != LOOKUP_NONE)
+        named &= by_value;
     k->type = only_bit(named);
     if (k->type == LOOKUP_NONE)
         k->type = named ? lowest_bit(named & all) : only_bit(all);

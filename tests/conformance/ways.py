@@ -76,6 +76,15 @@ def mongo(scenario):
     return play
 
 
+def redis(sock, port):
+    """Good answers of a master, to whatever is asked."""
+    info = b"redis_mode:standalone\r\nloading:0\r\nrole:master\r\nconnected_slaves:1\r\n"
+    answers = {b"AUTH": b"+OK\r\n", b"SELECT": b"+OK\r\n", b"PING": b"+PONG\r\n",
+               b"INFO": b"$%d\r\n%s\r\n" % (len(info), info)}
+    while request := sock.recv(4096):
+        sock.sendall(b"".join(answers[w] for w in request.split(b"\r\n") if w in answers))
+
+
 # name: (type, what answers, how it listens, the keys)
 WAYS = {
     "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
@@ -96,6 +105,11 @@ WAYS = {
     "mongo set": ("mongo", mongo("primary"), "", "uri = mongodb://localhost:{port},127.0.0.1:{port}/?replicaSet=rs0"),
     "mongo set login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?directConnection=false"),
     "mongo driver": ("mongo", mongo("plain"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?authMechanism=PLAIN&authSource=$external"),
+    "redis plain": ("redis", redis, "", "uri = redis://127.0.0.1:{port}"),
+    "redis by name": ("redis", redis, "", "uri = redis://localhost:{port}/3"),
+    "redis unix": ("redis", redis, "unix", "uri = redis+unix://{path}"),
+    "redis tls": ("redis", redis, "tls", "uri = rediss://127.0.0.1:{port}\ntls_verify = no"),
+    "redis login": ("redis", redis, "", "uri = redis://user:pencil@127.0.0.1:{port}\nrequire = master"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 

@@ -16,7 +16,7 @@ from lib.net import SLACK, wait_until
 from lib.program import ROOT
 
 FOLDER = ROOT / "packaging/completions"
-URLS = {"mongodb://", "mongodb+srv://", "tcp://", "unix://", "http://", "https://", "http+unix://",
+URLS = {"mongodb://", "mongodb+srv://", "tcp://", "unix://", "http://", "https://", "http+unix://", "redis://",
         "pid:", "pidfile:", "process:"}
 CONFIG = "[probe web]\nurl = http://127.0.0.1:1/\n[probe worker]\nname = worker\n"
 OTHER = "[probe elsewhere]\naddress = 127.0.0.1:1\n"

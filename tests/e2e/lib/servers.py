@@ -140,6 +140,40 @@ class Haproxy(Process):
         self.launch([sbin("haproxy"), "-db", "-f", conf], lambda: accepts(self.port))
 
 
+class Redis(Process):
+    """A redis-server without a configuration file; `options` as on its command line. With `tls`
+    (certificate, key) it speaks TLS on `port`, and asks no certificate of its clients."""
+
+    def __init__(self, *options, port=None, tls=None, sentinel=False, loads=False):
+        """`loads`: ready once it listens, also while it loads its data."""
+        super().__init__()
+        self.port = port or free_port()
+        self.tls, self.options, self.sentinel, self.loads = tls, options, sentinel, loads
+        self.socket = self.dir / "redis.sock"
+        self.up()
+
+    def up(self):
+        listen = ["--port", self.port]
+        if self.tls:
+            listen = ["--port", 0, "--tls-port", self.port, "--tls-cert-file", self.tls[0],
+                      "--tls-key-file", self.tls[1], "--tls-auth-clients", "no",
+                      "--tls-ca-cert-file", self.tls[0]]
+        common = ["--bind", "127.0.0.1", "--save", "", "--dir", self.dir, "--unixsocket", self.socket]
+        if self.sentinel:
+            (self.dir / "sentinel.conf").write_text("")
+            command = [sbin("redis-server"), self.dir / "sentinel.conf", "--sentinel", *listen]
+        else:
+            command = [sbin("redis-server"), *listen, *common]
+        self.launch([*command, *self.options], lambda: accepts(self.port) and (self.loads or self.is_up()))
+
+    def is_up(self):
+        return self.sentinel or self.cli("ping").stdout.startswith(("PONG", "NOAUTH"))
+
+    def cli(self, *args):
+        command = ["redis-cli", "-s", self.socket, *args]
+        return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=30)
+
+
 class Dns:
     """Answers A and AAAA of `zone` ({name: [addresses] or a word}) over UDP and TCP-less.
 

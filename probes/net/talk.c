@@ -1,0 +1,306 @@
+/* talk: see talk.h. */
+#include "net/talk.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define OUT_MAX     65536
+#define SAID_MAX    200
+#define MOST_JOBS   4
+#define JOBS        "server login"
+#define OUR_MEMORY  "out of memory"
+#define MORE_FORMAT "more bytes than the answer to %s"
+
+/* A job on its thread, which may outlive the run: the memory goes with it. */
+struct talk_thread {
+    struct work_job job;
+    struct talk *talk;
+    void (*run)(void *memory);
+    size_t size;
+    max_align_t memory[];
+};
+
+/* ---- Words ---- */
+
+enum talk_next talk_end(struct talk *t, enum reason reason, const char *fmt, ...)
+{
+    va_list args;
+    int n = snprintf(t->detail, sizeof t->detail, "%s: ", t->address);
+    va_start(args, fmt);
+    if (n > 0 && (size_t)n < sizeof t->detail)
+        vsnprintf(t->detail + n, sizeof t->detail - (size_t)n, fmt, args);
+    va_end(args);
+    t->reason = reason;
+    return TALK_DONE;
+}
+
+enum talk_next talk_said(struct talk *t, enum reason reason, const char *words, const char *said,
+                         size_t len)
+{
+    char excerpt[SAID_MAX];
+    str_excerpt(said, len, excerpt, sizeof excerpt);
+    return talk_end(t, reason, "%s: %s%s%s", t->awaited, words, *words && *excerpt ? ": " : "",
+                    excerpt);
+}
+
+static enum talk_next unable(struct talk *t, const char *words)
+{
+    t->reason = REASON_INTERNAL;
+    snprintf(t->detail, sizeof t->detail, "%.390s", words);
+    return TALK_DONE;
+}
+
+static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
+{
+    const struct talk *t = (const struct talk *)run;
+    snprintf(out, PROBE_DETAIL_MAX, "connected to %s, no answer to %s", t->address, t->awaited);
+}
+
+/* ---- Memory ---- */
+
+void talk_init(struct talk *t, const struct talk_rules *rules, const char *address)
+{
+    t->rules = rules;
+    t->address = address;
+    t->awaited = "the connection";
+    buf_init(&t->out, OUT_MAX);
+    buf_init(&t->in, rules->in_max);
+}
+
+static void wipe(struct buf *b)
+{
+    if (b->data)
+        explicit_bzero(b->data, b->size);
+    buf_fini(b);
+}
+
+void talk_fini(struct talk *t)
+{
+    if (t->rules->fini)
+        t->rules->fini(t);
+    wipe(&t->out);
+    wipe(&t->in);
+}
+
+/* ---- States ---- */
+
+static void move(struct talk *t, enum talk_state to)
+{
+    static const unsigned next[] = {
+        [TALK_STATE_CONNECTING] = 1 << TALK_STATE_TALKING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_TALKING] =
+            1 << TALK_STATE_CONNECTING | 1 << TALK_STATE_WORKING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_WORKING] = 1 << TALK_STATE_TALKING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_CLOSING] = 0,
+    };
+    assert(next[t->state] & 1U << to);
+    t->state = to;
+}
+
+static void on_stream_closed(struct stream *s)
+{
+    struct talk *t = s->owner;
+    talk_fini(t);
+    probe_release(&t->run);
+}
+
+static void let_go(struct talk *t)
+{
+    move(t, TALK_STATE_CLOSING);
+    if (t->thread)
+        work_abandon(&t->thread->job);
+    t->thread = NULL;
+    stream_close(&t->stream, on_stream_closed);
+}
+
+/* The verdict, then the type's last word. */
+static void finish(struct talk *t)
+{
+    probe_finish(&t->run, t->reason, "%s", t->detail);
+    if (t->out.len && !t->out.failed)
+        stream_write(&t->stream, t->out.data, t->out.len);
+    if (t->state != TALK_STATE_CLOSING) /* the write failed, and that let go already */
+        let_go(t);
+}
+
+static void go_on(struct talk *t, enum talk_next next);
+
+/* ---- Jobs ---- */
+
+static void free_job(struct work_job *job)
+{
+    struct talk_thread *th = container_of(job, struct talk_thread, job);
+    explicit_bzero(th->memory, th->size);
+    free(th);
+}
+
+static void run_job(struct work_job *job)
+{
+    struct talk_thread *th = container_of(job, struct talk_thread, job);
+    th->run(th->memory);
+}
+
+static void on_job_done(struct work_job *job)
+{
+    struct talk_thread *th = container_of(job, struct talk_thread, job);
+    struct talk *t = th->talk;
+    t->thread = NULL;
+    memcpy(t->job.memory, th->memory, th->size);
+    free_job(job);
+    move(t, TALK_STATE_TALKING);
+    buf_reset(&t->out);
+    go_on(t, t->rules->worked(t));
+}
+
+static void start_job(struct talk *t)
+{
+    struct err e;
+    struct work *threads = probe_work(t->run.env, JOBS, MOST_JOBS, &e);
+    struct talk_thread *th = threads ? calloc(1, sizeof *th + t->job.size) : NULL;
+    if (!th) {
+        go_on(t, unable(t, threads ? OUR_MEMORY : e.text));
+        return;
+    }
+    *th = (struct talk_thread){.job = {.run = run_job, .on_done = on_job_done, .free = free_job},
+                               .talk = t,
+                               .run = t->job.run,
+                               .size = t->job.size};
+    memcpy(th->memory, t->job.memory, t->job.size);
+    if (work_start(threads, &th->job, &e) < 0) {
+        free_job(&th->job);
+        go_on(t, unable(t, e.text));
+        return;
+    }
+    t->thread = th;
+    move(t, TALK_STATE_WORKING);
+}
+
+/* ---- Steps ---- */
+
+static void begin_tls(struct talk *t)
+{
+    if (t->in.len) { /* what came before the handshake is nobody's word */
+        go_on(t, talk_end(t, REASON_PROTOCOL, "bytes before the TLS handshake"));
+        return;
+    }
+    if (t->out.len)
+        stream_write(&t->stream, t->out.data, t->out.len);
+    if (t->state == TALK_STATE_CLOSING)
+        return;
+    move(t, TALK_STATE_CONNECTING);
+    t->is_tls = true;
+    stream_start_tls(&t->stream, &t->tls, t->host);
+}
+
+static void go_on(struct talk *t, enum talk_next next)
+{
+    if (next != TALK_WAIT && t->out.failed)
+        next = unable(t, "out of memory, or a setting is too long");
+    switch (next) {
+    case TALK_WAIT:
+        return;
+    case TALK_SEND:
+        stream_write(&t->stream, t->out.data, t->out.len); /* t may let go in it */
+        return;
+    case TALK_TLS:
+        begin_tls(t);
+        return;
+    case TALK_WORK:
+        start_job(t);
+        return;
+    case TALK_DONE:
+        finish(t);
+        return;
+    }
+}
+
+/* Takes answers until one is not whole; what is left of the bytes stays in `in`. */
+static enum talk_next take(struct talk *t)
+{
+    size_t used = 0;
+    buf_reset(&t->out);
+    enum talk_next next = t->rules->take(t, t->in.data, t->in.len, &used);
+    assert(used <= t->in.len);
+    buf_consume(&t->in, used);
+    if (next == TALK_SEND && t->in.len) /* nobody has asked for those */
+        return talk_end(t, REASON_PROTOCOL, MORE_FORMAT, t->awaited);
+    return next;
+}
+
+static void on_data(struct stream *s, const char *data, size_t len)
+{
+    struct talk *t = s->owner;
+    bool whole = buf_add(&t->in, data, len) == 0;
+    if (t->state == TALK_STATE_WORKING) { /* looked at afterwards, where it is too much */
+        if (!whole)
+            go_on(t, talk_end(t, REASON_PROTOCOL, MORE_FORMAT, t->awaited));
+        return;
+    }
+    if (t->state != TALK_STATE_TALKING)
+        return;
+    enum talk_next next = take(t);
+    if (next == TALK_WAIT && !whole)
+        next = talk_end(t, REASON_PROTOCOL, "an answer to %s without end", t->awaited);
+    go_on(t, next);
+}
+
+static void on_open(struct stream *s)
+{
+    struct talk *t = s->owner;
+    t->address = s->peer;
+    move(t, TALK_STATE_TALKING);
+    probe_phase(&t->run, PHASE_REQUEST);
+    probe_note_later(&t->run, describe);
+    buf_reset(&t->out);
+    go_on(t, t->rules->opened(t));
+}
+
+static void on_eof(struct stream *s)
+{
+    struct talk *t = s->owner;
+    if (t->state == TALK_STATE_CLOSING)
+        return;
+    buf_reset(&t->out);
+    enum talk_next next = t->rules->ended ? t->rules->ended(t) : TALK_WAIT;
+    if (next != TALK_DONE)
+        talk_end(t, REASON_CLOSED, "the server closed the connection instead of an answer to %s",
+                 t->awaited);
+    finish(t);
+}
+
+static void on_fail(struct stream *s, enum reason reason, const char *detail)
+{
+    struct talk *t = s->owner;
+    if (t->state == TALK_STATE_CLOSING)
+        return;
+    probe_finish(&t->run, reason, "%s", detail); /* ignored where it is our last word that failed */
+    let_go(t);
+}
+
+static const struct stream_events events = {
+    .on_open = on_open, .on_data = on_data, .on_eof = on_eof, .on_fail = on_fail};
+
+/* ---- Its way ---- */
+
+void talk_start(struct talk *t, const struct talk_rules *rules, const struct endpoint *ep,
+                const struct tls_conf *tls, const struct tls_conf *later)
+{
+    talk_init(t, rules, "");
+    t->tls = (struct tls_options){.conf = (struct tls_conf *)(uintptr_t)later};
+    t->host = ep->host;
+    t->is_tls = tls != NULL;
+    stream_start(&t->stream, &t->run, ep, tls, &events, t);
+}
+
+void talk_cancel(struct probe_run *run)
+{
+    struct talk *t = (struct talk *)run;
+    if (t->state != TALK_STATE_CLOSING)
+        let_go(t);
+}
