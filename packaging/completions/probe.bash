@@ -13,8 +13,8 @@ _probe_options()
         wait) echo "$all --set --interval --successes --any --invert" ;;
         check) echo "$all --set --invert" ;;
         run | validate) echo "$all --set" ;;
-        status) echo "$all --watch" ;;
-        explain) echo "$all --set --names" ;;
+        status) echo "$all --watch --token-file" ;;
+        explain) echo "$all --set --names --token-file" ;;
         help) echo "$all --names" ;;
         *) echo "$all" ;;
     esac
@@ -45,7 +45,7 @@ _probe_words()
                 ((i++))
                 ;;
             --config=*) config=(-c "${words[i]#*=}") ;;
-            --set | --agent | --timeout | --interval | --successes) ((i++)) ;;
+            --set | --agent | --token-file | --timeout | --interval | --successes) ((i++)) ;;
             -*) ;;
             *) [[ -n $command ]] || command=${words[i]} ;;
         esac
@@ -115,14 +115,14 @@ _probe()
             _probe_files "$cur"
             return
             ;;
-        --agent)
+        --agent | --token-file)
             _probe_files "$cur"
             return
             ;;
         --set | --timeout | --interval | --successes) return ;;
     esac
     case $cur in
-        --config=* | --agent=*) _probe_files "${cur#*=}" ;;
+        --config=* | --agent=* | --token-file=*) _probe_files "${cur#*=}" ;;
         -*)
             mapfile -t COMPREPLY < <(compgen -W "$(_probe_options "$command")" -- "$cur")
             ;;

@@ -11,7 +11,7 @@ function __probe_words
             continue
         end
         switch $word
-            case -c --config --set --agent --timeout --interval --successes
+            case -c --config --set --agent --token-file --timeout --interval --successes
                 set skip yes
             case '-*'
             case '*'
@@ -89,6 +89,7 @@ complete -c probe -n '__probe_in wait' -l successes -x -d 'successes in a row th
 complete -c probe -n '__probe_in wait' -l any -d 'one target is enough'
 complete -c probe -n '__probe_in check wait' -l invert -d 'succeed once the target is truly down'
 complete -c probe -n '__probe_in status' -l watch -d 'stay and follow the agent'
+complete -c probe -n '__probe_in status explain' -l token-file -r -F -d 'file with the token of the agent'
 complete -c probe -n '__probe_in explain help' -l names -d 'only the names'
 
 complete -c probe -n '__probe_in run check wait status explain' -a '(__probe_names)' -d probe

@@ -224,6 +224,18 @@ bool endpoint_address(const struct endpoint *ep, struct sockaddr_in6 *a)
     return parse_v6(ep->host, &a->sin6_addr);
 }
 
+bool endpoint_is_loopback(const struct endpoint *ep)
+{
+    struct sockaddr_in6 a;
+    struct sockaddr_in v4;
+    if (!ep->host || !endpoint_address(ep, &a))
+        return false;
+    if (a.sin6_family != AF_INET)
+        return IN6_IS_ADDR_LOOPBACK(&a.sin6_addr);
+    memcpy(&v4, &a, sizeof v4);
+    return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+}
+
 int endpoint_set_family(struct endpoint *ep, int family, struct err *e)
 {
     struct sockaddr_in6 a;

@@ -36,6 +36,9 @@ int endpoint_parse_listen(struct endpoint *ep, const char *text, struct err *e);
  * that is not there ("%eth9") leaves scope 0. */
 bool endpoint_address(const struct endpoint *ep, struct sockaddr_in6 *a);
 
+/* Is the host an address that only this machine reaches? False for a name. */
+bool endpoint_is_loopback(const struct endpoint *ep);
+
 void endpoint_fini(struct endpoint *ep);
 
 #endif

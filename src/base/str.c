@@ -201,6 +201,15 @@ char *str_base64(const char *s)
     return coded;
 }
 
+bool str_is_secret(const char *given, const char *secret)
+{
+    size_t n = strlen(given), len = strlen(secret);
+    volatile unsigned char differs = n != len;
+    for (size_t i = 0; i < n; i++)
+        differs |= (unsigned char)((unsigned char)given[i] ^ (unsigned char)secret[i % (len + 1)]);
+    return !differs;
+}
+
 void str_wipe(char *secret)
 {
     if (secret)

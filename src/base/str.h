@@ -59,6 +59,9 @@ char *str_dup_n(const char *s, size_t len);
 /* The text in base64 (RFC 4648 section 4), malloc'd; NULL when out of memory. */
 char *str_base64(const char *s);
 
+/* Is `given` the secret? Takes the same time whatever it is but for its length. */
+bool str_is_secret(const char *given, const char *secret);
+
 /* Overwrites and frees a text that holds a secret; NULL is fine. */
 void str_wipe(char *secret);
 

@@ -11,6 +11,7 @@
 #include "base/endpoint.h"
 #include "base/str.h"
 #include "config/redact.h"
+#include "config/secret.h"
 #include "net/address.h"
 #include "net/http_fetch.h"
 
@@ -94,9 +95,30 @@ static bool fits_request_line(const char *path)
     return true;
 }
 
+/* The token, where there is one; -1: it cannot be read, or no header can carry it. */
+static int add_token(struct buf *request, const char *file, struct err *e)
+{
+    char *token;
+    if (!file)
+        return 0;
+    if (secret_read(file, file, &token, e) < 0)
+        return err_prefix(e, "the token");
+    int rc = 0;
+    for (const char *c = token; *c && rc == 0; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
+            rc = err_set(e, "the token: %s holds more than one word", file);
+    if (rc == 0) {
+        buf_puts(request, "Authorization: Bearer ");
+        buf_puts(request, token);
+        buf_puts(request, "\r\n");
+    }
+    str_wipe(token);
+    return rc;
+}
+
 /* The status; `*fd` is where the rest comes, NULL: all of it is waited for. */
-static int ask(const char *agent, const char *method, const char *path, int64_t deadline,
-               struct buf *body, int *fd, struct err *e)
+static int ask(const char *agent, const char *token_file, const char *method, const char *path,
+               int64_t deadline, struct buf *body, int *fd, struct err *e)
 {
     struct endpoint ep;
     struct buf request;
@@ -107,6 +129,7 @@ static int ask(const char *agent, const char *method, const char *path, int64_t 
     buf_init(&request, HEAD_MAX);
     http1_begin_request(&request, method, path, '0');
     http1_add_header(&request, "Host", "localhost");
+    int bad = add_token(&request, ep.path ? NULL : token_file, e);
     http1_end_request(&request, "");
     struct http_fetch f = {.ep = &ep,
                            .request = &request,
@@ -115,33 +138,51 @@ static int ask(const char *agent, const char *method, const char *path, int64_t 
                            .content = body,
                            .follows = fd != NULL};
     int status = -1;
-    if (!fits_request_line(path))
+    if (bad == 0 && !fits_request_line(path))
         err_set(e, "'%s' cannot be asked for", path);
-    else if (request.failed)
+    else if (bad == 0 && request.failed)
         err_set(e, "the request is too long");
-    else if ((status = http_fetch(&f, &reason, e)) < 0)
+    else if (bad == 0 && (status = http_fetch(&f, &reason, e)) < 0)
         about("no agent answers at ", agent, e);
     buf_puts(body, ""); /* an empty one is a text too */
     if (fd)
         *fd = f.fd;
+    if (request.data)
+        explicit_bzero(request.data, request.len);
     buf_fini(&request);
     endpoint_fini(&ep);
     return status;
 }
 
-int agent_request(const char *agent, const char *method, const char *path, int64_t deadline,
-                  struct buf *body, struct err *e)
+int agent_request(const char *agent, const char *token_file, const char *method, const char *path,
+                  int64_t deadline, struct buf *body, struct err *e)
 {
-    return ask(agent, method, path, deadline, body, NULL, e);
+    return ask(agent, token_file, method, path, deadline, body, NULL, e);
 }
 
-int agent_follow(const char *agent, const char *path, int64_t deadline, struct buf *body,
-                 struct err *e)
+int agent_follow(const char *agent, const char *token_file, const char *path, int64_t deadline,
+                 struct buf *body, struct err *e)
 {
-    int fd = -1, status = ask(agent, "GET", path, deadline, body, &fd, e);
+    int fd = -1, status = ask(agent, token_file, "GET", path, deadline, body, &fd, e);
     if (status < 0 || (status == 200 && fd >= 0))
         return fd;
     if (fd >= 0)
         close(fd);
+    if (status == 401)
+        return agent_refused(agent, status, e);
     return err_set(e, "no agent answers at %s: HTTP %d for %s", agent, status, path);
+}
+
+int agent_refused(const char *agent, int status, struct err *e)
+{
+    char *shown = redact_url(agent);
+    if (status == 401)
+        err_set(e,
+                "the agent at %s asks for its token, expected --token-file FILE or "
+                "$PROBE_TOKEN_FILE with the right one",
+                shown ? shown : "");
+    else
+        err_set(e, "%s does not answer as a probe agent (HTTP %d)", shown ? shown : "", status);
+    free(shown);
+    return -1;
 }

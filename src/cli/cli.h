@@ -30,6 +30,7 @@ struct cli {
     const char *config;  /* -c */
     const char *agent;   /* --agent, else $PROBE_AGENT, else the default socket */
     bool agent_given;
+    const char *token_file;  /* --token-file, else $PROBE_TOKEN_FILE; NULL: none */
     const char *timeout;     /* --timeout as written; NULL: not given */
     int64_t timeout_ns;      /* parsed; 0: not given, or 0 (wait) */
     int64_t interval_ns;     /* wait */

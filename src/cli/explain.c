@@ -37,15 +37,15 @@ static void answer_open(struct answer *a, const struct cli *cli, const struct ag
     int64_t budget = cli->timeout_ns ? cli->timeout_ns : AGENT_TIMEOUT;
     *a =
         (struct answer){.address = !cli->agent_given && agent->socket ? agent->socket : cli->agent};
-    int status =
-        agent_request(a->address, "GET", "/status", time_add(clock_now(), budget), &body, &a->why);
+    int status = agent_request(a->address, cli->token_file, "GET", "/status",
+                               time_add(clock_now(), budget), &body, &a->why);
     a->document = view_document(body.data, body.len);
     if (!status_is_agents(a->document, status)) {
         json_decref(a->document);
         a->document = NULL;
     }
     if (!a->document && status >= 0)
-        err_set(&a->why, "what answers at %s is no probe agent (HTTP %d)", a->address, status);
+        agent_refused(a->address, status, &a->why);
     buf_fini(&body);
     a->probes = json_object_get(a->document, "probes");
     size_t i;

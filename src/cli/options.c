@@ -26,6 +26,8 @@ const struct option_spec options_table[] = {
     {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate",
      "a key of every target that has it, or of one (NAME.KEY=VALUE); repeatable, wins over the "
      "file"},
+    {"token-file", 0, ARG_TEXT, "FILE", "status explain",
+     "file with the token that the agent asks for on TCP (else $PROBE_TOKEN_FILE)"},
     {"timeout", 0, ARG_DURATION, "D", NULL,
      "the whole budget: of each check, of the wait (default 5m), of the agent's answer"},
     {"interval", 0, ARG_DURATION, "D", "wait", "the longest pause between two tries (default 1s)"},
@@ -236,6 +238,8 @@ static int set_option(struct cli *cli, const struct option_spec *o, const char *
         cli->config = value;
     } else if (strcmp(o->name, "set") == 0) {
         return add_set(cli, value);
+    } else if (strcmp(o->name, "token-file") == 0) {
+        cli->token_file = value;
     } else {
         cli->agent = value;
         cli->agent_given = true;
@@ -321,7 +325,9 @@ int options_parse(struct cli *cli, int argc, char **argv)
         return EXIT_INTERNAL;
     }
     const char *agent = getenv("PROBE_AGENT");
+    const char *token_file = getenv("PROBE_TOKEN_FILE");
     cli->agent_given = agent && *agent;
+    cli->token_file = token_file && *token_file ? token_file : NULL;
     cli->agent = cli->agent_given ? agent : CONFIG_DEFAULT_SOCKET;
     int rc = take_words(cli, argc, argv);
     if (rc != OPTIONS_RUN)

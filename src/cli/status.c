@@ -231,7 +231,8 @@ int cmd_status(const struct cli *cli)
     struct err e;
     /* A table shows no history, and reading it would be most of the work. */
     const char *path = cli->json ? "/status" : "/status?history=no";
-    int status = agent_request(cli->agent, "GET", path, time_add(clock_now(), budget), &body, &e);
+    int status = agent_request(cli->agent, cli->token_file, "GET", path,
+                               time_add(clock_now(), budget), &body, &e);
     if (status < 0) {
         fprintf(stderr, "probe: %s\n", e.text);
         buf_fini(&body);
@@ -240,8 +241,8 @@ int cmd_status(const struct cli *cli)
     json_t *document = view_document(body.data, body.len);
     int rc;
     if (!status_is_agents(document, status)) {
-        fprintf(stderr, "probe: %s does not answer as a probe agent (HTTP %d)\n", cli->agent,
-                status);
+        agent_refused(cli->agent, status, &e);
+        fprintf(stderr, "probe: %s\n", e.text);
         rc = EXIT_NO_AGENT;
     } else {
         rc = report(cli, document);

@@ -156,15 +156,14 @@ static int64_t next_due(const json_t *document, int64_t now)
 static int fetch(struct watch *w)
 {
     struct buf body;
-    int status =
-        agent_request(w->cli->agent, "GET", "/status?history=no", deadline(w), &body, &w->why);
+    int status = agent_request(w->cli->agent, w->cli->token_file, "GET", "/status?history=no",
+                               deadline(w), &body, &w->why);
     json_t *document = view_document(body.data, body.len);
     buf_fini(&body);
     if (!status_is_agents(document, status)) {
         json_decref(document);
         if (status >= 0)
-            err_set(&w->why, "%s does not answer as a probe agent (HTTP %d)", w->cli->agent,
-                    status);
+            agent_refused(w->cli->agent, status, &w->why);
         return -1;
     }
     int rc = w->document ? 0 : status_check_names(w->cli, document);
@@ -177,7 +176,8 @@ static int fetch(struct watch *w)
 
 static int follow(struct watch *w)
 {
-    w->fd = agent_follow(w->cli->agent, "/events", deadline(w), &w->stream, &w->why);
+    w->fd = agent_follow(w->cli->agent, w->cli->token_file, "/events", deadline(w), &w->stream,
+                         &w->why);
     w->heard = clock_now();
     w->stream.cap = EVENTS_MAX;
     return w->fd < 0 ? -1 : 0;

@@ -14,7 +14,9 @@
 #include "base/words.h"
 #include "config/value.h"
 
-#define DIGITS "0123456789"
+#define DIGITS      "0123456789"
+#define TOKEN_LEAST 16
+#define TOKEN_MOST  1024
 
 static bool is_off(const char *text)
 {
@@ -52,6 +54,37 @@ static bool check_address(const struct probe_value *v, const char *key, struct s
     }
     endpoint_fini(&ep);
     return true;
+}
+
+/* What a header can carry (RFC 6750, b64token), and nobody guesses. */
+static void check_token(const struct probe_value *v, struct source *s)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" DIGITS "-._~+/=";
+    const struct probe_value *token = &v[AGENT_TOKEN];
+    size_t len = token->text ? strlen(token->text) : 0;
+    if (!token->given || (len && is_off(token->text)))
+        return;
+    if (len < TOKEN_LEAST || len > TOKEN_MOST || token->text[strspn(token->text, alphabet)])
+        source_problem(s, true, token->line, "token",
+                       "cannot be used, expected %d to %d letters, digits and -._~+/=", TOKEN_LEAST,
+                       TOKEN_MOST);
+}
+
+/* Everybody on the network may read what the agent says there: meant, or overlooked? */
+static void warn_of_open_api(const struct probe_value *v, struct source *s)
+{
+    struct endpoint ep;
+    struct err e;
+    const struct probe_value *listen = &v[AGENT_LISTEN];
+    if (is_off(listen->text) || endpoint_parse_listen(&ep, listen->text, &e) < 0)
+        return;
+    if (!endpoint_is_loopback(&ep))
+        source_problem(s, false, listen->line, "listen",
+                       "everybody who reaches %.80s may read the API, expected token_file = FILE "
+                       "with a token, or token = off if that is meant",
+                       listen->text);
+    endpoint_fini(&ep);
 }
 
 static void check_agent_check(const struct probe_value *v, struct source *s)
@@ -131,6 +164,7 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
                        "\"%.20s\" is no share, expected I/N with I from 0 to N, e.g. 2/5",
                        v[AGENT_SHARD].text);
     check_address(&v[AGENT_LISTEN], "listen", s);
+    check_token(v, s);
     check_agent_check(v, s);
     check_ready_file(b, v, s);
     check_command(a, v, s);
@@ -147,6 +181,8 @@ static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
     if (!is_off(v[AGENT_SOCKET].text) && !(a->socket = strdup(v[AGENT_SOCKET].text)))
         return -1;
     if (!is_off(v[AGENT_LISTEN].text) && !(a->listen = strdup(v[AGENT_LISTEN].text)))
+        return -1;
+    if (!is_off(v[AGENT_TOKEN].text) && !(a->token = strdup(v[AGENT_TOKEN].text)))
         return -1;
     if (!is_off(v[AGENT_AGENT_CHECK].text) && !(a->agent_check = strdup(v[AGENT_AGENT_CHECK].text)))
         return -1;
@@ -185,6 +221,8 @@ int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_en
                 build_unknown_key(b, &entries[i], true, 0, s);
         }
         check(a, b, t.values, s);
+        if (!t.slots[AGENT_TOKEN].word)
+            warn_of_open_api(t.values, s);
         rc = keep(a, &t, b->keep_values);
     }
     table_fini(&t);
@@ -195,6 +233,7 @@ void agent_conf_fini(struct agent_conf *a)
 {
     free(a->socket);
     free(a->listen);
+    str_wipe(a->token);
     free(a->agent_check);
     free(a->ready_file);
     words_free(a->on_transition);

@@ -52,6 +52,7 @@ struct agent_conf {
     char *socket; /* path; NULL: off */
     unsigned socket_mode;
     char *listen; /* "host:port", "[v6]:port"; NULL: off */
+    char *token;  /* that the API on TCP asks for; NULL: none */
     unsigned max_workers;
     uint32_t shard, n_shards; /* this agent runs the shard-th part; 0 of 1: all */
     bool allow_empty;         /* it may watch nothing */

@@ -88,6 +88,12 @@ const struct probe_key config_agent_keys[] = {
                       .kind = KEY_TEXT,
                       .def = "127.0.0.1:9797",
                       .doc = "Address and port of the read-only API on TCP, or off."},
+    [AGENT_TOKEN] = {.name = "token",
+                     .kind = KEY_TEXT,
+                     .flags = KEY_SECRET,
+                     .def = "off",
+                     .doc = "Bearer token that the API asks for on TCP, of at least 16 "
+                            "characters; off: everybody who reaches it may read it."},
     [AGENT_MAX_WORKERS] = {.name = "max_workers",
                            .kind = KEY_INT,
                            .def = "4",

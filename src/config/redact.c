@@ -154,6 +154,8 @@ char *redact_item(const struct probe_key *key, const char *text)
 
 bool redact_holds_secret(const struct probe_key *key, const char *text)
 {
+    if (strcmp(text, "off") == 0)
+        return false;
     if (key->flags & KEY_SECRET) {
         const char *colon = key->kind == KEY_LINES ? strchr(text, ':') : NULL;
         return colon ? is_telling(text, (size_t)(colon - text))

@@ -19,7 +19,9 @@ int redact_secrets_of(const char *url, int (*each)(void *ctx, const char *secret
 char *redact_item(const struct probe_key *key, const char *text);
 
 /* Would that item, written in a file, be a secret in the file? Yes where the name of the key or
- * header says so; what may be one (bytes to send) is hidden, but nobody is told off for it. */
+ * header says so; what may be one (bytes to send) is hidden, but nobody is told off for it. "off"
+ * is none.
+ */
 bool redact_holds_secret(const struct probe_key *key, const char *text);
 
 #endif

@@ -4,6 +4,7 @@
  *   listener.c  a socket and its daemon of libmicrohttpd, accepting, who is cut when all is full
  *   conn.c      the states of a connection, and the places    request.c  what came, and its answer
  *   routes.c    what is answered to what                      stream.c   documents made in slices
+ *   access.c    who may be told all of it
  *   events.c metrics.c page.c page_row.c     the bodies
  *
  * The rule of the room: one turn of the loop gives the API at most TURN_BUDGET and one small step
@@ -176,6 +177,7 @@ struct serve {
     uv_loop_t *loop;
     struct listener *tcp, *unix_; /* NULL: off */
     struct listener *listeners;   /* these, and those that drain */
+    char *token;                  /* that TCP asks for; NULL: none */
     uv_idle_t turn;
     uv_timer_t tick;
     int64_t tick_due;
@@ -258,6 +260,13 @@ void request_headers(struct MHD_Response *r, const char *content_type);
 void request_stop(struct request *req);
 /* An argument of the query, decoded into `out`: 1, 0 when absent, -1 when it is junk. */
 int request_argument(struct request *req, const char *key, char *out, size_t size);
+
+/* ---- access.c ---- */
+/* May all be told that it asks for? By the socket always, by TCP with the token where there is one.
+ */
+bool access_is_granted(const struct request *req);
+/* The value of WWW-Authenticate, and the body, of the 401 that answers else. */
+const char *access_challenge(const struct request *req, const char **words);
 
 /* ---- routes.c ---- */
 void route_request(struct request *req, const char *method);

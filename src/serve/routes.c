@@ -19,47 +19,20 @@ static const char text_type[] = "text/plain; charset=utf-8";
 struct route {
     const char *path; /* with a slash at the end: a name follows */
     bool post;
+    bool open; /* answered to who has no token as well */
     void (*handle)(struct request *req, const char *name);
 };
 
 /* ---- Verdicts in one line ---- */
 
-static const struct check *first_not_live(const struct engine *e, int64_t now)
-{
-    for (size_t i = 0; i < e->n_checks; i++) {
-        const struct check *c = e->checks[i];
-        if (c->conf->required && (c->conf->levels & LEVEL_ALIVE) &&
-            (c->health.status == HEALTH_UNHEALTHY || check_is_stale(c, now)))
-            return c;
-    }
-    return NULL;
-}
-
 /* `always` as the status, or by the verdict when it is 0. */
-static void verdict_line(struct request *req, const char *word, bool ok, const struct check *c,
-                         int64_t now, unsigned always)
+static void answer_verdict(struct request *req, const char *word, bool ok, const struct check *c,
+                           int64_t now, unsigned always)
 {
+    struct serve *s = request_serve(req);
     struct buf b;
     buf_init(&b, 2048);
-    buf_printf(&b, "%s%s", ok ? "" : "not ", word);
-    if (!ok && !c) {
-        struct serve *s = request_serve(req);
-        buf_puts(&b, ": ");
-        verdict_why(&b, s->engine, serve_verdict(s, now), now);
-    } else if (!ok) {
-        bool stale = check_is_stale(c, now);
-        char name[NAME_SHOWN_MAX + 8];
-        snprintf(name, sizeof name, "%s", c->conf->name);
-        str_printable(name, NAME_SHOWN_MAX);
-        buf_printf(&b, ": %s %s: ", name,
-                   stale ? "is stale, its check is overdue"
-                         : health_status_name(document_status_of(c, now)));
-        if (c->health.status == HEALTH_BLOCKED)
-            document_blocked(&b, c);
-        else
-            document_why(&b, c);
-    }
-    buf_putc(&b, '\n');
+    verdict_line(&b, word, ok, c, s->engine, serve_verdict(s, now), now);
     unsigned status = always ? always : ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     request_answer(req, status, text_type, &b);
 }
@@ -71,16 +44,21 @@ static void get_live(struct request *req, const char *name)
     const struct readiness *r = serve_verdict(s, now);
     bool live = r->live && !r->stale;
     (void)name;
+    if (!access_is_granted(req)) { /* the cause names what is watched */
+        request_text(req, live ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "%slive\n",
+                     live ? "" : "not ");
+        return;
+    }
     const struct check *culprit =
-        live || !serve_budget_left(s) ? NULL : first_not_live(s->engine, now);
-    verdict_line(req, "live", live, culprit ? culprit : r->culprit, now, 0);
+        live || !serve_budget_left(s) ? NULL : verdict_first_not_live(s->engine, now);
+    answer_verdict(req, "live", live, culprit ? culprit : r->culprit, now, 0);
 }
 
 static void answer_ready(struct request *req, unsigned always)
 {
     int64_t now = clock_now();
     const struct readiness *r = serve_verdict(request_serve(req), now);
-    verdict_line(req, "ready", r->ready && !r->stale, r->culprit, now, always);
+    answer_verdict(req, "ready", r->ready && !r->stale, r->culprit, now, always);
 }
 
 static void get_ready(struct request *req, const char *name)
@@ -437,11 +415,11 @@ static void get_page(struct request *req, const char *name)
 }
 
 static const struct route routes[] = {
-    {"/live", false, get_live},     {"/ready", false, get_ready},
-    {"/status", false, get_status}, {"/status/", false, get_status},
-    {"/events", false, get_events}, {"/metrics", false, get_metrics},
-    {"/", false, get_page},         {"/check/", true, post_check},
-    {"/reload", true, post_reload}, {"/healthz", false, get_healthz},
+    {"/live", false, true, get_live},      {"/ready", false, false, get_ready},
+    {"/status", false, false, get_status}, {"/status/", false, false, get_status},
+    {"/events", false, false, get_events}, {"/metrics", false, false, get_metrics},
+    {"/", false, false, get_page},         {"/check/", true, false, post_check},
+    {"/reload", true, false, post_reload}, {"/healthz", false, true, get_healthz},
 };
 
 /* The route, and in `name` what follows it. */
@@ -459,10 +437,22 @@ static const struct route *find_route(const char *path, const char **name)
     return NULL;
 }
 
+static void refuse(struct request *req)
+{
+    const char *words, *challenge = access_challenge(req, &words);
+    request_text(req, MHD_HTTP_UNAUTHORIZED, "%s", words);
+    if (req->response)
+        MHD_add_response_header(req->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
+}
+
 void route_request(struct request *req, const char *method)
 {
     const char *name;
     const struct route *route = find_route(req->path, &name);
+    if (!(route && route->open) && !access_is_granted(req)) {
+        refuse(req);
+        return;
+    }
     if (!route) {
         request_text(
             req, MHD_HTTP_NOT_FOUND,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "serve/internal.h"
 
 /* How old a verdict may be that is given without being made anew. Every transition makes a new one;
@@ -23,6 +24,7 @@ void serve_handle_closed(struct serve *s)
     void *ctx = s->on_closed_ctx;
     events_free(s->events);
     metrics_free(s->labels);
+    str_wipe(s->token);
     free(s);
     if (on_closed)
         on_closed(ctx);
@@ -138,9 +140,13 @@ int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_d
     *draft =
         (struct serve_draft){.unix_changes = !is_same(s->unix_, conf->socket, conf->socket_mode),
                              .tcp_changes = !is_same(s->tcp, conf->listen, 0)};
+    if (conf->token && !(draft->token = strdup(conf->token)))
+        return err_set(err, "out of memory");
     if (draft->unix_changes && conf->socket &&
-        !(draft->unix_ = listener_open(s, true, conf->socket, conf->socket_mode, s->unix_, err)))
+        !(draft->unix_ = listener_open(s, true, conf->socket, conf->socket_mode, s->unix_, err))) {
+        serve_discard(draft);
         return -1;
+    }
     if (draft->tcp_changes && conf->listen &&
         !(draft->tcp = listener_open(s, false, conf->listen, 0, s->tcp, err))) {
         serve_discard(draft);
@@ -163,6 +169,8 @@ void serve_commit(struct serve *s, struct serve_draft *draft)
 {
     replace(&s->unix_, draft->unix_, draft->unix_changes);
     replace(&s->tcp, draft->tcp, draft->tcp_changes);
+    str_wipe(s->token);
+    s->token = draft->token;
 }
 
 void serve_discard(struct serve_draft *draft)
@@ -171,6 +179,7 @@ void serve_discard(struct serve_draft *draft)
         listener_close(draft->unix_);
     if (draft->tcp)
         listener_close(draft->tcp);
+    str_wipe(draft->token);
 }
 
 int serve_open(struct serve **out, struct engine *e, const struct agent_conf *conf,

@@ -35,6 +35,7 @@ int serve_open(struct serve **out, struct engine *e, const struct agent_conf *co
 struct serve_draft {
     struct listener *unix_, *tcp; /* NULL: none is opened anew */
     bool unix_changes, tcp_changes;
+    char *token; /* that TCP asks for from then on; NULL: none */
 };
 int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_draft *draft,
                   struct err *err);

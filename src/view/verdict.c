@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "view/document.h"
 
+#define NAME_SHOWN_MAX 100
+
 bool verdict_is_ready(const struct readiness *r)
 {
     return r->ready && !r->stale;
@@ -42,6 +44,35 @@ void verdict_why(struct buf *out, const struct engine *e, const struct readiness
         document_blocked(out, c);
     else
         document_why(out, c);
+}
+
+const struct check *verdict_first_not_live(const struct engine *e, int64_t now)
+{
+    for (size_t i = 0; i < e->n_checks; i++) {
+        const struct check *c = e->checks[i];
+        if (c->conf->required && (c->conf->levels & LEVEL_ALIVE) &&
+            (c->health.status == HEALTH_UNHEALTHY || check_is_stale(c, now)))
+            return c;
+    }
+    return NULL;
+}
+
+void verdict_line(struct buf *out, const char *word, bool ok, const struct check *c,
+                  const struct engine *e, const struct readiness *r, int64_t now)
+{
+    buf_printf(out, "%s%s%s", ok ? "" : "not ", word, ok ? "" : ": ");
+    if (!ok && !c) {
+        verdict_why(out, e, r, now);
+    } else if (!ok) {
+        char name[NAME_SHOWN_MAX + 8];
+        snprintf(name, sizeof name, "%s", c->conf->name);
+        str_printable(name, NAME_SHOWN_MAX);
+        buf_printf(out, "%s %s: ", name,
+                   check_is_stale(c, now) ? "is stale, its check is overdue"
+                                          : health_status_name(document_status_of(c, now)));
+        (c->health.status == HEALTH_BLOCKED ? document_blocked : document_why)(out, c);
+    }
+    buf_putc(out, '\n');
 }
 
 void verdict_status(char *out, size_t size, const struct engine *e, const struct readiness *r,

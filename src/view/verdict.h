@@ -14,6 +14,13 @@ bool verdict_is_ready(const struct readiness *r);
  * Control bytes are replaced. */
 void verdict_why(struct buf *out, const struct engine *e, const struct readiness *r, int64_t now);
 
+/* The first required probe of level `alive` that keeps it from being live; NULL: none. */
+const struct check *verdict_first_not_live(const struct engine *e, int64_t now);
+
+/* "ready\n", "not ready: web unhealthy: refused: ...\n"; `c` is the cause, NULL: found by `r`. */
+void verdict_line(struct buf *out, const char *word, bool ok, const struct check *c,
+                  const struct engine *e, const struct readiness *r, int64_t now);
+
 /* "ready: 10 of 10 probes healthy", "not ready: 9 of 10 probes healthy; " and why. */
 void verdict_status(char *out, size_t size, const struct engine *e, const struct readiness *r,
                     int64_t now);

@@ -137,7 +137,7 @@ def shell(request, home):
 def options_of(home, command):
     """Of the command, as the program's own help has them."""
     text = home.run(*([command] if command else []), "-h").out
-    return set(re.findall(r"^  (?:-\w, |    )(--[a-z]+)", text, re.M))
+    return set(re.findall(r"^  (?:-\w, |    )(--[a-z-]+)", text, re.M))
 
 
 def commands_of(home):
@@ -155,7 +155,7 @@ def test_commands(shell, home):
 def test_options(shell, home):
     """Exactly those that the program takes with the command."""
     for command in sorted(commands_of(home)):
-        offered = {w.rstrip("=") for w in shell.offers(f"probe {command} --") if re.fullmatch(r"--[a-z]+=?", w)}
+        offered = {w.rstrip("=") for w in shell.offers(f"probe {command} --") if re.fullmatch(r"--[a-z-]+=?", w)}
         assert offered == options_of(home, command), command
 
 

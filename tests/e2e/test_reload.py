@@ -138,7 +138,7 @@ def test_other_listeners_are_opened_before_the_old_ones_are_closed(probe, port):
     assert agent.get("/live", tcp=True).code == 200 and not accepts(first)
     assert agent.socket.stat().st_mode & 0o777 == 0o666
 
-    agent.agent_lines = f"listen = :{port}\nsocket = {agent.socket}.other"
+    agent.agent_lines = f"listen = :{port}\ntoken = off\nsocket = {agent.socket}.other"
     agent.configure(idle(2))
     assert agent.post("/reload").text == "reloaded: 2 probes\n"
     assert agent.get("/live", tcp=True).code == 200 and not agent.socket.exists()

@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     struct buf body;
     struct err e;
-    int status = agent_request(path, "GET", "/status", clock_now() + 5 * NS_PER_S, &body, &e);
+    int status = agent_request(path, NULL, "GET", "/status", clock_now() + 5 * NS_PER_S, &body, &e);
     pthread_join(thread, NULL);
     if (status >= 0 && (status < 100 || status > 999))
         abort();

@@ -56,8 +56,8 @@ def _plain(line):
 
 def _manual(document, text):
     for m in DISPLAY.finditer(text):
-        kind, _, words = (m["words"] or "").partition(" ")
-        yield text.count("\n", 0, m.start("text")), kind or None, words, _plain(m["text"])
+        kind, words = _kind("", "example" if m["words"] else None, m["words"] or "")
+        yield text.count("\n", 0, m.start("text")), kind, words, _plain(m["text"])
 
 
 def examples_of(document):

@@ -144,10 +144,32 @@ static void test_addresses(void **state)
     }
 }
 
+static void test_loopback(void **state)
+{
+    static const struct {
+        const char *text;
+        bool loopback;
+    } rows[] = {
+        {"127.0.0.1:1", true}, {"localhost:1", true},      {"127.9.9.9:1", true},
+        {"[::1]:1", true},     {"0.0.0.0:1", false},       {":1", false},
+        {"*:1", false},        {"[::]:1", false},          {"128.0.0.1:1", false},
+        {"10.0.0.7:1", false}, {"[2001:db8::1]:1", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct endpoint ep;
+        struct err e;
+        assert_int_equal(endpoint_parse_listen(&ep, rows[i].text, &e), 0);
+        assert_int_equal(endpoint_is_loopback(&ep), rows[i].loopback);
+        endpoint_fini(&ep);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endpoints), cmocka_unit_test(test_user_info),
-        cmocka_unit_test(test_listen), cmocka_unit_test(test_addresses)};
+        cmocka_unit_test(test_listen), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_loopback)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

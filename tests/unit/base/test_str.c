@@ -10,6 +10,19 @@
 
 #include "base/str.h"
 
+static void secrets_are_compared(void **state)
+{
+    (void)state;
+    assert_true(str_is_secret("abc", "abc"));
+    assert_true(str_is_secret("", ""));
+    assert_false(str_is_secret("abd", "abc"));
+    assert_false(str_is_secret("ab", "abc"));
+    assert_false(str_is_secret("abcd", "abc"));
+    assert_false(str_is_secret("abc", ""));
+    assert_false(str_is_secret("", "abc"));
+    assert_false(str_is_secret("abcabc", "abc"));
+}
+
 static void distance_counts_edits(void **state)
 {
     (void)state;
@@ -102,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_pads),
+        cmocka_unit_test(secrets_are_compared),
         cmocka_unit_test(joined_is_cut),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(controls_become_question_marks),

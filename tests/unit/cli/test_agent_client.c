@@ -119,7 +119,7 @@ static int ask(const char *reply, size_t len, size_t piece, enum after after, in
     s.piece = piece;
     s.after = after;
     server_run(&s);
-    int status = agent_request(s.address, "GET", "/status", clock_now() + budget, body, e);
+    int status = agent_request(s.address, NULL, "GET", "/status", clock_now() + budget, body, e);
     server_close(&s);
     assert_string_equal(s.request,
                         "GET /status HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
@@ -248,7 +248,7 @@ static void test_tcp(void **state)
     server_run(&s);
     struct buf body;
     struct err e;
-    assert_int_equal(agent_request(s.address, "POST", "/check/x", in_s(20), &body, &e), 200);
+    assert_int_equal(agent_request(s.address, NULL, "POST", "/check/x", in_s(20), &body, &e), 200);
     assert_string_equal(body.data, "ok");
     buf_fini(&body);
     server_close(&s);
@@ -264,7 +264,7 @@ static void test_reset(void **state)
     server_run(&s);
     struct buf body;
     struct err e;
-    assert_int_equal(agent_request(s.address, "GET", "/", in_s(20), &body, &e), -1);
+    assert_int_equal(agent_request(s.address, NULL, "GET", "/", in_s(20), &body, &e), -1);
     assert_non_null(strstr(e.text, "reset"));
     buf_fini(&body);
     server_close(&s);
@@ -275,7 +275,8 @@ static void test_nobody(void **state)
     (void)state;
     struct buf body;
     struct err e;
-    assert_int_equal(agent_request("/nonexistent/probe.sock", "GET", "/", in_s(20), &body, &e), -1);
+    assert_int_equal(
+        agent_request("/nonexistent/probe.sock", NULL, "GET", "/", in_s(20), &body, &e), -1);
     assert_string_equal(
         e.text,
         "no agent answers at /nonexistent/probe.sock: connect to unix:///nonexistent/probe.sock: "
@@ -288,7 +289,7 @@ static void test_nobody(void **state)
     char address[160];
     strcpy(address, s.address);
     server_close(&s);
-    assert_int_equal(agent_request(address, "GET", "/", in_s(20), &body, &e), -1);
+    assert_int_equal(agent_request(address, NULL, "GET", "/", in_s(20), &body, &e), -1);
     assert_non_null(strstr(e.text, "connect to "));
     buf_fini(&body);
 }
@@ -313,7 +314,7 @@ static void test_full_queue(void **state)
     struct buf body;
     struct err e;
     int64_t deadline = clock_now() + 50 * NS_PER_MS;
-    assert_int_equal(agent_request(s.path, "GET", "/", deadline, &body, &e), -1);
+    assert_int_equal(agent_request(s.path, NULL, "GET", "/", deadline, &body, &e), -1);
     assert_non_null(strstr(e.text, "no answer in time"));
     assert_true(clock_now() >= deadline);
     buf_fini(&body);
@@ -345,7 +346,7 @@ static void test_addresses(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf body;
         struct err e;
-        assert_int_equal(agent_request(rows[i].agent, "GET", "/", in_s(20), &body, &e), -1);
+        assert_int_equal(agent_request(rows[i].agent, NULL, "GET", "/", in_s(20), &body, &e), -1);
         if (!strstr(e.text, rows[i].words))
             fail_msg("expected \"%s\" in \"%s\"", rows[i].words, e.text);
         buf_fini(&body);
@@ -356,10 +357,10 @@ static void test_addresses(void **state)
     path[sizeof path - 1] = '\0';
     struct buf body;
     struct err e;
-    assert_int_equal(agent_request(path, "GET", "/", in_s(20), &body, &e), -1);
+    assert_int_equal(agent_request(path, NULL, "GET", "/", in_s(20), &body, &e), -1);
     assert_non_null(strstr(e.text, "at most 107 work"));
     buf_fini(&body);
-    assert_int_equal(agent_request("/x", "GET", "/a b\r\nX: y", in_s(20), &body, &e), -1);
+    assert_int_equal(agent_request("/x", NULL, "GET", "/a b\r\nX: y", in_s(20), &body, &e), -1);
     assert_non_null(strstr(e.text, "cannot be asked for"));
     buf_fini(&body);
 }

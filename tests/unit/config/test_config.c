@@ -76,6 +76,12 @@ static const struct {
     {PROBE "fail_interval = 500us\nlevel =\n",
      "f:3: probe a.fail_interval: \"500us\" is out of range, expected at least 1ms\n"
      "f:4: probe a.level: has no value, expected alive, ready or both\n"},
+    {"[agent]\ntoken = ${NONE:-short}\nlisten = :1\n",
+     "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
+    {"[agent]\ntoken = ${NONE:-}\n",
+     "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
+    {"[agent]\ntoken = ${NONE:-0123456789abcde f}\n",
+     "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
     {"[agent]\nshard = 4/3\n",
      "f:2: agent.shard: \"4/3\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nshard = 0/0\n",

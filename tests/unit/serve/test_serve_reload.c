@@ -137,12 +137,82 @@ static void test_refused_listener(void **state)
     bench_close(&b);
 }
 
+static struct answer ask_with(struct bench *b, bool on_unix, const char *path, const char *header)
+{
+    char request[512];
+    int n =
+        snprintf(request, sizeof request,
+                 "GET %s HTTP/1.1\r\nHost: localhost\r\n%sConnection: close\r\n\r\n", path, header);
+    return ask_raw(b, on_unix, request, (size_t)n);
+}
+
+static void set_token(struct bench *b, const char *token)
+{
+    struct agent_conf conf = b->conf;
+    struct serve_draft draft;
+    struct err e;
+    conf.token = (char *)(uintptr_t)token;
+    assert_int_equal(serve_prepare(b->serve, &conf, &draft, &e), 0);
+    serve_discard(&draft); /* changes nothing */
+    assert_int_equal(serve_prepare(b->serve, &conf, &draft, &e), 0);
+    serve_commit(b->serve, &draft);
+}
+
+/* All but the life of the agent and of what it watches is behind the token, on TCP. */
+static void test_token(void **state)
+{
+    static const char *const closed[] = {"/",        "/ready",   "/status", "/status/p0", "/events",
+                                         "/metrics", "/nowhere", "/reload", "/check/p0"};
+    static const char *const wrong[] = {
+        "",
+        "Authorization: Basic MDEyMzQ1Njc4OWFiY2RlZg==\r\n",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer 0123456789abcde\r\n",
+        "Authorization: Bearer 0123456789abcdeg\r\n",
+        "Authorization: Bearer 0123456789abcdef0\r\n",
+        "Authorization: 0123456789abcdef\r\n",
+    };
+    struct bench b;
+    struct answer a;
+    (void)state;
+    bench_open(&b, NULL, 2);
+    bench_finish(&b, 0, REASON_REFUSED, "it is at 10.0.0.7");
+    b.engine.checks[0]->conf->levels = LEVEL_ALIVE;
+    set_token(&b, "0123456789abcdef");
+    for (size_t w = 0; w < ARRAY_LEN(wrong); w++) {
+        for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
+            a = ask_with(&b, false, closed[i], wrong[w]);
+            assert_non_null(strstr(a.text, "\r\nWWW-Authenticate: Bearer realm=\"probe\""));
+            assert_null(strstr(a.text, "p0"));
+            assert_answer(a, 401, "unauthorized: ");
+        }
+        a = ask_with(&b, false, "/healthz", wrong[w]);
+        assert_answer(a, 200, "ok");
+        a = ask_with(&b, false, "/live", wrong[w]);
+        assert_answer(a, 503, "\r\n\r\nnot live\n");
+    }
+    a = ask_with(&b, false, "/live", "authorization: bearer  0123456789abcdef\r\n");
+    assert_answer(a, 503, "not live: p0 unhealthy: refused: it is at 10.0.0.7");
+    a = ask_with(&b, false, "/status", "Authorization: Bearer 0123456789abcdef\r\n");
+    assert_answer(a, 503, "\"name\":\"p0\"");
+    a = ask_with(&b, true, "/status", "");
+    assert_answer(a, 503, "\"name\":\"p0\"");
+    set_token(&b, "another-of-sixteen");
+    a = ask_with(&b, false, "/ready", "Authorization: Bearer 0123456789abcdef\r\n");
+    assert_answer(a, 401, "error=\"invalid_token\"");
+    set_token(&b, NULL);
+    a = ask_with(&b, false, "/ready", "");
+    assert_answer(a, 503, "not ready");
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_other_listeners),
         cmocka_unit_test(test_refused_listener),
+        cmocka_unit_test(test_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
