@@ -51,17 +51,16 @@ static void log_check(const struct check *c, const char *from, enum log_level le
     const struct check_result *last = c->health.status != HEALTH_BLOCKED ? check_last(c) : NULL;
     if (last && last->started < c->health.started) /* of the time before it was blocked */
         last = NULL;
-    char streak[16], took[CLOCK_SHORT_SIZE];
-    snprintf(streak, sizeof streak, "%u", c->health.failing_streak);
     const struct log_field fields[] = {
-        {"probe", c->conf->name},
-        {"from", from},
-        {"to", from ? health_status_name(c->health.status) : NULL},
-        {"reason", last ? reason_name(last->reason) : NULL},
-        {"detail", last ? last->detail : NULL},
-        {"failing_streak", c->health.failing_streak ? streak : NULL},
-        {"took", last ? clock_short(last->duration, took) : NULL},
-        {NULL, NULL},
+        {.key = "probe", .value = c->conf->name},
+        {.key = "from", .value = from},
+        {.key = "to", .value = from ? health_status_name(c->health.status) : NULL},
+        {.key = "reason",
+         .value = last && last->reason != REASON_OK ? reason_name(last->reason) : NULL},
+        {.key = "detail", .value = last ? last->detail : NULL},
+        {.key = "failing_streak", .kind = LOG_COUNT, .number = c->health.failing_streak},
+        {.key = last ? "duration_ms" : NULL, .kind = LOG_MS, .number = last ? last->duration : 0},
+        {.key = NULL},
     };
     log_event(level, fields, "%s", message);
 }

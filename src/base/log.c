@@ -2,6 +2,7 @@
  * none is waited for: an agent must not hang because nobody reads what it says. */
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,9 +59,14 @@ static void add_json(struct buf *b, const char *stamp, const char *level, const 
     jsonw_string(&j, "ts", stamp);
     jsonw_string(&j, "level", level);
     jsonw_string(&j, "msg", shown(message, most, cut));
-    for (; fields && fields->key; fields++)
-        if (fields->value)
+    for (; fields && fields->key; fields++) {
+        if (fields->kind == LOG_MS)
+            jsonw_ms(&j, fields->key, fields->number);
+        else if (fields->kind == LOG_COUNT)
+            jsonw_int(&j, fields->key, fields->number);
+        else if (fields->value)
             jsonw_string(&j, fields->key, shown(fields->value, most, cut));
+    }
     jsonw_end(&j);
 }
 
@@ -79,14 +85,19 @@ static void add_value(struct buf *b, const char *value)
 static void add_logfmt(struct buf *b, const char *stamp, const char *level, const char *message,
                        const struct log_field *fields, size_t most)
 {
-    char cut[TEXT_MAX + 4];
+    char cut[TEXT_MAX + 4], ms[JSONW_MS_MAX];
     buf_printf(b, "ts=%s level=%s msg=", stamp, level);
     add_value(b, shown(message, most, cut));
     for (; fields && fields->key; fields++) {
-        if (!fields->value)
+        if (fields->kind == LOG_TEXT && !fields->value)
             continue;
         buf_printf(b, " %s=", fields->key);
-        add_value(b, shown(fields->value, most, cut));
+        if (fields->kind == LOG_MS)
+            buf_add(b, ms, (size_t)(jsonw_write_ms(ms, fields->number) - ms));
+        else if (fields->kind == LOG_COUNT)
+            buf_printf(b, "%" PRId64, fields->number);
+        else
+            add_value(b, shown(fields->value, most, cut));
     }
 }
 

@@ -4,11 +4,16 @@
 #define PROBE_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+enum log_kind { LOG_TEXT, LOG_COUNT, LOG_MS };
+
 struct log_field {
-    const char *key, *value; /* value NULL: the field is left out */
+    const char *key, *value; /* of LOG_TEXT; NULL: the field is left out */
+    enum log_kind kind;
+    int64_t number; /* LOG_COUNT; of LOG_MS in ns, written as the API's milliseconds */
 };
 
 void log_setup(bool json, enum log_level least);

@@ -100,7 +100,7 @@ static int kill_group(const struct teller_run *run)
 
 static void log_failure(const struct teller_run *run, const char *why)
 {
-    const struct log_field fields[] = {{"probe", run->probe}, {NULL, NULL}};
+    const struct log_field fields[] = {{.key = "probe", .value = run->probe}, {.key = NULL}};
     log_event(LOG_WARN, fields, "%s: %s %s", run->teller->key, run->what, why);
 }
 

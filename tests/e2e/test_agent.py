@@ -322,9 +322,15 @@ def test_every_log_line_parses(probe, serve, form):
     assert any("unhealthy" in line for line in lines), agent.log()
     for line in lines:
         if form == "json":
-            assert isinstance(json.loads(line), dict), line
+            said = json.loads(line)
+            if "probe" in said:
+                assert type(said["failing_streak"]) is int and type(said["duration_ms"]) is float, line
+                assert ("reason" in said) == (said["failing_streak"] > 0), line
         else:
             assert LOGFMT.match(line), line
+            if " probe=" in line:
+                assert re.search(r" failing_streak=\d+ duration_ms=\d+\.\d+$", line), line
+                assert " reason=ok" not in line and " took=" not in line, line
         assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line), line
 
 

@@ -71,7 +71,7 @@ static void lines_of_every_length(void **state)
     assert_non_null(value);
     memset(value, 'x', 8191);
     value[8191] = '\0';
-    struct log_field fields[] = {{"detail", value}, {NULL, NULL}};
+    struct log_field fields[] = {{.key = "detail", .value = value}, {.key = NULL}};
     log_event(LOG_WARN, fields, "long");
     char *text = take();
     assert_non_null(strstr(text, "xxx...\n")); /* cut, and with its end */
@@ -91,8 +91,9 @@ static void json_of_every_length(void **state)
             buf_init(&value, 1 << 16);
             for (size_t i = 0; i < times; i++)
                 buf_puts(&value, fillings[f]);
-            struct log_field fields[] = {
-                {"detail", value.data}, {"from", value.data}, {NULL, NULL}};
+            struct log_field fields[] = {{.key = "detail", .value = value.data},
+                                         {.key = "from", .value = value.data},
+                                         {.key = NULL}};
             log_event(LOG_WARN, fields, "%s", value.data);
             char *text = take();
             json_t *line = json_loads(text, 0, NULL);
@@ -103,6 +104,28 @@ static void json_of_every_length(void **state)
             buf_fini(&value);
         }
     log_setup(false, LOG_INFO);
+}
+
+static void numbers_are_numbers(void **state)
+{
+    (void)state;
+    const struct log_field fields[] = {
+        {.key = "reason", .value = NULL},
+        {.key = "failing_streak", .kind = LOG_COUNT, .number = 0},
+        {.key = "duration_ms", .kind = LOG_MS, .number = 1250000},
+        {.key = NULL},
+    };
+    log_event(LOG_WARN, fields, "healthy");
+    char *text = take();
+    assert_non_null(strstr(text, " level=warn msg=healthy failing_streak=0 duration_ms=1.250\n"));
+    free(text);
+    log_setup(true, LOG_INFO);
+    log_event(LOG_WARN, fields, "healthy");
+    log_setup(false, LOG_INFO);
+    text = take();
+    assert_non_null(
+        strstr(text, "\"msg\":\"healthy\",\"failing_streak\":0,\"duration_ms\":1.250}\n"));
+    free(text);
 }
 
 static void nobody_reads(void **state)
@@ -139,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_of_every_length, open_pipe, close_pipe),
         cmocka_unit_test_setup_teardown(json_of_every_length, open_pipe, close_pipe),
+        cmocka_unit_test_setup_teardown(numbers_are_numbers, open_pipe, close_pipe),
         cmocka_unit_test_setup_teardown(nobody_reads, open_pipe, close_pipe),
         cmocka_unit_test_setup_teardown(nobody_reads, open_terminal, close_pipe),
         cmocka_unit_test_setup_teardown(reader_gone, open_pipe, close_pipe),
