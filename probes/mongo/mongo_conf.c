@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "mongo/mongo_scram.h"
+#include "scram/scram.h"
 
 static const char *const requires[] = {
     [MONGO_REQUIRE_PING] = "ping",         [MONGO_REQUIRE_DATA] = "data",

@@ -12,7 +12,7 @@
 #include "mongo/mongo_conf.h"
 #include "mongo/mongo_guard.h"
 #include "mongo/mongo_hello.h"
-#include "mongo/mongo_scram.h"
+#include "scram/scram.h"
 
 enum mongo_next {
     MONGO_NEXT_WAIT, /* for more bytes */

@@ -5,7 +5,7 @@
 #define PROBE_MONGO_MONGO_SET_H
 
 #include "mongo/mongo_conf.h"
-#include "mongo/mongo_scram.h"
+#include "scram/scram.h"
 
 struct mongo_set;
 

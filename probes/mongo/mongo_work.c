@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "loop/work.h"
+#include "mongo/mongo_salt.h"
 
 /* Each kind has its own: a look that hangs keeps nobody from a login. */
 #define MOST_SALTS 4
@@ -39,7 +40,7 @@ static void on_done(struct work_job *job)
 static void salt(struct work_job *job)
 {
     struct mongo_work *w = container_of(job, struct mongo_work, job);
-    w->result.rc = scram_salt(&w->result.keys, w->user, w->password);
+    w->result.rc = mongo_salt(&w->result.keys, w->user, w->password);
 }
 
 static void look(struct work_job *job)

@@ -5,7 +5,7 @@
 
 #include "host.h"
 #include "mongo/mongo_guard.h"
-#include "mongo/mongo_scram.h"
+#include "scram/scram.h"
 
 /* What it works on, and then made of it. */
 struct mongo_work_result {

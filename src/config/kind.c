@@ -49,7 +49,7 @@ static void kind_by_target(struct kind *k, const struct ini_entry *entry, struct
         return;
     k->expanded = strcmp(k->target, entry->value) != 0;
     if (!target_scheme(k->target, &type, &scheme)) {
-        char schemes[256];
+        char schemes[512];
         source_problem(s, true, entry->line, "target", "not a URL that is known, expected %s...",
                        target_schemes(schemes, sizeof schemes));
         k->failed = true;

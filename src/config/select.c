@@ -28,7 +28,7 @@ static void unknown_target(struct selection *s, const char *word)
                      ? target_suggest(word, names, s->n_probes)
                      : NULL;
     char *shown = redact_url(word), *shown_near = near ? redact_url(near) : NULL;
-    char schemes[256];
+    char schemes[512];
     if (shown_near)
         config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
                           "neither a probe of the configuration nor a URL, did you mean %s?",

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mongo/mongo_scram.h"
+#include "scram/scram.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

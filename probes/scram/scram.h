@@ -1,9 +1,9 @@
-/* mongo_scram: the client's side of SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677; MongoDB's
+/* scram: the client's side of SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677; MongoDB's
  * specification "Authentication"): texts in, texts out. Pure but for the nonce. The costly step,
  * the salted password, stands alone, so that it can be made off the loop and be kept between
  * checks. */
-#ifndef PROBE_MONGO_MONGO_SCRAM_H
-#define PROBE_MONGO_MONGO_SCRAM_H
+#ifndef PROBE_SCRAM_SCRAM_H
+#define PROBE_SCRAM_SCRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ int scram_first(struct scram *s, enum scram_hash hash, const char *user, struct 
 int scram_challenge(struct scram *s, const char *text, size_t len, struct err *e);
 
 /* The costly step, 5-10 ms at MongoDB's iterations; touches `keys` only. */
-int scram_salt(struct scram_keys *keys, const char *user, const char *password);
+int scram_salt(struct scram_keys *keys, const char *password);
 
 /* The client's last message. */
 int scram_final(struct scram *s, struct buf *out, struct err *e);

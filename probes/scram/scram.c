@@ -1,5 +1,5 @@
-/* mongo_scram: see mongo_scram.h. */
-#include "mongo/mongo_scram.h"
+/* scram: see scram.h. */
+#include "scram/scram.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -13,7 +13,6 @@
 #define NONCE_BYTES   24
 #define GS2_HEADER    "n,,"
 #define CHANNEL_FINAL "c=biws,r=" /* base64 of the header: no channel binding */
-#define MD5_BYTES     16
 
 static const EVP_MD *digest_of(enum scram_hash hash)
 {
@@ -156,38 +155,15 @@ int scram_challenge(struct scram *s, const char *text, size_t len, struct err *e
     return 0;
 }
 
-/* With SCRAM-SHA-1 MongoDB's password is a digest in hex of its own older kind. */
-static int legacy_password(const char *user, const char *password, char hex[2 * MD5_BYTES + 1])
+int scram_salt(struct scram_keys *k, const char *password)
 {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned n;
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    int rc = buf_printf(&b, "%s:mongo:%s", user, password);
-    if (rc == 0 && !EVP_Digest(b.data, b.len, sum, &n, EVP_md5(), NULL))
-        rc = -1;
-    for (size_t i = 0; rc == 0 && i < MD5_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-    if (b.data)
-        OPENSSL_cleanse(b.data, b.size);
-    buf_fini(&b);
-    return rc;
-}
-
-int scram_salt(struct scram_keys *k, const char *user, const char *password)
-{
-    char hex[2 * MD5_BYTES + 1] = "";
     unsigned char salted[SCRAM_HASH_MAX];
-    if (k->hash == SCRAM_SHA_1 && legacy_password(user, password, hex))
-        return -1;
-    const char *secret = k->hash == SCRAM_SHA_1 ? hex : password;
     int ok =
-        PKCS5_PBKDF2_HMAC(secret, (int)strlen(secret), k->salt, (int)k->salt_len,
+        PKCS5_PBKDF2_HMAC(password, (int)strlen(password), k->salt, (int)k->salt_len,
                           (int)k->iterations, digest_of(k->hash), (int)hash_len(k->hash), salted);
     k->valid = ok && mac(k->hash, salted, "Client Key", 10, k->client_key) == 0 &&
                mac(k->hash, salted, "Server Key", 10, k->server_key) == 0;
     OPENSSL_cleanse(salted, sizeof salted);
-    OPENSSL_cleanse(hex, sizeof hex);
     return k->valid ? 0 : -1;
 }
 
