@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DNS_NAME_SIZE 256
+#include "net/dns_wire.h"
 
 enum dns_reply {
     DNS_REPLY_FOUND,

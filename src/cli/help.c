@@ -190,7 +190,8 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  mongodb://host[:port]  mongodb+srv://...  tcp://host:port  unix:///path\n"
                      "  http://...  https://...  http+unix:///path.sock:/request/path\n"
                      "  redis://host[:port]  rediss://...  redis+unix:///path.sock\n"
-                     "  pid:123  pidfile:/run/app.pid  process:NAME\n");
+                     "  pid:123  pidfile:/run/app.pid  process:NAME\n"
+                     "  dns://server/name?type=A  dns+tcp://server/name\n");
     fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
                  "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
                  "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.\n\n"

@@ -85,6 +85,17 @@ def redis(sock, port):
         sock.sendall(b"".join(answers[w] for w in request.split(b"\r\n") if w in answers))
 
 
+def dns_reply(question):
+    record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+    return question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:] + record
+
+
+def dns(sock, port):
+    size = int.from_bytes(sock.recv(2, socket.MSG_WAITALL), "big")
+    reply = dns_reply(sock.recv(size, socket.MSG_WAITALL))
+    sock.sendall(len(reply).to_bytes(2, "big") + reply)
+
+
 # name: (type, what answers, how it listens, the keys)
 WAYS = {
     "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
@@ -110,6 +121,9 @@ WAYS = {
     "redis unix": ("redis", redis, "unix", "uri = redis+unix://{path}"),
     "redis tls": ("redis", redis, "tls", "uri = rediss://127.0.0.1:{port}\ntls_verify = no"),
     "redis login": ("redis", redis, "", "uri = redis://user:pencil@127.0.0.1:{port}\nrequire = master"),
+    "dns by tcp": ("dns", dns, "", "query = dns+tcp://localhost:{port}/name.test"),
+    "dns by udp": ("dns", dns_reply, "udp", "query = dns://127.0.0.1:{port}/name.test"),
+    "dns cut": ("dns", dns, "cut", "query = dns://127.0.0.1:{port}/name.test"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 
@@ -140,7 +154,22 @@ def serve(listener, answer, context, port):
         threading.Thread(target=serve_one, args=(sock, answer, context, port), daemon=True).start()
 
 
+def serve_udp(sock, answer):
+    while True:
+        data, peer = sock.recvfrom(4096)
+        sock.sendto(answer(data), peer)
+
+
+def listen_udp(answer, port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", port))
+    threading.Thread(target=serve_udp, args=(sock, answer), daemon=True).start()
+    return sock.getsockname()[1]
+
+
 def listen(answer, how, number):
+    if how == "udp":
+        return {"port": listen_udp(answer, 0)}
     context = None
     if how in ("tls", "h2"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -155,6 +184,8 @@ def listen(answer, how, number):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     listener.listen(64)
+    if how == "cut":
+        listen_udp(lambda question: question[:2] + b"\x83\x80" + question[4:], port)
     threading.Thread(target=serve, args=(listener, answer, context, port), daemon=True).start()
     return {"port": port, "path": path, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
 

@@ -1,0 +1,198 @@
+"""dns: a record, asked of a scripted name server."""
+
+import socket
+
+import names
+from dnslib import MX, QTYPE, RR
+from lib import hostile
+from names import alias, by_tcp, code, late, lost, only
+from scenarios.common import Situation, black_hole, nobody, told
+from table import HEALTHY, UNHEALTHY, rows
+
+UP = names.addresses("192.0.2.1")
+SHORT = "timeout = 400ms"
+
+
+def asks(answer, how, query="{server}/name.test", scheme="dns", then=None):
+    """The server by its address."""
+
+    def make(stage):
+        zone = stage.keep(names.Names({} if answer is None else {"name.test": answer}))
+        server = f"{zone.host}:{zone.port}"
+
+        def change():
+            zone["name.test"] = then
+
+        return Situation(f"query = {scheme}://{query.format(server=server)}", env=zone.env,
+                         change=change if then else None)
+
+    return told(how, make)
+
+
+def of_system(*answers, how):
+    """Those of the system, one after the other."""
+
+    def make(stage):
+        zones = [stage.keep(names.Names({"name.test": what})) for what in answers]
+        listed = ",".join(zone.env["PROBE_DNS_SERVERS"] for zone in zones)
+        return Situation("query = dns:///name.test", env={"PROBE_DNS_SERVERS": listed})
+
+    return told(how, make)
+
+
+def first_is_gone(stage):
+    """the system's first server is gone, the second one answers"""
+    zone = stage.keep(names.Names({"name.test": UP}))
+    listed = f"127.0.0.1:{stage.port()},{zone.env['PROBE_DNS_SERVERS']}"
+    return Situation("query = dns:///name.test", env={"PROBE_DNS_SERVERS": listed})
+
+
+def by_name(answer, how):
+    """The server by a name, which another one knows."""
+
+    def make(stage):
+        zone = stage.keep(names.Names({"name.test": UP}))
+        system = stage.keep(names.Names({"ns.test": answer}))
+        return Situation(f"query = dns://ns.test:{zone.port}/name.test", env=system.env)
+
+    return told(how, make)
+
+
+def at(where):
+    return f"query = dns://{where}/name.test"
+
+
+def at_tcp(where):
+    return f"query = dns+tcp://{where}/name.test"
+
+
+def over_tcp(behave, how):
+    def make(stage):
+        return Situation(at_tcp(f"127.0.0.1:{stage.serve(behave).port}"))
+
+    return told(how, make)
+
+
+def udp_only(answer, how):
+    """What comes by UDP is cut, and nobody listens on TCP."""
+
+    def make(stage):
+        zone = stage.keep(names.Names({"name.test": answer}))
+        zone.tcp.shutdown(socket.SHUT_RDWR)
+        return Situation(at(f"{zone.host}:{zone.port}"))
+
+    return told(how, make)
+
+
+def own(answer):
+    """With the bit AA."""
+
+    def act(query, kind, tcp):
+        reply = bytearray(answer(query, kind, tcp))
+        reply[2] |= 4
+        return bytes(reply)
+
+    return act
+
+
+def not_own(answer):
+    def act(query, kind, tcp):
+        reply = bytearray(answer(query, kind, tcp))
+        reply[2] &= ~4
+        return bytes(reply)
+
+    return act
+
+
+def mail(query, kind, tcp):
+    reply = query.reply()
+    if kind == "MX":
+        reply.add_answer(RR(query.q.qname, QTYPE.MX, rdata=MX("mail.name.test", 10), ttl=1))
+    return reply.pack()
+
+
+def first_wrong(answer):
+    """An answer with another id, then the right one, by the same socket."""
+    state = {}
+
+    def act(query, kind, tcp):
+        state["n"] = state.get("n", 0) + 1
+        return names.other_id(query, kind, tcp) if state["n"] % 2 else answer(query, kind, tcp)
+
+    return act
+
+
+# fmt: off
+ROWS = rows(
+    "dns",
+    ("record", asks(UP, "has the record"), HEALTHY, "ok", "", {"detail": "A 192.0.2.1 from"}),
+    ("record by TCP", asks(UP, "has the record", scheme="dns+tcp"), HEALTHY, "ok"),
+    ("AAAA", asks(names.addresses("2001:db8::1"), "has an AAAA record",
+        "{server}/name.test?type=AAAA"), HEALTHY, "ok", "", {"detail": "2001:db8::1"}),
+    ("MX", asks(mail, "has an MX record", "{server}/name.test?type=MX"), HEALTHY, "ok",
+        r"expect = ^10 mail\.name\.test$"),
+    ("alias", asks(alias("real.test", "192.0.2.1"), "a CNAME and its target"), HEALTHY, "ok"),
+    ("alias without target", asks(alias("real.test"), "a CNAME alone"), UNHEALTHY, "dns", "",
+        {"detail": "no A record"}),
+    ("no such name", asks(None, "NXDOMAIN"), UNHEALTHY, "dns", "", {"detail": "NXDOMAIN"}),
+    ("no such record", asks(names.addresses("2001:db8::1"), "only an AAAA record"), UNHEALTHY,
+        "dns", "", {"detail": "no A record"}),
+    ("SERVFAIL", asks(code("SERVFAIL"), "SERVFAIL"), UNHEALTHY, "dns", "", {"detail": "SERVFAIL"}),
+    ("REFUSED", asks(code("REFUSED"), "REFUSED"), UNHEALTHY, "dns", "", {"detail": "REFUSED"}),
+    ("NOTIMP", asks(code("NOTIMP"), "NOTIMP"), UNHEALTHY, "dns", "", {"detail": "NOTIMP"}),
+    ("expected", asks(names.addresses("192.0.2.1", "10.1.2.3"), "two records"), HEALTHY, "ok",
+        r"expect = ^10\.", {"detail": "10.1.2.3 and 1 more"}),
+    ("not expected", asks(UP, "another record"), UNHEALTHY, "mismatch", r"expect = ^10\.",
+        {"detail": "192.0.2.1"}),
+    ("authoritative", asks(own(UP), "answers from its zone"), HEALTHY, "ok",
+        "authoritative = yes"),
+    ("not authoritative", asks(not_own(UP), "answers from a cache"), UNHEALTHY, "mismatch",
+        "authoritative = yes", {"detail": "not authoritative"}),
+    ("no such name, not authoritative", asks(not_own(code("NXDOMAIN")), "NXDOMAIN from a cache"),
+        UNHEALTHY, "mismatch", "authoritative = yes"),
+    ("cut, by TCP whole", asks(by_tcp(UP), "TC by UDP, the record by TCP"), HEALTHY, "ok"),
+    ("cut, by TCP refused", udp_only(by_tcp(UP), "TC by UDP, nobody on TCP"), UNHEALTHY,
+        "refused|reset|closed"),
+    ("cut, by TCP too", asks(lambda q, kind, tcp: by_tcp(UP)(q, kind, False), "TC by TCP too"),
+        UNHEALTHY, "protocol"),
+    ("silent", asks(names.silent, "says nothing"), UNHEALTHY, "timeout", SHORT,
+        {"detail": "no answer from the DNS server 127.0.0.1"}),
+    ("refused", nobody(at), UNHEALTHY, "refused"),
+    ("refused by TCP", nobody(at_tcp), UNHEALTHY, "refused"),
+    ("black-holed", black_hole(at), UNHEALTHY, "timeout", SHORT),
+    ("first packet lost", asks(lost(1, UP), "the first question is lost"), HEALTHY, "ok", "",
+        {"ways": ["check"]}),
+    ("late", asks(late(0.3, UP), "answers after 0.3 s"), HEALTHY, "ok"),
+    ("too late", asks(late(0.8, UP), "answers after 0.8 s"), UNHEALTHY, "timeout", SHORT),
+    ("another id", asks(names.other_id, "the answer to nobody's question"), UNHEALTHY, "timeout",
+        SHORT, {"detail": "other questions"}),
+    ("another id first", asks(first_wrong(UP), "a forged answer, then the right one"), HEALTHY,
+        "ok"),
+    ("another question", asks(names.other_question, "the answer to another question"), UNHEALTHY,
+        "timeout", SHORT),
+    ("garbage", asks(names.garbage, "the id, then noise"), UNHEALTHY, "protocol|timeout", SHORT),
+    ("empty", asks(names.empty, "an empty packet"), UNHEALTHY, "timeout", SHORT),
+    ("broken off", asks(names.cut, "ends within its record"), UNHEALTHY, "protocol"),
+    ("points at itself", asks(names.loops, "a name that points at itself"), UNHEALTHY, "protocol"),
+    ("TCP: says nothing", over_tcp(hostile.silent, "accepts and says nothing"), UNHEALTHY,
+        "timeout", SHORT),
+    ("TCP: closes", over_tcp(hostile.reply_and_close(b"\0"), "closes within the answer"),
+        UNHEALTHY, "closed|reset"),
+    ("TCP: noise", over_tcp(hostile.reply(b"\0\x0e" + b"not a message."), "noise"), UNHEALTHY,
+        "protocol"),
+    ("of the system", of_system(UP, how="the system's server has the record"), HEALTHY, "ok"),
+    ("the first fails", of_system(code("SERVFAIL"), UP, how="the first server says SERVFAIL"),
+        HEALTHY, "ok"),
+    ("the first is silent", of_system(names.silent, UP, how="the first server says nothing"),
+        HEALTHY, "ok"),
+    ("the first is gone", first_is_gone, HEALTHY, "ok"),
+    ("all fail", of_system(code("SERVFAIL"), code("REFUSED"), how="no server is of use"),
+        UNHEALTHY, "dns", "", {"detail": "REFUSED"}),
+    ("the first knows no such name", of_system(code("NXDOMAIN"), UP, how="NXDOMAIN is an answer"),
+        UNHEALTHY, "dns", "", {"detail": "NXDOMAIN"}),
+    ("server by name", by_name(only("A", names.addresses("127.0.0.1"), names.addresses()),
+        "ns.test is an address"), HEALTHY, "ok"),
+    ("server's name missing", by_name(code("NXDOMAIN"), "no such server"), UNHEALTHY, "dns"),
+    ("record comes", asks(code("NXDOMAIN"), "the name is made", then=UP), UNHEALTHY, "dns", "",
+        {"then": (HEALTHY, "ok")}),
+)
