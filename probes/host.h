@@ -83,6 +83,13 @@ void probe_cert_expiry(struct probe_run *run, int64_t not_after);
  * probe_finish; `--invert` succeeds on nothing else. */
 void probe_gone(struct probe_run *run);
 
+/* It works, but somebody should look: "the certificate expires on ..., in 9 days". Said before
+ * probe_finish, where the run turns out to be REASON_OK; of a failure it is dropped. It is shown as
+ * `warn` beside the verdict and counts nowhere, so readiness never hangs on it. Several are told
+ * together. As with a detail: no secret in it; control bytes are replaced. */
+void probe_degraded(struct probe_run *run, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* The verdict of this run, exactly once. The detail says the rest in a person's words, with the
  * address: "connect to 127.0.0.1:80: connection refused". It never holds a secret; control bytes
  * in it are replaced. For REASON_OK: what was seen ("HTTP 200 from 127.0.0.1:80"). */

@@ -10,6 +10,10 @@
  * in one probe_release, after which the run's memory is gone. The two are separate events, in that
  * order; both may come from inside `start` or `cancel`.
  *
+ * Between good and bad there is no third verdict. A target that works and yet needs a hand (a
+ * certificate that ends soon, a lag) is finished with REASON_OK, after one probe_degraded (host.h)
+ * for each thing to look at.
+ *
  * What the engine gives: it owns the deadline. When it passes, the engine finishes the run with
  * `timeout`, saying the phase and the last probe_note, and calls `cancel`. `cancel` is also called
  * at shutdown and reload. It may come at any time between `start` and probe_release, is called at

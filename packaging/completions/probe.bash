@@ -11,9 +11,9 @@ _probe_options()
     local all='-c --config --agent --timeout --json -q --quiet -v --verbose -h --help -V --version'
     case $1 in
         wait) echo "$all --set --interval --successes --any --invert" ;;
-        check) echo "$all --set --invert" ;;
+        check) echo "$all --set --invert --strict" ;;
         run | validate) echo "$all --set" ;;
-        status) echo "$all --watch --token-file" ;;
+        status) echo "$all --watch --strict --token-file" ;;
         explain) echo "$all --set --names --token-file" ;;
         help) echo "$all --names" ;;
         *) echo "$all" ;;

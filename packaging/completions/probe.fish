@@ -88,6 +88,7 @@ complete -c probe -n '__probe_in wait' -l interval -x -d 'the longest pause betw
 complete -c probe -n '__probe_in wait' -l successes -x -d 'successes in a row that are enough'
 complete -c probe -n '__probe_in wait' -l any -d 'one target is enough'
 complete -c probe -n '__probe_in check wait' -l invert -d 'succeed once the target is truly down'
+complete -c probe -n '__probe_in check status' -l strict -d 'a warning is a failure'
 complete -c probe -n '__probe_in status' -l watch -d 'stay and follow the agent'
 complete -c probe -n '__probe_in status explain' -l token-file -r -F -d 'file with the token of the agent'
 complete -c probe -n '__probe_in explain help' -l names -d 'only the names'

@@ -155,14 +155,19 @@ static void wait_in(struct stream *s, enum stream_state state, int64_t ms)
     uv_timer_start(&s->timer, on_timer, s->paused ? 0 : (uint64_t)ms, 0);
 }
 
-/* The handshake is over: is the certificate good for long enough, and ours for the server? */
-static void after_handshake(struct stream *s)
+/* Is the certificate good for long enough? */
+static void look_at_days(struct stream *s)
 {
     struct err e;
     if (tls_days_left(tls_not_after(s->tls), s->tls_options.conf->min_days, &e) < 0)
-        fail(s, REASON_TLS, e.text);
-    else
-        wait_in(s, STREAM_JUDGING, JUDGING_MS);
+        probe_degraded(s->run, "%s", e.text);
+}
+
+/* The handshake is over: is ours good for the server? */
+static void after_handshake(struct stream *s)
+{
+    look_at_days(s);
+    wait_in(s, STREAM_JUDGING, JUDGING_MS);
 }
 
 static void take_tls(struct stream *s, const void *data, size_t len)
@@ -418,6 +423,8 @@ const char *stream_alpn(const struct stream *s)
 void stream_adopt(struct stream *s, struct probe_run *run)
 {
     s->run = run;
+    if (run && s->tls)
+        look_at_days(s);
 }
 
 /* ---- End. ---- */

@@ -37,7 +37,7 @@
          .doc = "no: any certificate is taken. Only for tests."},                                  \
     {                                                                                              \
         .name = "tls_min_days", .kind = KEY_INT, .def = "0", .min = 0, .max = 36500,               \
-        .doc = "The certificate must last at least this many days."                                \
+        .doc = "The check warns where the certificate lasts for less than so many days."           \
     }
 
 enum {
@@ -108,7 +108,8 @@ bool tls_is_judged(const struct tls *t);
 /* End of the peer's certificate, seconds since the epoch, also of one that does not verify; 0: none
  * seen yet. */
 int64_t tls_not_after(const struct tls *t);
-/* Is a certificate that ends at `not_after` good for min_days? 0, or -1 with the words. */
+/* Is a certificate that ends at `not_after` good for min_days (0: not asked)? 0, or -1 with the
+ * words of a warning. */
 int tls_days_left(int64_t not_after, int64_t min_days, struct err *e);
 
 #endif

@@ -58,6 +58,7 @@ static void log_check(const struct check *c, const char *from, enum log_level le
         {.key = "reason",
          .value = last && last->reason != REASON_OK ? reason_name(last->reason) : NULL},
         {.key = "detail", .value = last ? last->detail : NULL},
+        {.key = "warning", .value = check_warning(c)},
         {.key = "failing_streak", .kind = LOG_COUNT, .number = c->health.failing_streak},
         {.key = last ? "duration_ms" : NULL, .kind = LOG_MS, .number = last ? last->duration : 0},
         {.key = NULL},
@@ -74,6 +75,17 @@ static void on_transition(void *ctx, struct check *c, enum health_status from)
     reports_on_transition(&a->reports, c, from);
     if (a->serve)
         serve_on_transition(a->serve, c, from);
+}
+
+/* Told as a transition from healthy to healthy: the status is the same. */
+static void on_warning(void *ctx, struct check *c)
+{
+    struct agent *a = ctx;
+    bool begins = check_warning(c);
+    log_check(c, NULL, begins ? LOG_WARN : LOG_INFO, begins ? "warning" : "warning ended");
+    reports_on_transition(&a->reports, c, c->health.status);
+    if (a->serve)
+        serve_on_transition(a->serve, c, c->health.status);
 }
 
 static void on_result(void *ctx, struct check *c, const struct check_result *r)
@@ -255,7 +267,7 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
 {
     const struct serve_hooks serve_hooks = {.reload = ask_reload, .ctx = a, .told = told};
     const struct engine_hooks hooks = {
-        .on_result = on_result, .on_transition = on_transition, .ctx = a};
+        .on_result = on_result, .on_transition = on_transition, .on_warning = on_warning, .ctx = a};
     if (session_open(&a->session, config, true, &hooks, on_signal, e) < 0)
         return -1;
     struct engine *engine = &a->session.engine;

@@ -33,10 +33,15 @@ struct check_command {
 
 /* ---- Lines: as they finish on a terminal, else in the order of the arguments ---- */
 
+static const char *state_of(const struct check *c)
+{
+    return check_warning(c) ? "warn" : health_status_name(c->health.status);
+}
+
 static void add_row(struct grid *g, const struct check *c)
 {
     const struct check_result *last = check_last(c);
-    const char *state = health_status_name(c->health.status);
+    const char *state = state_of(c);
     char took[CLOCK_SHORT_SIZE] = "-";
     struct buf why;
     buf_init(&why, MAX_OUTPUT);
@@ -93,6 +98,8 @@ static void show(struct check_command *cmd, const struct check *c)
 
 static bool is_good(const struct check_command *cmd, const struct check_result *r)
 {
+    if (cmd->cli->strict && r->warning && !cmd->cli->invert)
+        return false;
     return cmd->cli->invert ? r->reason != REASON_OK && r->gone : r->reason == REASON_OK;
 }
 
@@ -121,17 +128,22 @@ static void show_digest(struct check_command *cmd)
 static void show_total(const struct check_command *cmd)
 {
     const struct engine *e = &cmd->session.engine;
-    size_t counts[HEALTH_BLOCKED + 1] = {0};
+    size_t counts[HEALTH_BLOCKED + 1] = {0}, warned = 0;
     char took[CLOCK_SHORT_SIZE];
     struct buf line, lines;
     buf_init(&line, MAX_OUTPUT);
     buf_init(&lines, MAX_OUTPUT);
     for (size_t i = 0; i < e->n_checks; i++)
-        counts[e->checks[i]->health.status]++;
+        if (check_warning(e->checks[i]))
+            warned++;
+        else
+            counts[e->checks[i]->health.status]++;
     buf_printf(&line, "%zu targets", e->n_checks);
     for (size_t s = 0; s < ARRAY_LEN(counts); s++)
         if (counts[s])
             buf_printf(&line, ", %zu %s", counts[s], health_status_name((enum health_status)s));
+    if (warned)
+        buf_printf(&line, ", %zu warn", warned);
     buf_printf(&line, ", in %s", clock_short(clock_now() - cmd->began, took));
     if (!line.failed)
         text_wrap(&lines, line.data, cmd->term.columns, 0);

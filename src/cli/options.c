@@ -35,6 +35,7 @@ const struct option_spec options_table[] = {
     {"any", 0, ARG_NONE, NULL, "wait", "one target is enough"},
     {"invert", 0, ARG_NONE, NULL, "check wait",
      "succeed once the target is truly down: refused or gone"},
+    {"strict", 0, ARG_NONE, NULL, "check status", "a warning is a failure"},
     {"watch", 0, ARG_NONE, NULL, "status",
      "stay and follow the agent: in place on a terminal, else a line a change"},
     {"names", 0, ARG_NONE, NULL, "explain help",
@@ -205,6 +206,8 @@ static int set_flag(struct cli *cli, const char *name)
         cli->any = true;
     else if (strcmp(name, "invert") == 0)
         cli->invert = true;
+    else if (strcmp(name, "strict") == 0)
+        cli->strict = true;
     else if (strcmp(name, "watch") == 0)
         cli->watch = true;
     else if (strcmp(name, "names") == 0)

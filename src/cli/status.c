@@ -102,7 +102,8 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
 size_t status_summary(struct buf *out, const struct cli *cli, const json_t *document,
                       const struct term *term)
 {
-    static const char *const states[] = {"healthy", "unhealthy", "starting", "blocked", "stale"};
+    static const char *const states[] = {"healthy",  "warn",    "unhealthy",
+                                         "starting", "blocked", "stale"};
     size_t counts[ARRAY_LEN(states)] = {0}, n = count(cli, document);
     for (size_t i = 0; i < n; i++) {
         struct view v;
@@ -192,15 +193,28 @@ int status_check_names(const struct cli *cli, const json_t *document)
     return EXIT_HEALTHY;
 }
 
+/* --strict: does one that counts warn? */
+static bool is_warned(const struct cli *cli, const json_t *document)
+{
+    for (size_t i = 0; i < count(cli, document); i++) {
+        struct view v;
+        view_read(&v, nth(cli, document, i));
+        if (cli->strict && *v.warning && (v.required || cli->n_targets))
+            return true;
+    }
+    return false;
+}
+
 /* The exit code by the worst of the named probes, or by readiness when none is named. */
 static int verdict(const struct cli *cli, const json_t *document)
 {
     if (!cli->n_targets) {
         if (json_is_true(json_object_get(json_object_get(document, "agent"), "stale")))
             return EXIT_STALE;
-        return json_is_true(json_object_get(document, "ready")) ? EXIT_HEALTHY : EXIT_UNHEALTHY;
+        bool ready = json_is_true(json_object_get(document, "ready"));
+        return ready && !is_warned(cli, document) ? EXIT_HEALTHY : EXIT_UNHEALTHY;
     }
-    bool stale = false, healthy = true;
+    bool stale = false, healthy = !is_warned(cli, document);
     for (size_t i = 0; i < cli->n_targets; i++) {
         struct view v;
         view_read(&v, status_find(document, cli->targets[i]));

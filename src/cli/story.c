@@ -224,6 +224,8 @@ static void tell_next(struct buf *out, const struct story *s)
 void story_tell(struct buf *out, const struct story *s)
 {
     tell_state(out, s);
+    if (*s->view->warning)
+        say(out, str_format("it warns, which counts nowhere: %s", s->view->warning));
     tell_results(out, s);
     tell_next(out, s);
 }

@@ -89,6 +89,7 @@ void view_read(struct view *v, const json_t *probe)
     *v = (struct view){
         .name = text_of(probe, "name"),
         .status = text_of(probe, "status"),
+        .warning = text_of(probe, "warning"),
         .stale = json_is_true(json_object_get(probe, "stale")),
         .required = !json_is_false(json_object_get(probe, "required")),
         .since = view_time(text_of(probe, "since")),
@@ -115,7 +116,9 @@ bool view_is(const struct view *v, const char *status)
 
 const char *view_state(const struct view *v)
 {
-    return v->lost ? "unknown" : v->stale ? "stale" : v->status;
+    if (v->lost || v->stale)
+        return v->lost ? "unknown" : "stale";
+    return *v->warning && view_is(v, "healthy") ? "warn" : v->status;
 }
 
 /* Worst first. */
@@ -124,8 +127,8 @@ static const struct {
     enum tone tone;
     int badness;
 } states[] = {
-    {"unhealthy", TONE_BAD, 4}, {"stale", TONE_BAD, 3},    {"starting", TONE_WAIT, 2},
-    {"blocked", TONE_HELD, 1},  {"healthy", TONE_GOOD, 0},
+    {"unhealthy", TONE_BAD, 5}, {"stale", TONE_BAD, 4}, {"starting", TONE_WAIT, 3},
+    {"blocked", TONE_HELD, 2},  {"warn", TONE_WAIT, 1}, {"healthy", TONE_GOOD, 0},
 };
 
 enum tone view_tone(const char *state)
@@ -193,6 +196,8 @@ static void why_text(const struct view *v, struct buf *out)
     }
     if (*v->last.reason)
         buf_printf(out, "%s: ", v->last.reason);
+    if (*v->warning)
+        buf_printf(out, "%s; ", v->warning);
     buf_puts(out, v->last.detail);
     if (!v->required && !v->last.ok)
         buf_puts(out, " (not required)");

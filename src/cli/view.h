@@ -21,6 +21,7 @@ struct view_result {
 /* Texts are the document's and live as long as it; never NULL. */
 struct view {
     const char *name, *status;
+    const char *warning; /* "": none */
     bool stale, required;
     bool lost;       /* set by who reads it: the agent has gone since, nothing is known any more */
     int64_t since;   /* wall time, ns; 0: not known */
@@ -43,7 +44,8 @@ const char *view_blocker(const struct view *v, size_t i);
 
 bool view_is(const struct view *v, const char *status);
 
-/* The word for a person: its status, "stale", or "unknown" when the agent was lost. */
+/* The word for a person: its status, "warn" for a healthy one with a warning, "stale", or "unknown"
+ * when the agent was lost. */
 const char *view_state(const struct view *v);
 enum tone view_tone(const char *state);
 

@@ -217,7 +217,8 @@ static void remember(json_t *known, const char *name, const char *to)
 
 static void print_change(struct watch *w, const json_t *event)
 {
-    const char *name = text_of(event, "name"), *to = text_of(event, "to");
+    const char *name = text_of(event, "name"), *warning = text_of(event, "warning");
+    const char *to = *warning ? "warn" : text_of(event, "to"); /* only a healthy one has it */
     const char *from = text_of(event, "from"), *reason = text_of(event, "reason");
     const char *before = json_string_value(json_object_get(w->known, name));
     if (!is_watched(w->cli, name) || (before && strcmp(before, to) == 0))
@@ -231,11 +232,11 @@ static void print_change(struct watch *w, const json_t *event)
     } else {
         add_escaped(&line, text_of(event, "at"), "  ");
         add_escaped(&line, name, "  ");
-        if (!*from && before)
-            from = before;
+        from = before ? before : from;
         add_escaped(&line, from, *from ? " -> " : "");
         add_escaped(&line, to, "  ");
         add_escaped(&line, reason, *reason ? ": " : "");
+        add_escaped(&line, warning, *warning ? "; " : "");
         add_escaped(&line, text_of(event, "detail"), "");
         while (line.len && line.data[line.len - 1] == ' ') /* a blocked probe has no reason */
             line.data[--line.len] = '\0';

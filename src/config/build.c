@@ -162,6 +162,16 @@ static void warn_of_start_interval(const struct table *t, struct source *s)
                        "has no effect without start_period, expected both");
 }
 
+static void warn_of_warn_after(const struct table *t, struct source *s)
+{
+    char shown[2][DURATION_SIZE];
+    int64_t timeout = t->values[COMMON_TIMEOUT].num, after = t->values[COMMON_WARN_AFTER].num;
+    if (s->file && t->slots[COMMON_WARN_AFTER].word && after >= timeout)
+        source_problem(s, false, t->values[COMMON_WARN_AFTER].line, "warn_after",
+                       "%s is not below the timeout of %s: no check is that slow",
+                       duration_format(after, shown[0]), duration_format(timeout, shown[1]));
+}
+
 static void fill_policy(struct check_conf *c, const struct probe_value *v)
 {
     c->policy = (struct health_policy){
@@ -176,6 +186,7 @@ static void fill_policy(struct check_conf *c, const struct probe_value *v)
         .jitter_percent = (uint32_t)v[COMMON_JITTER].num,
     };
     c->required = v[COMMON_REQUIRED].num;
+    c->warn_after = v[COMMON_WARN_AFTER].num;
     c->timeout_given = v[COMMON_TIMEOUT].given;
 }
 
@@ -259,6 +270,7 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     fill_levels(c, common, s);
     warn_of_start_interval(common, s);
     build_warn_of_timeout(common, s);
+    warn_of_warn_after(common, s);
     if (fill_after(c, common, s) < 0)
         return -1;
     if (!own)

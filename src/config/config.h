@@ -33,6 +33,7 @@ struct check_conf {
     bool of_file;    /* a section of the file, not a URL of the command line */
     unsigned levels; /* LEVEL_ALIVE | LEVEL_READY */
     bool required;
+    int64_t warn_after; /* a success that takes longer warns, ns; 0: none does */
     bool timeout_given; /* `timeout` was set by the user (wait picks its own otherwise) */
     char **after;       /* names of probes, never its own */
     size_t n_after;

@@ -72,6 +72,11 @@ const struct probe_key config_common_keys[] = {
                       .kind = KEY_WORDS,
                       .doc = "Names of probes; while one of them is unhealthy this one is blocked: "
                              "not checked, and not blamed."},
+    [COMMON_WARN_AFTER] = {.name = "warn_after",
+                           .kind = KEY_DURATION,
+                           .min = NS_PER_MS,
+                           .doc = "A check that succeeds but takes longer warns: it is healthy all "
+                                  "the same. If not set, no check is too slow."},
 };
 const size_t config_n_common_keys = COMMON_COUNT;
 

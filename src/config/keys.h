@@ -17,6 +17,7 @@ enum common_key {
     COMMON_LEVEL,
     COMMON_REQUIRED,
     COMMON_AFTER,
+    COMMON_WARN_AFTER,
     COMMON_COUNT
 };
 

@@ -36,6 +36,11 @@ const struct check_result *check_last(const struct check *c)
     return c->n_results ? &c->history[(c->n_results - 1) % CHECK_HISTORY] : NULL;
 }
 
+const char *check_warning(const struct check *c)
+{
+    return c->warning.on && c->health.status == HEALTH_HEALTHY ? c->warning_text : NULL;
+}
+
 /* A result in 32 bits: the reason in the upper ones, the duration in steps below. */
 #define TREND_STEP (10 * NS_PER_US)
 #define TREND_BITS 27
@@ -157,6 +162,7 @@ static void on_next(struct sched_entry *entry, int64_t now)
 static void result_fini(struct check_result *r)
 {
     free(r->detail);
+    free(r->warning);
 }
 
 static void remember_failure(struct check *c, const struct check_result *r)
@@ -198,6 +204,8 @@ static const struct check_result *store(struct check *c, struct check_result *r)
     if (!r->detail)
         abort(); /* a single byte could not be had: nothing true can be said any more */
     str_printable(r->detail, PROBE_DETAIL_MAX);
+    if (r->warning)
+        str_printable(r->warning, PROBE_DETAIL_MAX);
     count(c, r);
     struct check_result *slot = &c->history[c->n_results % CHECK_HISTORY];
     result_fini(slot);
@@ -268,16 +276,31 @@ static bool apply(struct check *c, struct check_result *r)
                         &r->counted);
 }
 
+/* Its words are those of the last success that had some; short of memory there is no warning. */
+static void apply_warning(struct check *c, const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    warning_apply(&c->warning, &c->conf->policy, copy != NULL);
+    if (copy || !c->warning.on) {
+        free(c->warning_text);
+        c->warning_text = copy;
+    }
+}
+
 void check_on_result(struct check *c, struct check_result *r)
 {
     struct engine *e = c->engine;
     enum health_status from = c->health.status;
-    bool changed = apply(c, r);
+    bool warned = check_warning(c) != NULL, changed = apply(c, r);
     const struct check_result *stored = store(c, r);
+    if (stored->reason == REASON_OK)
+        apply_warning(c, stored->warning);
     if (!e->hooks.next_delay)
         plan_next(c);
     if (changed)
         check_announce(c, from);
+    else if (e->hooks.on_warning && warned != (check_warning(c) != NULL))
+        e->hooks.on_warning(e->hooks.ctx, c);
     if (e->hooks.on_result)
         e->hooks.on_result(e->hooks.ctx, c, stored);
     if (e->hooks.next_delay) /* it asks what came of the result */
@@ -295,6 +318,7 @@ static void check_free(struct check *c)
     if (c->last_failure)
         result_fini(c->last_failure);
     free(c->last_failure);
+    free(c->warning_text);
     free(c->after);
     free(c->dependents);
     check_conf_unref(c->conf);

@@ -14,6 +14,7 @@
 #include "base/reason.h"
 #include "config/config.h"
 #include "config/names.h"
+#include "engine/warning.h"
 #include "health/health.h"
 #include "host.h"
 #include "loop/sched.h"
@@ -44,6 +45,7 @@ struct check_result {
     enum health_counted counted;
     int64_t phases[PHASE_COUNT]; /* ns in each; -1: not reached */
     char *detail;                /* never NULL in a stored result; owned by the check */
+    char *warning;               /* see probe_degraded; NULL: none, and of all failures */
 };
 
 /* A check's life, forwards only; CHECK_DRAFT -> CHECK_REMOVED where a draft is discarded. */
@@ -70,6 +72,8 @@ struct check {
     int64_t cert_not_after;    /* s since the epoch; 0: none seen */
     uint32_t failures_by_reason[REASON_COUNT];
     struct check_durations *durations; /* its type's */
+    struct warning warning;
+    char *warning_text; /* of the last success that had one; NULL: none */
     uint64_t n_results;
     struct check_result
         history[CHECK_HISTORY];         /* ring; newest at (n_results - 1) % CHECK_HISTORY */
@@ -90,6 +94,9 @@ const struct check_result *check_last(const struct check *c);
  * `duration` ns, rounded down to 10 us and at most 22 minutes. */
 enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration);
 
+/* What is to be looked at of a healthy check, as its last success told it; NULL: nothing. */
+const char *check_warning(const struct check *c);
+
 /* Its verdict is older than its schedule allows. */
 bool check_is_stale(const struct check *c, int64_t now);
 
@@ -102,6 +109,8 @@ struct engine_hooks {
     void (*on_result)(void *ctx, struct check *c, const struct check_result *r);
     /* The one funnel of transitions: status changed from `from`. Called before on_result. */
     void (*on_transition)(void *ctx, struct check *c, enum health_status from);
+    /* check_warning has begun (or ended) with this result, and the status did not change. */
+    void (*on_warning)(void *ctx, struct check *c);
     /* Other than by the policy (`wait`): the delay until the next start, and the timeout of the
      * next run, both ns. NULL: the policy's. next_delay < 0: no further run. */
     int64_t (*next_delay)(void *ctx, struct check *c);

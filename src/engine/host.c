@@ -62,6 +62,20 @@ void probe_gone(struct probe_run *probe)
         r->gone = true;
 }
 
+void probe_degraded(struct probe_run *probe, const char *fmt, ...)
+{
+    struct run *r = run_of(probe);
+    if (!r || !run_is_open(r))
+        return;
+    char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n >= 0)
+        run_warn(r, text);
+}
+
 void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, ...)
 {
     struct run *r = run_of(probe);

@@ -48,13 +48,44 @@ static void settle(struct run *r, int64_t now)
     sched_clear(&r->check->engine->sched, &r->deadline);
 }
 
+void run_warn(struct run *r, char *text)
+{
+    if (r->warning && strstr(r->warning, text)) { /* each hop of a redirect may say the same */
+        free(text);
+        return;
+    }
+    char *both = r->warning ? str_format("%s; %s", r->warning, text) : text;
+    if (r->warning)
+        free(text);
+    if (!both)
+        return;
+    free(r->warning);
+    r->warning = both;
+}
+
+/* What is to be looked at of a target that works; NULL: nothing, or no memory. */
+static char *take_warning(struct run *r, int64_t took)
+{
+    char shown[2][CLOCK_SHORT_SIZE];
+    int64_t most = r->conf->warn_after;
+    char *slow = most && took > most
+                     ? str_format("it took %s, warn_after is %s", clock_short(took, shown[0]),
+                                  clock_short(most, shown[1]))
+                     : NULL;
+    if (slow)
+        run_warn(r, slow);
+    char *text = r->warning;
+    r->warning = NULL;
+    return text ? mask_apply(&r->conf->mask, text) : NULL;
+}
+
 /* The one way a result leaves a run. Takes `detail`, which may be NULL (out of memory). */
 static void finish(struct run *r, enum reason reason, char *detail)
 {
-    int64_t now = clock_now();
+    int64_t now = clock_now(), started = probe_of(r)->started;
+    char *warning = reason == REASON_OK ? take_warning(r, now - started) : NULL;
     settle(r, now);
     run_close_phase(r, now);
-    int64_t started = probe_of(r)->started;
     struct check_result result = {
         .started = started,
         .started_wall = r->started_wall,
@@ -62,6 +93,7 @@ static void finish(struct run *r, enum reason reason, char *detail)
         .reason = reason,
         .gone = r->gone,
         .detail = detail,
+        .warning = warning,
     };
     memcpy(result.phases, r->phases, sizeof result.phases);
     check_on_result(r->check, &result);
@@ -132,6 +164,7 @@ static void run_free(struct run *r)
     struct check *c = r->check;
     c->run = NULL;
     check_conf_unref(r->conf);
+    free(r->warning);
     free(r);
     check_on_release(c);
 }

@@ -29,6 +29,7 @@ struct run {
     int phase;     /* enum probe_phase, -1: none yet */
     bool was_late; /* its deadline was moved once, see run.c */
     bool gone;
+    char *warning; /* what probe_degraded told so far; NULL: nothing */
     char note[PROBE_DETAIL_MAX];
     void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]); /* NULL: note stands */
     alignas(max_align_t) unsigned char memory[]; /* the type's: begins with struct probe_run */
@@ -49,6 +50,9 @@ static inline bool run_is_open(const struct run *r)
 /* For host.c: the first result counts. Takes `detail`, which may be NULL (out of memory). */
 void run_finish(struct run *r, enum reason reason, char *detail);
 void run_release(struct run *r);
+
+/* For host.c: one more thing to look at of a run that is open. Takes `text`. */
+void run_warn(struct run *r, char *text);
 void run_close_phase(struct run *r, int64_t now);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "base/words.h"
 #include "reports/webhook.h"
+#include "view/document.h"
 #include "view/verdict.h"
 
 #define EVENT_MAX 16384 /* name, target and detail, each byte escaped */
@@ -333,7 +334,7 @@ static char *event_json(const struct check *c, enum health_status from)
     struct buf b;
     struct jsonw j;
     gethostname(host, sizeof host - 1);
-    clock_rfc3339(c->since_wall, stamp);
+    clock_rfc3339(document_changed_at(c, from == c->health.status), stamp);
     buf_init(&b, EVENT_MAX);
     jsonw_init(&j, &b);
     jsonw_object(&j, NULL);
@@ -346,6 +347,7 @@ static char *event_json(const struct check *c, enum health_status from)
     jsonw_string(&j, "reason",
                  says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
     jsonw_string(&j, "detail", says_why ? last->detail : NULL);
+    jsonw_string(&j, "warning", check_warning(c));
     jsonw_int(&j, "failing_streak", c->health.failing_streak);
     jsonw_bool(&j, "required", c->conf->required);
     jsonw_object(&j, "agent");

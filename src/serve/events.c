@@ -3,6 +3,7 @@
  * ring that all listeners read at their own pace; one that falls behind the ring gets the present
  * state again, so nobody holds memory and nobody is left with an old state. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "serve/internal.h"
 #include "view/document.h"
@@ -39,7 +40,7 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
     bool says_why = last && c->health.status != HEALTH_BLOCKED;
     char stamp[CLOCK_RFC3339_SIZE];
     struct jsonw j;
-    clock_rfc3339(c->since_wall, stamp);
+    clock_rfc3339(document_changed_at(c, from && strcmp(from, to) == 0), stamp);
     buf_puts(b, "event: status\ndata: ");
     jsonw_init(&j, b);
     jsonw_object(&j, NULL);
@@ -50,6 +51,7 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
     jsonw_string(&j, "reason",
                  says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
     jsonw_string(&j, "detail", says_why ? last->detail : NULL);
+    jsonw_string(&j, "warning", check_warning(c));
     jsonw_end(&j);
     buf_puts(b, "\n\n");
 }

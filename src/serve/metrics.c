@@ -208,6 +208,11 @@ static void add_stale(const struct line *l)
     add_flag(l, check_is_stale(l->c, l->now));
 }
 
+static void add_warning(const struct line *l)
+{
+    add_flag(l, check_warning(l->c) != NULL);
+}
+
 static void add_last_success(const struct line *l)
 {
     if (l->c->last_success_wall)
@@ -236,6 +241,8 @@ static const struct family families[] = {
     {"probe_failing_streak", "gauge", "Failures in a row that count.", READS_CHECK, add_streak},
     {"probe_stale", "gauge", "1 if the verdict is older than its schedule allows.", READS_POLICY,
      add_stale},
+    {"probe_warning", "gauge", "1 if the probe is healthy and something is to be looked at.",
+     READS_CHECK, add_warning},
     {"probe_last_success_timestamp_seconds", "gauge", "When a check succeeded last.", READS_CHECK,
      add_last_success},
     {"probe_tls_certificate_not_after_timestamp_seconds", "gauge",

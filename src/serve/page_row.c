@@ -114,7 +114,10 @@ static void add_last(struct buf *b, const struct check *c, int64_t now)
     } else {
         if (last && last->reason != REASON_OK)
             buf_printf(b, "%s:", reason_name(last->reason));
-        buf_puts(b, "</b> <span>");
+        const char *warning = check_warning(c);
+        buf_puts(b, warning ? "warning:</b> <span>" : "</b> <span>");
+        page_escape(b, warning ? warning : "");
+        buf_puts(b, warning ? "; " : "");
         page_escape(b, last ? last->detail : "no check has ended yet");
     }
     buf_puts(b, "</span></p><p class=fail>");

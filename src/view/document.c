@@ -36,6 +36,12 @@ enum health_status document_status_of(const struct check *c, int64_t now)
     return status == HEALTH_HEALTHY && check_is_stale(c, now) ? HEALTH_STARTING : status;
 }
 
+int64_t document_changed_at(const struct check *c, bool of_warning)
+{
+    const struct check_result *last = check_last(c);
+    return of_warning && last ? last->started_wall + last->duration : c->since_wall;
+}
+
 static void add_time(struct jsonw *j, const char *key, int64_t wall_ns)
 {
     char stamp[CLOCK_RFC3339_SIZE];
@@ -68,6 +74,7 @@ static void add_result(struct jsonw *j, const char *key, const struct check_resu
     }
     jsonw_wrote(j, at);
     jsonw_string(j, "detail", r->detail);
+    jsonw_string(j, "warning", r->warning);
     at = jsonw_room(j, RESULT_ROOM);
     if (!at)
         return;
@@ -129,6 +136,7 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     jsonw_string(j, "target", conf->target);
     jsonw_string(j, "status", health_status_name(document_status_of(c, now)));
     jsonw_bool(j, "stale", check_is_stale(c, now));
+    jsonw_string(j, "warning", check_is_stale(c, now) ? NULL : check_warning(c));
     add_blocked_by(j, c);
     jsonw_int(j, "failing_streak", c->health.failing_streak);
     jsonw_int(j, "success_streak", c->health.success_streak);
@@ -212,6 +220,10 @@ void document_why(struct buf *out, const struct check *c)
     }
     if (last->reason != REASON_OK)
         buf_printf(out, "%s: ", reason_name(last->reason));
+    if (check_warning(c)) {
+        add_printable(out, check_warning(c), DETAIL_SHOWN_MAX);
+        buf_puts(out, "; ");
+    }
     add_printable(out, last->detail ? last->detail : "", DETAIL_SHOWN_MAX);
 }
 

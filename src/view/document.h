@@ -10,6 +10,9 @@
  * until a check has ended again. */
 enum health_status document_status_of(const struct check *c, int64_t now);
 
+/* When the status changed, or (`of_warning`) when its warning began or ended; wall time, ns. */
+int64_t document_changed_at(const struct check *c, bool of_warning);
+
 /* One probe: name, type, target, status, ..., history. `key` as in jsonw.h. */
 void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now);
 

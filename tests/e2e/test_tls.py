@@ -59,9 +59,11 @@ def test_expired(probe, target, certs):
 def test_min_days(probe, target, certs):
     lines = f"{target(certs.pair())}\ntls_ca = {certs.ca}\ntls_min_days"
     r = check(probe, f"{lines} = 1")
-    assert r.code == 0, str(r)
+    assert r.code == 0 and last(r)["warning"] is None, str(r)
     r = check(probe, f"{lines} = 30")
-    assert r.code == 1 and last(r)["reason"] == "tls" and "30" in last(r)["detail"], str(r)
+    assert r.code == 0 and "tls_min_days is 30" in last(r)["warning"], str(r)
+    r = check(probe, f"{lines} = 30", "--strict")
+    assert r.code == 1 and r.json["probes"][0]["status"] == "healthy", str(r)
 
 
 def test_tls_towards_a_plain_server_and_towards_silence(probe, serve, certs):

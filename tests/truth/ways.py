@@ -30,7 +30,9 @@ def judge(row, probe, expected, detail, where):
     )
     if verdict != HEALTHY:
         assert last["detail"] and len(last["detail"].splitlines()) == 1, f"{where}: {said}"
-    assert re.search(detail, last["detail"] or ""), f"{where}: no {detail} in: {said}"
+    words = f"{last['detail'] or ''}\n{last['warning'] or ''}"
+    assert re.search(detail, words), f"{where}: no {detail} in: {words}"
+    assert last["ok"] or not last["warning"], f"{where}: a failure that warns: {last}"
     kept(row, last, where)
 
 

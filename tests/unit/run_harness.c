@@ -40,7 +40,7 @@ void harness_close(struct harness *h)
 static void forget(struct harness *h)
 {
     h->finished = h->released = h->gone = h->cancelled = h->deadline_passed = false;
-    h->detail[0] = h->note[0] = '\0';
+    h->detail[0] = h->note[0] = h->warning[0] = '\0';
     h->not_after = 0;
     h->describe = NULL;
     memset(h->phases, 0, sizeof h->phases);
@@ -173,6 +173,16 @@ void probe_gone(struct probe_run *run)
     if (run != current->run)
         return; /* a run of nobody */
     current->gone = true;
+}
+
+void probe_degraded(struct probe_run *run, const char *fmt, ...)
+{
+    if (run != current->run)
+        return; /* a run of nobody */
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(current->warning, sizeof current->warning, fmt, ap);
+    va_end(ap);
 }
 
 void probe_finish(struct probe_run *run, enum reason reason, const char *fmt, ...)

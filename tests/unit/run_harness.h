@@ -21,7 +21,7 @@ struct harness {
     /* What the run said. */
     bool finished, released, gone, cancelled;
     enum reason reason;
-    char detail[1024], note[1024];
+    char detail[1024], note[1024], warning[1024];
     void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]);
     bool phases[PHASE_COUNT];
     int64_t not_after;
