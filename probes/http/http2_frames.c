@@ -77,6 +77,13 @@ static const char *code_name(uint32_t code, char buf[16])
     return buf;
 }
 
+/* libcurl says of some frames that nghttp2 refuses that nothing came. */
+static bool is_not_http2(CURLcode rc)
+{
+    return rc == CURLE_HTTP2 || rc == CURLE_HTTP2_STREAM || rc == CURLE_GOT_NOTHING ||
+           rc == CURLE_RECV_ERROR;
+}
+
 enum reason http2_words(const struct http2 *h, const char *peer, struct err *e)
 {
     const struct http2_frames *f = &h->frames;
@@ -106,8 +113,7 @@ enum reason http2_words(const struct http2 *h, const char *peer, struct err *e)
         return REASON_OK;
     } else {
         err_set(e, "the reply from %s is broken: %s", peer,
-                h->rc == CURLE_HTTP2 || h->rc == CURLE_HTTP2_STREAM ? "not as HTTP/2 has it"
-                                                                    : curl_easy_strerror(h->rc));
+                is_not_http2(h->rc) ? "not as HTTP/2 has it" : curl_easy_strerror(h->rc));
     }
     return REASON_PROTOCOL;
 }

@@ -32,7 +32,7 @@ static char *value_of(const char *value, struct err *e)
     case JSONR_FOUND:
         return strdup(value);
     case JSONR_TOO_COSTLY:
-        err_set(e, "the value is too long");
+        err_set(e, "the value cannot be compared: %s", why.text);
         return NULL;
     case JSONR_NOT_JSON:
         break;

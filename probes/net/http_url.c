@@ -215,7 +215,8 @@ int http_url_resolve(struct http_url *u, const struct http_url *base, const char
         return err_set(e, "out of memory");
     int rc = 0;
     CURLUcode code = curl_url_set(handle, CURLUPART_URL, base->text, 0);
-    if (code == CURLUE_OK)
+    /* "#x" is the same document (RFC 3986 section 5.2.2); libcurl makes its folder of it. */
+    if (code == CURLUE_OK && *location != '#')
         code = curl_url_set(handle, CURLUPART_URL, location, CURLU_URLENCODE);
     /* What a stranger puts into a Location is not for us to log in with. */
     if (code == CURLUE_OK)

@@ -298,7 +298,8 @@ static enum http_wire_step gather_line(struct http_wire *w, const char *data, si
     size_t line_len = *used = end ? (size_t)(end + 1 - data) : len;
     if (!end || w->line.len) {
         if (buf_add(&w->line, data, *used) < 0)
-            return broken(w, w->line.len < HTTP_LINE_MAX ? "out of memory" : "a line has no end");
+            return broken(w,
+                          w->line.len < HTTP_LINE_MAX ? "out of memory" : "a line is over 64 KiB");
         line = w->line.data;
         line_len = w->line.len;
     }

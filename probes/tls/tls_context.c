@@ -57,6 +57,15 @@ void tls_library_init(void)
     OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
+/* A shared libmongoc begins to use OpenSSL when it is loaded, before main and our constructors, and
+ * would have openssl.cnf read. Only what stands in this section of a program runs before that. */
+static void forbid_config(void)
+{
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_libraries)(void) = forbid_config;
+
 static bool same_ids(const struct file_id *before, const struct file_id *now, size_t n)
 {
     for (size_t i = 0; i < n; i++)

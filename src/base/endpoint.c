@@ -47,10 +47,18 @@ static bool is_name(const char *host)
     return true;
 }
 
-/* A name of digits and dots only would be an address if it were valid: "127.0.0.300", "1.2". */
+/* A name of numbers only would be an address if it were valid, "127.0.0.300", or is one to some
+ * programs alone: "1.2", "0x7f.0.0.1". */
 static bool looks_numeric(const char *host)
 {
-    return strspn(host, "0123456789.") == strlen(host);
+    for (const char *p = host; *p; p += *p == '.') {
+        bool hex = p[0] == '0' && (p[1] == 'x' || p[1] == 'X');
+        p += hex ? 2 : 0;
+        p += strspn(p, hex ? "0123456789abcdefABCDEF" : "0123456789");
+        if (*p && *p != '.')
+            return false;
+    }
+    return true;
 }
 
 /* The address before its zone. */
@@ -118,6 +126,8 @@ static int split(const char *text, char **host, const char **port, bool *bracket
 {
     size_t len;
     const char *rest;
+    if (strstr(text, "://"))
+        return err_set(e, "an address has no scheme, expected host:port");
     *bracketed = text[0] == '[';
     if (*bracketed) {
         const char *end = strchr(text, ']');
@@ -164,7 +174,10 @@ int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port,
 static int check_listen_host(char **host, bool bracketed, struct err *e)
 {
     struct in_addr v4;
+    struct in6_addr v6;
     const char *stands_for = *host;
+    if (bracketed && parse_v6(*host, &v6) && IN6_IS_ADDR_V4MAPPED(&v6))
+        return err_set(e, "\"[%s]\": an IPv4 address is written as 127.0.0.1:9797", *host);
     if (bracketed)
         return check_host(*host, true, e);
     if (!**host)

@@ -56,8 +56,10 @@ static void value_done(struct jsonr *r)
 
 static enum jsonr_token open(struct jsonr *r, bool object)
 {
-    if (r->depth == JSONR_DEPTH)
-        return wrong(r, "it is nested too deep");
+    if (r->depth == JSONR_DEPTH) {
+        r->too_deep = true;
+        return wrong(r, "it is nested too deep to be read");
+    }
     uint8_t bit = (uint8_t)(1u << (r->depth % 8)), *byte = &r->is_object[r->depth / 8];
     *byte = (uint8_t)(object ? *byte | bit : *byte & ~bit);
     r->depth++;
@@ -356,7 +358,7 @@ enum jsonr_found jsonr_find(const char *text, size_t len, struct jsonr_path *pat
     while ((token = jsonr_next(&r)) != JSONR_END && work < WORK_MAX) {
         if (token == JSONR_WRONG) {
             err_set(e, "line %zu: %s", jsonr_line(&r), r.wrong);
-            return JSONR_NOT_JSON;
+            return r.too_deep ? JSONR_TOO_COSTLY : JSONR_NOT_JSON;
         }
         bool opens = token == JSONR_OBJECT || token == JSONR_ARRAY;
         work += TOKEN_WORK + n;

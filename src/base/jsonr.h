@@ -29,6 +29,7 @@ struct jsonr {
     size_t len; /* of the token: of a bracket 1 */
     unsigned depth;
     const char *wrong;
+    bool too_deep; /* it is wrong only for us */
     /* Private. */
     const char *begin, *end;
     enum { WANT_VALUE, WANT_FIRST, WANT_NEXT, WANT_END } want;
@@ -65,7 +66,8 @@ struct jsonr_path {
 bool jsonr_pointer_ok(const char *pointer);
 
 /* Follows n pointers at once. Of equal names in an object the last counts. What would take more
- * than some 5 ms is too costly; `e` says so, or what is not JSON. */
+ * than some 5 ms, or has more than JSONR_DEPTH brackets open, is too costly; `e` says so, or what
+ * is not JSON. */
 enum jsonr_found { JSONR_FOUND, JSONR_NOT_JSON, JSONR_TOO_COSTLY };
 enum jsonr_found jsonr_find(const char *text, size_t len, struct jsonr_path *paths, size_t n,
                             struct err *e);

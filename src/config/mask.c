@@ -14,12 +14,14 @@
 #define WORD_MIN 4
 #define HIDDEN   "***"
 
-/* Of a secret that was cut off: so much of it tells that it was one. */
+/* Of a secret that was cut off: so much of it tells that it was one; so much where nothing shows
+ * the cut. */
 #define START_MIN 4
+#define START_ANY 8
 
 /* ---- The words ---- */
 
-static int add_word(struct mask *m, const char *text, size_t len)
+static int add_word(struct mask *m, const char *text, size_t len, bool is_line)
 {
     if (len < WORD_MIN)
         return 0;
@@ -30,7 +32,7 @@ static int add_word(struct mask *m, const char *text, size_t len)
     if (!grown)
         return -1;
     m->words = grown;
-    grown[m->n] = (struct mask_word){str_dup_n(text, len), len};
+    grown[m->n] = (struct mask_word){str_dup_n(text, len), len, is_line};
     return grown[m->n].text ? (m->n++, 0) : -1;
 }
 
@@ -45,16 +47,16 @@ static int add_base64_at(struct mask *m, const char *text, size_t len, size_t sk
     if (coded) {
         size_t whole = (skip + len) * 8 / 6; /* characters that only it has a part in */
         if (whole > lost[skip] + 6)
-            rc = add_word(m, coded + lost[skip], whole - lost[skip]);
+            rc = add_word(m, coded + lost[skip], whole - lost[skip], false);
     }
     str_wipe(padded);
     str_wipe(coded);
     return rc;
 }
 
-static int add_secret(struct mask *m, const char *text, size_t len)
+static int add_secret(struct mask *m, const char *text, size_t len, bool is_line)
 {
-    int rc = add_word(m, text, len);
+    int rc = add_word(m, text, len, is_line);
     for (size_t skip = 0; rc == 0 && skip < 3 && len >= WORD_MIN; skip++)
         rc = add_base64_at(m, text, len, skip);
     return rc;
@@ -71,7 +73,7 @@ static int add_line(struct mask *m, const char *line, size_t len)
             return 0;
     static const char ends[] = " \t,;\"'";
     bool first = true;
-    int rc = add_word(m, line, len);
+    int rc = add_secret(m, line, len, memchr(line, ' ', len) != NULL);
     for (size_t at = 0; rc == 0 && at < len;) {
         size_t n = 0;
         while (at + n < len && !strchr(ends, line[at + n]))
@@ -80,7 +82,7 @@ static int add_line(struct mask *m, const char *line, size_t len)
                      strncasecmp(line + at, "bearer", 6) == 0 ||
                      strncasecmp(line + at, "http/", 5) == 0;
         if (n && !plain)
-            rc = add_secret(m, line + at, n);
+            rc = add_secret(m, line + at, n, false);
         first = first && !n;
         at += n + 1;
     }
@@ -143,7 +145,7 @@ static int add_encoded(void *ctx, const char *text, size_t len)
             *to++ = text[i];
         }
     }
-    int rc = add_secret(ctx, plain, (size_t)(to - plain));
+    int rc = add_secret(ctx, plain, (size_t)(to - plain), false);
     explicit_bzero(plain, len);
     free(plain);
     return rc;
@@ -156,7 +158,7 @@ static int add_value(struct mask *m, const struct probe_key *key, const struct p
         return 0;
     for (const char *at = v->inserted; rc == 0 && at && *at;) {
         size_t n = strcspn(at, "\n");
-        rc = add_secret(m, at, n);
+        rc = add_secret(m, at, n, false);
         at += n + (at[n] != '\0');
     }
     if (rc < 0)
@@ -168,7 +170,7 @@ static int add_value(struct mask *m, const struct probe_key *key, const struct p
             rc = add_line(m, v->lines[i], strlen(v->lines[i]));
         return rc;
     }
-    return redact_holds_secret(key, v->text) ? add_secret(m, v->text, strlen(v->text))
+    return redact_holds_secret(key, v->text) ? add_secret(m, v->text, strlen(v->text), false)
                                              : add_lines(m, v->text);
 }
 
@@ -230,17 +232,72 @@ static bool is_cut(const char *text)
            strchr("\"')", *text);
 }
 
+/* The character that stands at `text` escaped, as in JSON ("\u00e9") or HTML ("&amp;", "&#233;"),
+ * in UTF-8; the bytes of `text` that it takes, 0: none does. */
+static size_t unescape_char(const char *text, char out[4], size_t *out_len)
+{
+    static const struct {
+        const char *text;
+        char c;
+    } named[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
+    unsigned c, low;
+    int n = 0, more = 0;
+    if (*text != '&' && *text != '\\')
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(named); i++)
+        if (str_starts(text, named[i].text)) {
+            *out = named[i].c;
+            *out_len = 1;
+            return strlen(named[i].text);
+        }
+    if (sscanf(text, "\\u%4x%n", &c, &n) == 1) {
+        if (c >> 10 == 0xd800 >> 10 && sscanf(text + n, "\\u%4x%n", &low, &more) == 1)
+            c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
+    } else if (sscanf(text, "&#x%6x;%n", &c, &n) < 1) {
+        sscanf(text, "&#%7u;%n", &c, &n);
+    }
+    if (n)
+        *out_len = str_utf8_put(c, out);
+    return n ? (size_t)(n + more) : 0;
+}
+
 /* How much of `text` is the word, or its start before a cut; 0: nothing. */
 static size_t match(const char *text, const struct mask_word *w)
 {
     size_t at = 0, i = 0;
-    for (; i < w->len; i++) {
-        size_t n = one(text + at, w->text[i]);
+    while (i < w->len) {
+        char c[4];
+        size_t took = 0, n = unescape_char(text + at, c, &took);
+        if (!n || took > w->len - i || memcmp(c, w->text + i, took) != 0) {
+            took = 1;
+            n = one(text + at, w->text[i]);
+        }
         if (!n)
             break;
         at += n;
+        i += took;
     }
-    return i == w->len || (i >= START_MIN && is_cut(text + at)) ? at : 0;
+    bool is_start = (i >= START_ANY && !w->is_line) || (i >= START_MIN && is_cut(text + at));
+    return i == w->len || is_start ? at : 0;
+}
+
+static int hex_digit(char c)
+{
+    return isdigit((unsigned char)c)    ? c - '0'
+           : isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10
+                                        : -1;
+}
+
+/* The same in hex, "68756e7465". */
+static size_t match_hex(const char *text, const struct mask_word *w)
+{
+    size_t i = 0;
+    for (; i < w->len; i++) {
+        int high = hex_digit(text[2 * i]), low = high < 0 ? -1 : hex_digit(text[2 * i + 1]);
+        if (low < 0 || (unsigned char)w->text[i] != (high << 4 | low))
+            break;
+    }
+    return i == w->len || i >= START_ANY ? 2 * i : 0;
 }
 
 char *mask_apply(const struct mask *m, char *text)
@@ -253,7 +310,8 @@ char *mask_apply(const struct mask *m, char *text)
     for (const char *at = text; *at;) {
         size_t n = 0;
         for (size_t i = 0; i < m->n && !n; i++)
-            n = match(at, &m->words[i]);
+            if (!(n = match(at, &m->words[i])))
+                n = match_hex(at, &m->words[i]);
         if (n)
             buf_puts(&b, HIDDEN);
         else

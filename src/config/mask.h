@@ -1,5 +1,6 @@
 /* mask: the secrets of one check, and their removal from what is said of it. A server may send back
- * what it was sent, as it is, URL-encoded, quoted, in base64, or cut off. */
+ * what it was sent, as it is, escaped as URLs, C, JSON or HTML have it, in base64 or hex, or cut
+ * off. */
 #ifndef PROBE_CONFIG_MASK_H
 #define PROBE_CONFIG_MASK_H
 
@@ -11,6 +12,7 @@ struct mask {
     struct mask_word {
         char *text;
         size_t len;
+        bool is_line; /* its beginning alone tells nothing */
     } * words;
     size_t n;
 };

@@ -72,10 +72,10 @@ char *target_suggest(const char *text, const char *const *names, size_t n)
     const char *near = str_nearest(text, names, n);
     if (near)
         return strdup(near);
-    size_t len = strcspn(text, ":");
+    size_t len = strcspn(text, ":/"); /* of what may be meant as a scheme, with its end */
     if (!text[len])
         return NULL;
-    len += str_starts(text + len, "://") ? 3 : 1;
+    len += str_starts(text + len, "://") ? 3 : str_starts(text + len, "//") ? 2 : 1;
     char prefix[32];
     if (len >= sizeof prefix)
         return NULL;
@@ -83,12 +83,16 @@ char *target_suggest(const char *text, const char *const *names, size_t n)
     prefix[len] = '\0';
     const char *schemes[SCHEMES_MAX];
     near = str_nearest(prefix, schemes, all_schemes(schemes));
-    if (near && !strchr(text + len, '@'))
-        return str_format("%s%s", near, text + len);
+    if (near && !strchr(text + len, '@')) {
+        /* "http:/host" has lost a slash; that of "unix:/path" is the path's. */
+        bool lost = text[len] == '/' && str_starts(text + len - 1, ":/") && !strstr(near, "unix");
+        return str_format("%s%s", near, text + len + lost);
+    }
     size_t type;
     const struct probe_scheme *scheme;
     char *tcp = str_format("tcp://%s", text);
-    if (tcp && text[len] && strspn(text + len, "0123456789") == strlen(text + len) &&
+    if (tcp && text[len - 1] == ':' && text[len] &&
+        strspn(text + len, "0123456789") == strlen(text + len) &&
         target_scheme(tcp, &type, &scheme))
         return tcp;
     free(tcp);

@@ -142,3 +142,35 @@ def test_mongo_credentials(probe, start):
     r = check(probe, f"uri = mongodb://someone:wrong@{at}")
     assert r.code == 1 and last(r)["reason"] == "auth", str(r)
     assert "hunter2" not in r.out + r.err and "wrong@" not in r.out, str(r)
+
+
+SYSTEM_DEFAULT = "openssl_conf = c\n[c]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\n"
+OPENSSL_CNF = {
+    "level": SYSTEM_DEFAULT + "CipherString = DEFAULT@SECLEVEL=5\n",
+    "signatures": SYSTEM_DEFAULT + "SignatureAlgorithms = ed25519\n",
+    "lenient": SYSTEM_DEFAULT + "VerifyMode = None\nMinProtocol = None\n",
+    "providers": "openssl_conf = c\n[c]\nproviders = p\n[p]\nnull = n\n[n]\nactivate = 1\n",
+    "fips": "openssl_conf = c\n[c]\nalg_section = a\n[a]\ndefault_properties = fips=yes\n",
+    "no file of it": "openssl_conf = c\n[c\n",
+}
+
+
+@pytest.mark.parametrize("cnf", OPENSSL_CNF)
+def test_openssl_cnf_changes_nothing(probe, start, certs, cnf):
+    """Of no type, and not of the child with MongoDB's driver, which the last one is for."""
+    env = {"OPENSSL_CONF": probe.write("openssl.cnf", OPENSSL_CNF[cnf])}
+    nginx = start(servers.Nginx, tls=certs.pair())
+    cert, key = certs.pair()
+    port = free_port()
+    start(servers.Mongo, "--tls-port", port, "--tls-cert", cert, "--tls-key", key)
+    wait_until(lambda: accepts(port), 10, "the TLS port is open")
+    mongo = f"uri = mongodb://127.0.0.1:{port}/?tls=true"
+    targets = [f"url = {nginx.url}", f"address = 127.0.0.1:{nginx.port}\ntls = yes", mongo,
+               f"{mongo}&tlsAllowInvalidHostnames=true"]
+    sections = "".join(f"[probe p{i}{ca is not None:d}]\n{t}\n" + (f"tls_ca = {ca}\n" if ca else "")
+                       for i, t in enumerate(targets) for ca in (None, certs.ca))
+    config = probe.write("all.ini", f"[defaults]\ntimeout = 5s\n{sections}")
+    names = [f"p{i}{ca}" for i in range(len(targets)) for ca in (0, 1)]
+    r = probe.run("check", "--json", "-c", config, *names, env=env)
+    got = {p["name"]: p["last"]["reason"] for p in r.json["probes"]}
+    assert got == {n: None if n.endswith("1") else "tls" for n in names}, str(r)

@@ -16,7 +16,7 @@ static void test_endpoints(void **state)
     static const char *const good[] = {
         "localhost:80",     "127.0.0.1:1",       "[::1]:65535",    "a_b.c-d:8080",
         "unix:///a/b.sock", "[fe80::1%eth0]:80", "[fe80::1%3]:80", "[fe80::1%25eth0]:80",
-        "[::1%lo]:80",      "UNIX:///a/b.sock"};
+        "[::1%lo]:80",      "UNIX:///a/b.sock",  "0xg.0:80",       "1.2a:80"};
     static const char *const bad[] = {"",
                                       "host",
                                       "host:",
@@ -29,6 +29,9 @@ static void test_endpoints(void **state)
                                       "a b:80",
                                       "unix://rel",
                                       "1.2.3.400:80",
+                                      "0x7f.0.0.1:80",
+                                      "0X7f000001:80",
+                                      "http://host:80",
                                       "[fe80::1]:80",
                                       "a..b:80",
                                       "host:8o",
@@ -97,6 +100,8 @@ static void test_listen(void **state)
         {"[::1]", NULL},
         {"[fe80::1]:9797", NULL},
         {"[localhost]:9797", NULL},
+        {"[::ffff:127.0.0.1]:9797", NULL},
+        {"tcp://127.0.0.1:9797", NULL},
         {"unix:///a", NULL},
     };
     struct endpoint ep;

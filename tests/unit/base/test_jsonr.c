@@ -255,7 +255,7 @@ static void is_bounded(void **state)
     assert_int_equal(jsonr_find(text, strlen(text), &path, 1, &e), JSONR_FOUND);
     assert_true(jsonr_has_at_most(text, strlen(text), 200000));
     fill(text, JSONR_DEPTH + 2, "", "[");
-    assert_int_equal(jsonr_find(text, strlen(text), &path, 1, &e), JSONR_NOT_JSON);
+    assert_int_equal(jsonr_find(text, strlen(text), &path, 1, &e), JSONR_TOO_COSTLY);
     assert_non_null(strstr(e.text, "nested too deep"));
     /* Names in the worst order cost work that has an end. */
     char *other = malloc(size);

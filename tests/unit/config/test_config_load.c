@@ -274,6 +274,12 @@ static void test_bad_targets(void **state)
     bad(FILE_OF_TWO, "tcp://x", CONFIG_BAD_TARGET, "tcp://x: no port, expected HOST:PORT\n");
     bad(FILE_OF_TWO, "tpc://x:1", CONFIG_BAD_TARGET,
         "tpc://x:1: neither a probe of the configuration nor a URL, did you mean tcp://x:1?\n");
+    bad(FILE_OF_TWO, "tcp:/x:1", CONFIG_BAD_TARGET,
+        "tcp:/x:1: neither a probe of the configuration nor a URL, did you mean tcp://x:1?\n");
+    bad(FILE_OF_TWO, "tcp//x:1", CONFIG_BAD_TARGET,
+        "tcp//x:1: neither a probe of the configuration nor a URL, did you mean tcp://x:1?\n");
+    bad(FILE_OF_TWO, "unix:/x", CONFIG_BAD_TARGET,
+        "unix:/x: neither a probe of the configuration nor a URL, did you mean unix:///x?\n");
     bad(FILE_OF_TWO, "localhost:80", CONFIG_BAD_TARGET,
         "localhost:80: neither a probe of the configuration nor a URL, did you mean "
         "tcp://localhost:80?\n");

@@ -65,6 +65,10 @@ static void in_every_form(void **state)
     expect("-ERR unknown 'AUTX' 'default' 'opensesame'", "-ERR unknown 'AUTX' '***' '***'");
     expect("cannot log in as me:p@ssw0rd", "cannot log in as me:***");
     expect("p%40ssw0rd, eyJhbGciOi", "***, ***");
+    expect("\"hunter2 s\\/cr\\u002bt\\u00E4\"", "\"***\"");
+    expect("hunter2&#32;s/cr&#x2b;t\xc3\xa4&amp;", "***&amp;");
+    expect("key 7040737377307264, 7040737377", "key ***, 7040737377");
+    expect("68756E7465723220732F6372", "***");
 }
 
 /* Alone, and with a user of any length before it. */
@@ -89,6 +93,9 @@ static void cut_off(void **state)
     expect("reply \"opensesa\"", "reply \"***\"");
     expect("reply opense...", "reply ***...");
     expect("reply hunter2 s", "reply ***");
+    expect("reply hunter2 s/ from x", "reply *** from x");
+    expect("reply hunter from x", "reply hunter from x");
+    expect("the header X-Api: is missing", "the header X-Api: is missing");
 }
 
 static void nothing_else(void **state)

@@ -208,7 +208,7 @@ static void test_line_without_end(void **state)
     struct http_wire w;
     struct seen s = {.stop_at = NULL};
     assert_int_equal(take(&w, &s, false, bytes, len, 1000), HTTP_WIRE_BROKEN);
-    assert_string_equal(w.broken, "a line has no end");
+    assert_string_equal(w.broken, "a line is over 64 KiB");
     assert_false(w.in_body);
     drop(&w, &s);
     free(bytes);
