@@ -41,14 +41,20 @@ struct worker {
     char chunk[4096];
 };
 
-/* What the child may know of our environment: where certificates are, where a login of GSSAPI or
- * MONGODB-AWS finds its own and, for a build of shared libraries, where these are. */
+/* What the child may know of our environment: where names and certificates are, where a login of
+ * GSSAPI or MONGODB-AWS finds its own and, for a build of shared libraries, where these are. */
 static const char *const env_kept[] = {
-    "SSL_CERT_FILE",     "SSL_CERT_DIR",
-    "LD_LIBRARY_PATH",   "KRB5CCNAME",
-    "KRB5_CONFIG",       "KRB5_CLIENT_KTNAME",
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "PROBE_DNS_SERVERS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "LD_LIBRARY_PATH",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "KRB5_CLIENT_KTNAME",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 };
 
 static void start_next(struct worker_pool *pool);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <mongoc/mongoc.h>
+#include <resolv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "mongo/mongo_guard.h"
 #include "mongo/mongo_job.h"
 #include "mongo/mongo_wire.h"
+#include "net/resolve_search.h"
 #include "tls/tls.h"
 
 #define GRACE_S 5 /* by then the parent has killed us, or is gone */
@@ -162,6 +164,31 @@ static int make_uri(struct session *s)
     if (s->job.direct)
         mongoc_uri_set_option_as_bool(s->uri, MONGOC_URI_DIRECTCONNECTION, true);
     return s->job.tls ? set_tls(s) : 0;
+}
+
+/* The driver leaves names to the C library, which is told of $PROBE_DNS_SERVERS here; where it is
+ * not glibc it cannot be. */
+static int use_dns_servers(struct session *s)
+{
+    struct resolve_search search = {0};
+    struct err e;
+    int n = 0;
+    if (!getenv("PROBE_DNS_SERVERS"))
+        return 0;
+    if (resolve_search_load(&search, &e))
+        return fail(s, REASON_INTERNAL, "%s", e.text);
+#ifdef __GLIBC__
+    res_init();
+    for (size_t i = 0; i < search.n_servers && n < MAXNS; i++)
+        if (search.servers[i].sin6_family == AF_INET)
+            memcpy(&_res.nsaddr_list[n++], &search.servers[i], sizeof _res.nsaddr_list[0]);
+    _res.nscount = n;
+#endif
+    resolve_search_fini(&search);
+    return n > 0 ? 0
+                 : fail(s, REASON_INTERNAL,
+                        "the driver cannot ask the servers of "
+                        "PROBE_DNS_SERVERS: none has an IPv4 address");
 }
 
 static int make_client(struct session *s)
@@ -323,7 +350,8 @@ static int guard(struct session *s)
 static int check(struct session *s, bson_t *hello)
 {
     bson_t pong = BSON_INITIALIZER;
-    if (make_uri(s) || make_client(s) || select_server(s) || say_hello(s, hello))
+    if (make_uri(s) || use_dns_servers(s) || make_client(s) || select_server(s) ||
+        say_hello(s, hello))
         return -1;
     int rc = command(s, "ping", &pong);
     bson_destroy(&pong);

@@ -1,12 +1,13 @@
 /* mongo_conf: see mongo_conf.h. */
 #include "mongo/mongo_conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/str.h"
-#include "scram/scram.h"
+#include "scram/saslprep.h"
 
 static const char *const requires[] = {
     [MONGO_REQUIRE_PING] = "ping",         [MONGO_REQUIRE_DATA] = "data",
@@ -150,6 +151,52 @@ static void check_login(struct build *b)
         fail(b, MONGO_KEY_USER, "a user name without a password");
 }
 
+static enum mongo_login login_of(const struct mongo_uri *u)
+{
+    static const struct {
+        const char *name;
+        enum mongo_login login;
+    } known[] = {
+        {"SCRAM-SHA-1", MONGO_LOGIN_SCRAM_1},
+        {"SCRAM-SHA-256", MONGO_LOGIN_SCRAM_256},
+        {"MONGODB-X509", MONGO_LOGIN_X509},
+        {"PLAIN", MONGO_LOGIN_PLAIN},
+    };
+    if (!u->auth_mechanism)
+        return u->user ? MONGO_LOGIN_AGREED : MONGO_LOGIN_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strcasecmp(u->auth_mechanism, known[i].name) == 0)
+            return known[i].login;
+    return MONGO_LOGIN_DRIVER;
+}
+
+/* After TLS is known. A password that SASLprep forbids may still be one for SCRAM-SHA-1. */
+static void prepare_login(struct build *b)
+{
+    struct mongo_conf *c = b->conf;
+    const struct mongo_uri *u = &c->uri;
+    struct err e;
+    c->login = login_of(u);
+    c->driver = c->login == MONGO_LOGIN_DRIVER;
+    if (c->login == MONGO_LOGIN_PLAIN && !c->tls_on && u->tls == -1)
+        fail(b, MONGO_KEY_URI,
+             "authMechanism PLAIN sends the password as it is: expected tls=true, or tls=false if "
+             "that is meant");
+    bool agreed = c->login == MONGO_LOGIN_AGREED;
+    if ((!agreed && c->login != MONGO_LOGIN_SCRAM_256) || !u->password)
+        return;
+    c->prepared = saslprep(u->password, &e);
+    if (c->prepared)
+        return;
+    bool key = b->values[MONGO_KEY_PASSWORD].text != NULL;
+    char words[sizeof e.text + 64];
+    snprintf(words, sizeof words, "the password is none for SCRAM-SHA-256: %s", e.text);
+    if (agreed)
+        probe_warn(b->report, key ? MONGO_KEY_PASSWORD : MONGO_KEY_URI, "%s", words);
+    else
+        fail(b, key ? MONGO_KEY_PASSWORD : MONGO_KEY_URI, words);
+}
+
 static void prepare_tls(struct build *b)
 {
     struct mongo_conf *c = b->conf;
@@ -165,41 +212,31 @@ static void prepare_tls(struct build *b)
     memcpy(merged, v, sizeof merged);
     if (!merged[TLS_KEY_CA].text)
         merged[TLS_KEY_CA].text = c->uri.ca_file;
-    if (!merged[TLS_KEY_CERT].text && !c->uri.key_password) /* else only the driver can read it */
+    if (!merged[TLS_KEY_CERT].text)
         merged[TLS_KEY_CERT].text = c->uri.cert_key_file;
+    if (!merged[TLS_KEY_PASSWORD].text)
+        merged[TLS_KEY_PASSWORD].text = c->uri.key_password;
     if (c->uri.insecure)
         merged[TLS_KEY_VERIFY].num = 0;
-    if (tls_conf_init(&c->tls, merged, MONGO_KEY_TLS, c->tls_on, b->report))
+    if (tls_conf_init(c->tls, merged, MONGO_KEY_TLS, c->tls_on, b->report))
         b->failed = true;
+    c->tls->any_name = c->uri.any_hostname;
     if (c->uri.insecure)
         probe_warn(b->report, MONGO_KEY_URI, "the string takes any certificate: anyone can answer");
     else if (c->uri.any_hostname)
         probe_warn(b->report, MONGO_KEY_URI, "the string takes a certificate of any host");
 }
 
-/* What our own codec does not speak. */
-static bool needs_driver(const struct mongo_conf *c)
-{
-    const struct mongo_uri *u = &c->uri;
-    const char *mechanism = u->auth_mechanism;
-    bool scram = !mechanism || strcasecmp(mechanism, "SCRAM-SHA-1") == 0 ||
-                 strcasecmp(mechanism, "SCRAM-SHA-256") == 0;
-    /* Half a login is an error of its own. */
-    bool plain =
-        !u->user || !u->password || (scram_is_plain(u->user) && scram_is_plain(u->password));
-    return u->any_hostname || u->key_password || !scram || !plain;
-}
-
 /* What only our own codec can do is refused where the driver is needed, never left out in silence.
  */
 static void refuse_with_driver(struct build *b)
 {
-    static const char words[] =
-        "works with SCRAM or no login only; this uri needs MongoDB's driver";
+    static const char words[] = "does not work with this uri's authMechanism, which only MongoDB's "
+                                "driver has";
     const struct mongo_conf *c = b->conf;
-    if (c->tls.server_name)
+    if (c->tls->server_name)
         fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, words);
-    if (c->tls.min_days > 0)
+    if (c->tls->min_days > 0)
         fail(b, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, words);
     if (c->family)
         fail(b, MONGO_KEY_FAMILY, words);
@@ -225,7 +262,7 @@ static void prepare_uri(struct build *b)
                    c->uri.unknown[i]);
     check_login(b);
     prepare_tls(b);
-    c->driver = needs_driver(c);
+    prepare_login(b);
     c->deployment = !mongo_uri_is_direct(&c->uri);
     if (c->driver)
         refuse_with_driver(b);
@@ -260,10 +297,15 @@ void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *
         fail(&b, MONGO_KEY_URI, "out of memory");
         return NULL;
     }
+    c->tls = calloc(1, sizeof *c->tls);
+    if (!c->tls)
+        fail(&b, MONGO_KEY_URI, "out of memory");
     c->init_guard = values[MONGO_KEY_INIT_GUARD].num == 1;
     c->family = values[MONGO_KEY_FAMILY].num == 1 ? 4 : values[MONGO_KEY_FAMILY].num == 2 ? 6 : 0;
-    prepare_uri(&b);
-    prepare_wish(&b);
+    if (c->tls) {
+        prepare_uri(&b);
+        prepare_wish(&b);
+    }
     *target = b.failed ? NULL : copy(&b, c->target);
     if (b.failed) {
         mongo_conf_dispose(c);
@@ -276,7 +318,10 @@ void mongo_conf_dispose(void *conf)
 {
     struct mongo_conf *c = conf;
     mongo_uri_fini(&c->uri);
-    tls_conf_fini(&c->tls);
+    if (c->tls)
+        tls_conf_fini(c->tls);
+    free(c->tls);
+    str_wipe(c->prepared);
     endpoint_fini(&c->ep);
     free(c->set_name);
     free(c->target);

@@ -11,12 +11,25 @@
 #include "probe.h"
 #include "tls/tls.h"
 
+/* How a connection logs in. */
+enum mongo_login {
+    MONGO_LOGIN_NONE,
+    MONGO_LOGIN_AGREED, /* SCRAM, by the best hash that the server says the user has */
+    MONGO_LOGIN_SCRAM_1,
+    MONGO_LOGIN_SCRAM_256,
+    MONGO_LOGIN_X509,
+    MONGO_LOGIN_PLAIN,
+    MONGO_LOGIN_DRIVER, /* GSSAPI, MONGODB-AWS */
+};
+
 struct mongo_conf {
     struct mongo_uri uri; /* with the login of the keys */
-    bool driver;          /* goes through the child */
-    bool deployment;      /* else one server, at `ep` */
+    enum mongo_login login;
+    char *prepared;  /* the password for SCRAM-SHA-256 (SASLprep); NULL: none, or it cannot be */
+    bool driver;     /* goes through the child */
+    bool deployment; /* else one server, at `ep` */
     bool tls_on;
-    struct tls_conf tls;
+    struct tls_conf *tls;
     struct endpoint ep; /* of one server */
     struct mongo_wish wish;
     char *set_name; /* owns wish.set_name */

@@ -74,10 +74,11 @@ static void on_looked(void *owner, const struct mongo_work_result *result)
 static void start_salting(struct mongo_conn *c)
 {
     const struct mongo_conf *conf = c->user.conf;
+    const struct scram_keys *keys = &c->user.exchange->scram.keys;
+    const char *password = keys->hash == SCRAM_SHA_256 ? conf->prepared : conf->uri.password;
     struct err e;
     move_to(c, MONGO_CONN_WORKING);
-    c->work = mongo_work_salt(c->user.run->env, &c->user.exchange->scram.keys, conf->uri.user,
-                              conf->uri.password, on_salted, c, &e);
+    c->work = mongo_work_salt(c->user.run->env, keys, conf->uri.user, password, on_salted, c, &e);
     if (!c->work)
         fail(c, REASON_INTERNAL, e.text);
 }
@@ -208,7 +209,7 @@ void mongo_conn_open(struct mongo_conn *c, const struct mongo_conn_user *user,
                      const struct endpoint *ep)
 {
     c->user = *user;
-    stream_start(&c->stream, user->run, ep, user->conf->tls_on ? &user->conf->tls : NULL, &events,
+    stream_start(&c->stream, user->run, ep, user->conf->tls_on ? user->conf->tls : NULL, &events,
                  c);
 }
 

@@ -25,11 +25,11 @@ struct worker *mongo_driver_start(struct probe_run *run, const struct mongo_conf
 {
     struct mongo_job job = {
         .uri = conf->uri.text,
-        .ca = conf->tls.ca,
-        .cert = conf->tls.cert,
-        .key = conf->tls.key,
+        .ca = conf->tls->ca,
+        .cert = conf->tls->cert,
+        .key = conf->tls->key,
         .tls = conf->tls_on,
-        .verify = conf->tls.verify,
+        .verify = conf->tls->verify,
         .direct = mongo_uri_is_direct(&conf->uri),
         .init_guard = conf->init_guard,
         .require = conf->wish.require,

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/str.h"
 #include "mongo/mongo_guard.h"
@@ -14,10 +13,13 @@
 #define DEFAULT_DB    "admin"
 #define MECHANISM_1   "SCRAM-SHA-1"
 #define MECHANISM_256 "SCRAM-SHA-256"
+#define PLAIN_MAX     65536
 
 enum step {
     STEP_HELLO,
     STEP_LEGACY, /* isMaster, to a server that does not know hello */
+    STEP_X509,
+    STEP_PLAIN,
     STEP_SASL_START,
     STEP_SASL_CONTINUE,
     STEP_SASL_EMPTY, /* a server that wants one empty message more */
@@ -27,13 +29,9 @@ enum step {
 };
 
 static const char *const words_of[] = {
-    [STEP_HELLO] = "hello",
-    [STEP_LEGACY] = "isMaster",
-    [STEP_SASL_START] = "login",
-    [STEP_SASL_CONTINUE] = "login",
-    [STEP_SASL_EMPTY] = "login",
-    [STEP_PING] = "ping",
-    [STEP_LOOK] = "the look at /proc",
+    [STEP_HELLO] = "hello",          [STEP_LEGACY] = "isMaster",  [STEP_X509] = "login",
+    [STEP_PLAIN] = "login",          [STEP_SASL_START] = "login", [STEP_SASL_CONTINUE] = "login",
+    [STEP_SASL_EMPTY] = "login",     [STEP_PING] = "ping",        [STEP_LOOK] = "the look at /proc",
     [STEP_GUARD] = "getCmdLineOpts",
 };
 
@@ -102,6 +100,12 @@ static const char *auth_db(const struct mongo_conf *conf)
     return conf->uri.auth_db;
 }
 
+/* A connection logs in once. */
+static bool logs_in(const struct mongo_exchange *x)
+{
+    return x->fresh && x->conf->login != MONGO_LOGIN_NONE;
+}
+
 /* Adds $db and the whole command to `out`. */
 static int add(struct mongo_exchange *x, bson_t *cmd, const char *db)
 {
@@ -119,7 +123,7 @@ static int add_simple(struct mongo_exchange *x, const char *name)
 /* Asks as well which mechanisms the user has, unless one is configured. */
 static int add_hello(struct mongo_exchange *x, const char *name)
 {
-    bool ask_mechanisms = x->conf->uri.user && !x->conf->uri.auth_mechanism;
+    bool ask_mechanisms = x->conf->login == MONGO_LOGIN_AGREED;
     bool balanced = x->conf->uri.load_balanced == 1;
     if (!x->fresh || (!ask_mechanisms && !balanced))
         return add_simple(x, name);
@@ -162,7 +166,7 @@ enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh)
     x->old_server = x->whole = false;
     buf_reset(&x->out);
     int rc = add_hello(x, "hello");
-    if (rc == 0 && !(fresh && x->conf->uri.user)) /* else ping comes after the login */
+    if (rc == 0 && !logs_in(x)) /* else ping comes after the login */
         rc = add_simple(x, "ping");
     return ask(x, STEP_HELLO, first, rc);
 }
@@ -183,20 +187,23 @@ static bool has_sha_256(const bson_t *hello)
 
 static enum mongo_next ask_sasl(struct mongo_exchange *x, enum step step, const struct buf *payload)
 {
-    bool begin = step == STEP_SASL_START;
+    bool plain = step == STEP_PLAIN, begin = plain || step == STEP_SASL_START;
     int32_t first = x->last_id + 1;
     bson_t cmd, options;
     bson_init(&cmd);
     bson_append_int32(&cmd, begin ? "saslStart" : "saslContinue", -1, 1);
     if (begin)
         bson_append_utf8(&cmd, "mechanism", -1,
-                         x->scram.hash == SCRAM_SHA_256 ? MECHANISM_256 : MECHANISM_1, -1);
+                         plain                            ? "PLAIN"
+                         : x->scram.hash == SCRAM_SHA_256 ? MECHANISM_256
+                                                          : MECHANISM_1,
+                         -1);
     else
         bson_append_int32(&cmd, "conversationId", -1, x->conversation);
     bson_append_binary(&cmd, "payload", -1, BSON_SUBTYPE_BINARY,
                        (const uint8_t *)(payload->data ? payload->data : ""),
                        (uint32_t)payload->len);
-    if (begin) {
+    if (begin && !plain) {
         bson_append_document_begin(&cmd, "options", -1, &options);
         bson_append_bool(&options, "skipEmptyExchange", -1, true);
         bson_append_document_end(&cmd, &options);
@@ -204,13 +211,47 @@ static enum mongo_next ask_sasl(struct mongo_exchange *x, enum step step, const 
     return ask(x, step, first, add(x, &cmd, auth_db(x->conf)));
 }
 
-/* Without a word of the server or the configuration: SCRAM-SHA-1, as the specification has it. */
-static enum mongo_next begin_login(struct mongo_exchange *x, const bson_t *hello)
+/* The certificate is the login; the user's name may be given as well. */
+static enum mongo_next begin_x509(struct mongo_exchange *x)
 {
-    const char *mechanism = x->conf->uri.auth_mechanism;
-    bool sha_256 = mechanism ? strcasecmp(mechanism, MECHANISM_256) == 0 : has_sha_256(hello);
+    int32_t first = x->last_id + 1;
+    bson_t cmd;
+    bson_init(&cmd);
+    bson_append_int32(&cmd, "authenticate", -1, 1);
+    bson_append_utf8(&cmd, "mechanism", -1, "MONGODB-X509", -1);
+    if (x->conf->uri.user)
+        bson_append_utf8(&cmd, "user", -1, x->conf->uri.user, -1);
+    return ask(x, STEP_X509, first, add(x, &cmd, auth_db(x->conf)));
+}
+
+/* RFC 4616. */
+static enum mongo_next begin_plain(struct mongo_exchange *x)
+{
+    struct buf payload;
+    buf_init(&payload, PLAIN_MAX);
+    buf_putc(&payload, '\0');
+    buf_puts(&payload, x->conf->uri.user);
+    buf_putc(&payload, '\0');
+    enum mongo_next next = buf_puts(&payload, x->conf->uri.password)
+                               ? unable(x, "out of memory, or the password is too long")
+                               : ask_sasl(x, STEP_PLAIN, &payload);
+    if (payload.data)
+        explicit_bzero(payload.data, payload.size);
+    buf_fini(&payload);
+    return next;
+}
+
+/* Without a word of the server or the configuration: SCRAM-SHA-1, as the specification has it. */
+static enum mongo_next begin_scram(struct mongo_exchange *x, const bson_t *hello)
+{
+    enum mongo_login login = x->conf->login;
+    bool sha_256 =
+        login == MONGO_LOGIN_AGREED ? has_sha_256(hello) : login == MONGO_LOGIN_SCRAM_256;
     struct buf payload;
     struct err e;
+    if (sha_256 && !x->conf->prepared)
+        return end(x, MONGO_NEXT_DONE, REASON_AUTH,
+                   "SCRAM-SHA-256 forbids a character of the password");
     buf_init(&payload, SCRAM_TEXT_MAX);
     enum mongo_next next;
     if (scram_first(&x->scram, sha_256 ? SCRAM_SHA_256 : SCRAM_SHA_1, x->conf->uri.user, &payload,
@@ -220,6 +261,13 @@ static enum mongo_next begin_login(struct mongo_exchange *x, const bson_t *hello
         next = ask_sasl(x, STEP_SASL_START, &payload);
     buf_fini(&payload);
     return next;
+}
+
+static enum mongo_next begin_login(struct mongo_exchange *x, const bson_t *hello)
+{
+    if (x->conf->login == MONGO_LOGIN_X509)
+        return begin_x509(x);
+    return x->conf->login == MONGO_LOGIN_PLAIN ? begin_plain(x) : begin_scram(x, hello);
 }
 
 static enum mongo_next answer_challenge(struct mongo_exchange *x)
@@ -259,6 +307,8 @@ static enum mongo_next take_login(struct mongo_exchange *x, const bson_t *doc)
     const uint8_t *text = NULL;
     uint32_t len = 0;
     struct err e;
+    if (x->step == STEP_X509)
+        return ask_simple(x, STEP_PING);
     if (bson_iter_init_find(&it, doc, "payload") && BSON_ITER_HOLDS_BINARY(&it))
         bson_iter_binary(&it, &subtype, &len, &text);
     if (!text)
@@ -271,7 +321,7 @@ static enum mongo_next take_login(struct mongo_exchange *x, const bson_t *doc)
         bson_iter_init_find(&it, doc, "done") && BSON_ITER_HOLDS_BOOL(&it) && bson_iter_bool(&it);
     if (done)
         return ask_simple(x, STEP_PING);
-    if (x->step == STEP_SASL_EMPTY)
+    if (x->step == STEP_SASL_EMPTY || x->step == STEP_PLAIN)
         return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "a login without end");
     struct buf empty = {0};
     return ask_sasl(x, STEP_SASL_EMPTY, &empty);
@@ -314,7 +364,7 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     } else if (x->step == STEP_HELLO &&
                mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
         x->old_server = true;
-        if (x->conf->uri.user && x->fresh)
+        if (logs_in(x))
             return ask_legacy(x);
     } else {
         return failed(x, doc);
@@ -322,7 +372,7 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     if (ok && x->fresh && x->conf->uri.load_balanced == 1 && !is_behind_balancer(doc))
         return end(x, MONGO_NEXT_DONE, REASON_MISMATCH,
                    "the uri says loadBalanced=true, the server does not (no serviceId)");
-    if (x->conf->uri.user && x->fresh) /* an arbiter has no users */
+    if (logs_in(x)) /* an arbiter has no users */
         return x->hello.role == MONGO_ARBITER ? ask_simple(x, STEP_PING) : begin_login(x, doc);
     if (x->step == STEP_LEGACY)
         return take_ping(x);
@@ -343,7 +393,7 @@ static enum mongo_next take_reply(struct mongo_exchange *x, const bson_t *doc)
     case STEP_PING:
         if (!ok)
             return failed(x, doc);
-        if (x->old_server && !(x->conf->uri.user && x->fresh))
+        if (x->old_server && !logs_in(x))
             return ask_legacy(x);
         return take_ping(x);
     default:

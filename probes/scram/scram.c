@@ -31,14 +31,6 @@ static int mac(enum scram_hash hash, const unsigned char *key, const void *data,
     return HMAC(digest_of(hash), key, (int)hash_len(hash), data, len, out, &n) ? 0 : -1;
 }
 
-bool scram_is_plain(const char *text)
-{
-    for (; *text; text++)
-        if (*text < 0x20 || *text > 0x7e)
-            return false;
-    return true;
-}
-
 /* "=" and "," are the syntax's own. */
 static void add_name(struct buf *out, const char *user)
 {

@@ -40,9 +40,6 @@ struct scram {
     unsigned char server_signature[SCRAM_HASH_MAX];
 };
 
-/* Name and password that need no SASLprep: printable ASCII. Others are the driver's. */
-bool scram_is_plain(const char *text);
-
 /* The client's first message. -1: out of memory, or no random bytes. */
 int scram_first(struct scram *s, enum scram_hash hash, const char *user, struct buf *out,
                 struct err *e);
@@ -51,7 +48,8 @@ int scram_first(struct scram *s, enum scram_hash hash, const char *user, struct 
  * for the same before; else scram_salt must be run. */
 int scram_challenge(struct scram *s, const char *text, size_t len, struct err *e);
 
-/* The costly step, 5-10 ms at MongoDB's iterations; touches `keys` only. */
+/* The costly step, 5-10 ms at MongoDB's iterations; touches `keys` only. The password is that of
+ * saslprep for SCRAM-SHA-256. */
 int scram_salt(struct scram_keys *keys, const char *password);
 
 /* The client's last message. */

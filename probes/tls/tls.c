@@ -107,6 +107,10 @@ static int set_name(struct tls *t, const char *host, bool elsewhere, struct err 
     int is_ip = tls_expect_name(SSL_get0_param(t->ssl), name, t->name, e);
     if (is_ip == 0 && SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
         return err_set(e, "\"%s\" cannot be sent as a server name", t->name);
+    if (t->conf->any_name) {
+        X509_VERIFY_PARAM_set1_host(SSL_get0_param(t->ssl), NULL, 0);
+        X509_VERIFY_PARAM_set1_ip(SSL_get0_param(t->ssl), NULL, 0);
+    }
     return is_ip < 0 ? -1 : 0;
 }
 

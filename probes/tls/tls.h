@@ -56,6 +56,7 @@ enum {
 struct tls_conf {
     char *ca, *cert, *key, *key_password, *server_name; /* NULL: not set */
     bool verify;
+    bool any_name; /* the certificate may be of any host; set by the type, after tls_conf_init */
     int64_t min_days;
     struct tls_context *context; /* shared with all of the same files; NULL before first use */
 };

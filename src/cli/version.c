@@ -8,6 +8,7 @@
 #include <mongoc/mongoc.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <utf8proc.h>
 #include <uv.h>
 #include <zlib.h>
 
@@ -22,7 +23,7 @@ struct library {
 };
 
 /* Ends with a NULL name; the array is the caller's. */
-static void list_libraries(struct library list[11])
+static void list_libraries(struct library list[12])
 {
     size_t n = 0;
     list[n++] = (struct library){"libuv", uv_version_string()};
@@ -35,6 +36,7 @@ static void list_libraries(struct library list[11])
     list[n++] = (struct library){"jansson", JANSSON_VERSION};
     list[n++] = (struct library){"openssl", OpenSSL_version(OPENSSL_VERSION)};
     list[n++] = (struct library){"zlib", zlibVersion()};
+    list[n++] = (struct library){"utf8proc", utf8proc_version()};
     list[n] = (struct library){NULL, NULL};
 }
 
@@ -60,7 +62,7 @@ static int print_json(const struct library *l)
 
 int cmd_version(const struct cli *cli)
 {
-    struct library libraries[11];
+    struct library libraries[12];
     list_libraries(libraries);
     if (cli->json)
         return print_json(libraries);

@@ -115,7 +115,7 @@ WAYS = {
     "mongo login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/"),
     "mongo set": ("mongo", mongo("primary"), "", "uri = mongodb://localhost:{port},127.0.0.1:{port}/?replicaSet=rs0"),
     "mongo set login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?directConnection=false"),
-    "mongo driver": ("mongo", mongo("plain"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?authMechanism=PLAIN&authSource=$external"),
+    "mongo driver": ("mongo", mongo("aws"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?authMechanism=MONGODB-AWS"),
     "redis plain": ("redis", redis, "", "uri = redis://127.0.0.1:{port}"),
     "redis by name": ("redis", redis, "", "uri = redis://localhost:{port}/3"),
     "redis unix": ("redis", redis, "unix", "uri = redis+unix://{path}"),

@@ -154,7 +154,7 @@ def test_stops_within_a_second_whatever_hangs(probe, serve, number):
         + "".join(f"[probe h{i}]\nurl = http://127.0.0.1:{server.port}/\n" for i in range(5))
         + "".join(f"[probe m{i}]\nuri = mongodb://127.0.0.1:{server.port}/\n" for i in range(5))
         + "".join(
-            f"[probe w{i}]\nuri = mongodb://u:p@127.0.0.1:{server.port}/?authMechanism=PLAIN\n"
+            f"[probe w{i}]\nuri = mongodb://u:p@127.0.0.1:{server.port}/?authMechanism=MONGODB-AWS\n"
             for i in range(3)
         )
         + tcp("t", server.port, "send = x\nexpect = y")

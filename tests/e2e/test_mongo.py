@@ -69,7 +69,7 @@ def verdict(r):
 
 # ---- logins
 
-DRIVER = "authMechanism=PLAIN"  # what our own codec does not speak
+DRIVER = "authMechanism=MONGODB-AWS"  # what our own codec does not speak
 
 
 @pytest.mark.parametrize("way", ["", "?replicaSet=rs0"], ids=["server", "set"])
@@ -225,6 +225,15 @@ def test_child_is_killed_at_the_deadline(probe, serve):
         "check", "--json", "--timeout", "300ms", f"mongodb://u:p@127.0.0.1:{server.port}/?{DRIVER}"
     )
     assert verdict(r) == "timeout", str(r)
+
+
+def test_names_of_the_driver(probe, scripted, dns):
+    """It asks the servers of PROBE_DNS_SERVERS as well, though a library of its own does."""
+    server = dns({"db.shop.test": ["127.0.0.1"]}, probe)
+    uri = f"mongodb://user:pencil@db.shop.test:{scripted('aws')}/?{DRIVER}"
+    r = check(probe, uri, env={"PROBE_DNS_SERVERS": server.address})
+    assert r.code == 0, str(r)
+    assert verdict(check(probe, uri)) in ("dns", "timeout")
 
 
 def test_hostile_replies_to_the_driver(probe, scripted):

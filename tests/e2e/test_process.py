@@ -113,7 +113,7 @@ def test_blocked_signals_stop_the_agent_all_the_same(probe):
 
 def test_blocked_signals_and_a_child(probe, port):
     """This login goes through a child process, whose end is told by SIGCHLD."""
-    target = f"mongodb://u:p@127.0.0.1:{port}/?authMechanism=PLAIN"
+    target = f"mongodb://u:p@127.0.0.1:{port}/?authMechanism=MONGODB-AWS"
     r = probe.run("check", "--timeout", "10s", target, prefix=BLOCKED)
     assert r.code == 1 and "refused" in r.out, str(r)
 

@@ -6,13 +6,13 @@ import hmac
 
 
 class Scram:
-    """A server's side of SCRAM (RFC 5802) for user "user" with password "pencil"."""
+    """A server's side of SCRAM (RFC 5802) for user "user" with `password`, as SASLprep leaves it."""
 
-    def __init__(self, name, iterations=4096, salt=b"0123456789abcdef"):
+    def __init__(self, name, iterations=4096, salt=b"0123456789abcdef", password="pencil"):
         self.hash = "sha256" if name == "SCRAM-SHA-256" else "sha1"
-        secret = b"pencil"
+        secret = password.encode()
         if self.hash == "sha1":
-            secret = hashlib.md5(b"user:mongo:pencil").hexdigest().encode()
+            secret = hashlib.md5(b"user:mongo:" + secret).hexdigest().encode()
         self.salted = hashlib.pbkdf2_hmac(self.hash, secret, salt, min(iterations, 5000))
         self.salt, self.iterations = salt, iterations
 

@@ -19,104 +19,12 @@ import time
 
 import bson
 
-from mongo_scram import Scram
+from mongo_logins import aws, external, is_subject, is_user, login, only
 from mongo_states import STATES
+from mongo_talk import (NOT_FOUND, OP_REPLY, UNAUTHORIZED, Closed, Connection, answer, encode,
+                        message, play, query_reply, right)
 
-OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
-NOT_FOUND = {"ok": 0.0, "errmsg": "no such command", "code": 59, "codeName": "CommandNotFound"}
-UNAUTHORIZED = {
-    "ok": 0.0,
-    "errmsg": "Command ping requires authentication",
-    "code": 13,
-    "codeName": "Unauthorized",
-}
 PIDFILE = "/tmp/docker-entrypoint-temp-mongod.pid"
-
-
-class Closed(Exception):
-    """The client went away, or the scenario is over."""
-
-
-class Connection:
-    def __init__(self, sock, options, number):
-        self.sock = sock
-        self.options = options
-        self.number = number
-
-    def bytes(self, n):
-        data = b""
-        while len(data) < n:
-            more = self.sock.recv(n - len(data))
-            if not more:
-                raise Closed
-            data += more
-        return data
-
-    def request(self):
-        """The next command: its id, its document and whether it came in an OP_QUERY."""
-        length, request_id, _, opcode = struct.unpack("<iiii", self.bytes(16))
-        if length & 0xFFFF == 0x0316:  # TLS: a mongod without it hangs up as well
-            raise Closed
-        body = self.bytes(length - 16)
-        if opcode == OP_QUERY:
-            start = body.index(b"\0", 4) + 1 + 8
-            return request_id, bson.decode(body[start:]), True
-        return request_id, bson.decode(body[5:]), False
-
-    def send(self, data):
-        self.sock.sendall(data)
-
-    def reset(self):
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise Closed
-
-    def wait_for_end(self):
-        """Says nothing more until the client gives up."""
-        while self.sock.recv(4096):
-            pass
-        raise Closed
-
-
-def encode(doc):
-    return doc if isinstance(doc, bytes) else bson.encode(doc)
-
-
-def message(to, doc, flags=0, kind=0, opcode=OP_MSG, tail=b"", length=None):
-    body = struct.pack("<IB", flags, kind) + encode(doc) + tail
-    return struct.pack("<iiii", 16 + len(body) if length is None else length, 4242, to, opcode) + body
-
-
-def query_reply(to, doc):
-    body = struct.pack("<iqii", 8, 0, 0, 1) + encode(doc)
-    return struct.pack("<iiii", 16 + len(body), 4242, to, OP_REPLY) + body
-
-
-def answer(options, command, state="up", **replaced):
-    """What a right server answers; `replaced` by command."""
-    name = next(iter(command))
-    if name in replaced:
-        return replaced[name]
-    if name.lower() in ("hello", "ismaster"):
-        return STATES[state](options)
-    if name in ("ping", "endSessions"):
-        return {"ok": 1.0}
-    if name == "getCmdLineOpts":
-        return {"argv": ["mongod", "--bind_ip_all"], "parsed": {}, "ok": 1.0}
-    return NOT_FOUND
-
-
-def play(c, state="up", **replaced):
-    while True:
-        request, command, query = c.request()
-        doc = answer(c.options, command, state, **replaced)
-        c.send(query_reply(request, doc) if query else message(request, doc))
-
-
-def right(c):
-    """The next request and the right reply to it."""
-    request, command, query = c.request()
-    doc = answer(c.options, command)
-    return request, doc, query_reply(request, doc) if query else message(request, doc)
 
 
 def ping_scenario(doc):
@@ -296,83 +204,6 @@ def old(c):
     play(c, hello=NOT_FOUND, isMaster={"ismaster": True, "maxWireVersion": 6, "ok": 1.0})
 
 
-AUTH_FAILED = {"ok": 0.0, "errmsg": "Authentication failed.", "code": 18, "codeName": "AuthenticationFailed"}
-
-
-def sasl(payload, done=False):
-    return {"conversationId": 7, "done": done, "payload": payload, "ok": 1.0}
-
-
-def login(
-    mechanisms=("SCRAM-SHA-1", "SCRAM-SHA-256"), change=lambda step, doc: doc, empty=False, replaced={},
-    db="admin", **more
-):
-    """A server that pings only for who has logged in, to `db`. `change` spoils its login replies."""
-
-    def scenario(c):
-        scram, known, step = None, False, 0
-        while True:
-            request, command, query = c.request()
-            name = next(iter(command))
-            doc = answer(c.options, command, **replaced)
-            if name == "hello" and mechanisms and "saslSupportedMechs" in command:
-                doc["saslSupportedMechs"] = list(mechanisms)
-            elif name == "ping" and not known:
-                doc = UNAUTHORIZED
-            elif name == "saslStart" and command["$db"] != db:
-                doc = AUTH_FAILED
-            elif name == "saslStart":
-                scram = Scram(command["mechanism"], **more)
-                doc = change(0, sasl(scram.first(command["payload"])))
-            elif name == "saslContinue" and step == 0:
-                proof = scram.last(command["payload"])
-                doc = change(1, sasl(proof, done=not empty)) if proof else AUTH_FAILED
-                known, step = bool(proof) and not empty, 1
-            elif name == "saslContinue":
-                doc = change(2, sasl(b"", done=True))
-                known = True
-            c.send(query_reply(request, doc) if query else message(request, doc))
-
-    return scenario
-
-
-def external(mechanism, knows):
-    """Users of elsewhere: one command logs in, where `knows(c, command)`. MongoDB's specification
-    "Authentication", MONGODB-X509 and PLAIN."""
-
-    def scenario(c):
-        known = False
-        while True:
-            request, command, query = c.request()
-            name = next(iter(command))
-            doc = answer(c.options, command)
-            if name == "ping" and not known:
-                doc = UNAUTHORIZED
-            elif name in ("authenticate", "saslStart"):
-                ours = (command.get("mechanism"), command.get("$db")) == (mechanism, "$external")
-                known = ours and knows(c, command)
-                doc = sasl(b"", done=True) if known else AUTH_FAILED
-            c.send(query_reply(request, doc) if query else message(request, doc))
-
-    return scenario
-
-
-def is_user(c, command):
-    payload = command["payload"]
-    return payload in (b"\0user\0pencil", base64.b64encode(b"\0user\0pencil").decode())
-
-
-def is_subject(c, command):
-    """Whose certificate is it? The user may be left out: then it is the certificate's."""
-    subject = ",".join("CN=" + v for part in c.sock.getpeercert()["subject"] for k, v in part if k == "commonName")
-    return subject == "CN=client" and command.get("user", subject) == subject
-
-
-def only(step, **fields):
-    """Replaces fields of the login's reply number `step`."""
-    return lambda at, doc: dict(doc, **fields) if at == step else doc
-
-
 INIT_ARGV = ["mongod", "--bind_ip", "127.0.0.1", "--port", "27017", "--pidfilepath", PIDFILE, "--fork"]
 SHUTDOWN = {"ok": 0.0, "errmsg": "The server is in quiesce mode", "code": 91, "codeName": "ShutdownInProgress"}
 
@@ -385,8 +216,11 @@ SCENARIOS.update(
         "guarded": lambda c: play(c, getCmdLineOpts=UNAUTHORIZED),
         "login": login(),
         "login-guarded": login(replaced={"getCmdLineOpts": UNAUTHORIZED}),
+        "aws": aws,
         "plain": external("PLAIN", is_user),
         "x509": external("MONGODB-X509", is_subject),  # on a TLS socket, see tests/truth
+        "login-cafe": login(password="caf\u00e9 IX"),
+        "login-sha-1-raw": login(mechanisms=("SCRAM-SHA-1",), password="cafe\u0301\u00a0\u2168"),
         "login-users": login(db="users"),
         "login-sha-1": login(mechanisms=("SCRAM-SHA-1",)),
         "login-unnamed": login(mechanisms=()),

@@ -1,5 +1,7 @@
 """mongo: TLS and logins of one member, by the program's own codec."""
 
+import subprocess
+
 import mongos
 from lib import hostile
 from lib.net import free_port
@@ -55,6 +57,32 @@ def in_uri(stage):
     return Situation(
         uri(server.port, f"?tls=true&tlsCAFile={stage.certs.ca}&tlsCertificateKeyFile={both}")
     )
+
+
+def locked_key(password, how):
+    """The client's key in the string, with a pass phrase."""
+
+    def make(stage):
+        context = mongos.tls_context(stage, stage.certs.pair("server"), stage.certs.ca)
+        server = mongos.member(stage, "up", context=context)
+        cert, key = stage.certs.pair("client")
+        locked = subprocess.run(["openssl", "pkey", "-in", key, "-aes128", "-passout", "pass:pencil"],
+                                check=True, capture_output=True, text=True).stdout
+        both = stage.program.write("locked.pem", cert.read_text() + locked)
+        return Situation(uri(server.port, f"?tls=true&tlsCAFile={stage.certs.ca}&"
+                             f"tlsCertificateKeyFile={both}&tlsCertificateKeyFilePassword={password}"))
+
+    return told(how, make)
+
+
+def any_host(how, pair, trust=True):
+    def make(stage):
+        context = mongos.tls_context(stage, stage.certs.pair(*pair))
+        server = mongos.member(stage, "up", context=context)
+        lines = f"tls_ca = {stage.certs.ca}\n" if trust else ""
+        return Situation(uri(server.port, "?tls=true&tlsAllowInvalidHostnames=true") + "\n" + lines)
+
+    return told(how, make)
 
 
 def plain_to_tls(stage):
@@ -149,6 +177,12 @@ ROWS = rows(
     ("TLS: client certificate missing", tls("it wants one, and gets none", client_ca=own_ca),
         UNHEALTHY, "tls"),
     ("TLS: all in the string", in_uri, HEALTHY, "ok"),
+    ("TLS: key with a pass phrase", locked_key("pencil", "in the string, with its pass phrase"),
+        HEALTHY, "ok"),
+    ("TLS: any host", any_host("another host's certificate, tlsAllowInvalidHostnames",
+        ("elsewhere", "DNS:elsewhere.test")), HEALTHY, "ok"),
+    ("TLS: any host, CA unknown", any_host("the same, of a CA that is not known",
+        ("elsewhere", "DNS:elsewhere.test"), trust=False), UNHEALTHY, "tls"),
     ("mutual TLS, real", real_tls(True, trusts_and_shows), HEALTHY, "ok"),
     ("mutual TLS, real, no certificate", real_tls(True, trusts), UNHEALTHY, "tls"),
     ("TLS port in plain", plain_to_tls, UNHEALTHY, "closed|reset|protocol"),
@@ -184,6 +218,8 @@ ROWS = rows(
     ("login, scripted", scripted("login", "a login is asked for and given"), HEALTHY, "ok"),
     ("login, wrong password, scripted", scripted("login", "another password", "user:hunter2@"),
         UNHEALTHY, "auth"),
+    ("login: not ASCII", scripted("login-cafe", "a password that SASLprep changes",
+        "user:cafe%CC%81%C2%A0%E2%85%A8@"), HEALTHY, "ok"),
     ("ping-only user", scripted("login-guarded", "a user that may only ping"), HEALTHY, "ok"),
     ("login: SHA-1 only", scripted("login-sha-1", "a server of the older way"), HEALTHY, "ok"),
     ("login: empty last step", scripted("login-empty", "the older, longer exchange"),

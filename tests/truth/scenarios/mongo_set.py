@@ -106,7 +106,7 @@ def unix(stage):
     return Situation("uri = mongodb://" + str(path).replace("/", "%2F") + "/?directConnection=false")
 
 
-# ---- Logins that only the driver has.
+# ---- Other logins.
 
 
 def x509(client, how, user="", both=True):
@@ -128,7 +128,7 @@ def x509(client, how, user="", both=True):
     return told(how, make)
 
 
-PLAIN = "?authMechanism=PLAIN&authSource=$external"
+PLAIN = "?authMechanism=PLAIN&authSource=$external&tls=false"
 
 
 # ---- mongodb+srv.
@@ -269,6 +269,8 @@ ROWS = rows(
     ("PLAIN", one("plain", "a user of a directory", PLAIN, "user:pencil@"), HEALTHY, "ok"),
     ("PLAIN: wrong password", one("plain", "another password", PLAIN, "user:hunter2@"),
         UNHEALTHY, "auth"),
+    ("PLAIN in a set", one("plain", "asked as a deployment", PLAIN + "&directConnection=false",
+        "user:pencil@"), HEALTHY, "ok"),
     ("PLAIN is not known", one("up", "a server without it", PLAIN, "user:pencil@"),
         UNHEALTHY, "auth|protocol"),
 

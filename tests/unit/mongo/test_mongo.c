@@ -1,5 +1,7 @@
 /* The type mongo on a loop, against the scripted server: every state and fault with its reason, the
  * kept connection, and a cancel at any time. */
+#include <mongoc/mongoc.h>
+
 #include "mongo_rig.h"
 #include "run_harness.h"
 
@@ -237,6 +239,20 @@ static void settings(void **state)
         {{"uri", "mongodb+srv://a.b.c/", "tls_server_name", "c"}, true, ""},
         {{"uri", "mongodb+srv://a.b.c/", "family", "6"}, true, ""},
         {{"uri", "mongodb://db/?authMechanism=MONGODB-X509&tls=true"}, true, ""},
+        {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN"}, false, "sends the password as it is"},
+        {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN&tls=true"}, true, ""},
+        {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN&tls=false"}, true, ""},
+        {{"uri", "mongodb+srv://u:p@db/?authMechanism=PLAIN"}, true, ""},
+        {{"uri", "mongodb://u:%EE%80%80@db/"}, true, "none for SCRAM-SHA-256: it holds"},
+        {{"uri", "mongodb://db/", "user", "u", "password", "\xee\x80\x80"}, true, "password: the"},
+        {{"uri", "mongodb://u:%EE%80%80@db/?authMechanism=SCRAM-SHA-256"}, false, "it holds"},
+        {{"uri", "mongodb://u:%EE%80%80@db/?authMechanism=SCRAM-SHA-1"}, true, ""},
+#ifdef MONGOC_ENABLE_MONGODB_AWS_AUTH
+        {{"uri", "mongodb://db/?authMechanism=MONGODB-AWS", "family", "6"}, false, "family: does"},
+        {{"uri", "mongodb+srv://db/?authMechanism=MONGODB-AWS", "tls_min_days", "1"},
+         false,
+         "tls_min_days: does"},
+#endif
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct probe_report report;

@@ -1,5 +1,6 @@
 /* Logins over our own codec, and what goes through the driver's child, which is this program. */
 #include <errno.h>
+#include <mongoc/mongoc.h>
 
 #include "child/worker.h"
 #include "mongo_rig.h"
@@ -7,6 +8,8 @@
 #include "run_harness.h"
 
 /* ---- logins ---- */
+
+#define PLAIN "?authMechanism=PLAIN&tls=false"
 
 static const struct {
     const char *scenario, *user, *more;
@@ -18,6 +21,14 @@ static const struct {
     {"login", "user:pencil@", "?authMechanism=SCRAM-SHA-256", REASON_OK, "standalone"},
     {"login-sha-1", "user:pencil@", "", REASON_OK, "standalone"},
     {"login-unnamed", "user:pencil@", "", REASON_OK, "standalone"},
+    {"login-cafe", "user:caf%C3%A9%20IX@", "", REASON_OK, "standalone"},
+    {"login-cafe", "user:cafe%CC%81%C2%A0%E2%85%A8@", "", REASON_OK, "standalone"},
+    {"login-cafe", "user:cafe%20IX@", "", REASON_AUTH, "login: AuthenticationFailed (18)"},
+    {"login-sha-1-raw", "user:cafe%CC%81%C2%A0%E2%85%A8@", "", REASON_OK, "standalone"},
+    {"login-cafe", "user:%EE%80%80@", "", REASON_AUTH, "forbids a character"},
+    {"plain", "user:pencil@", PLAIN, REASON_OK, "standalone"},
+    {"plain", "user:wrong@", PLAIN, REASON_AUTH, "login: AuthenticationFailed (18)"},
+    {"up", "user:pencil@", PLAIN, REASON_PROTOCOL, "CommandNotFound (59)"},
     {"login-empty", "user:pencil@", "", REASON_OK, "standalone"},
     {"login", "user:wrong@", "", REASON_AUTH, "login: AuthenticationFailed (18)"},
     {"login", "", "", REASON_AUTH, "ping: Unauthorized (13)"},
@@ -166,7 +177,9 @@ static void deployment(void **state)
 
 /* ---- the driver's child: this program, see main ---- */
 
-#define PLAIN "?authMechanism=PLAIN&authSource=$external"
+#define AWS "?authMechanism=MONGODB-AWS"
+
+#ifdef MONGOC_ENABLE_MONGODB_AWS_AUTH
 
 static void driver(void **state)
 {
@@ -176,14 +189,14 @@ static void driver(void **state)
         enum reason reason;
         const char *says;
     } cases[] = {
-        {"plain", "user:pencil@", REASON_OK, "standalone"},
-        {"plain", "user:wrong@", REASON_AUTH, ""},
-        {"ping-ok0", "user:pencil@", REASON_AUTH, ""},
+        {"aws", "user:pencil@", REASON_OK, "standalone"},
+        {"aws", "other:pencil@", REASON_AUTH, ""},
+        {"ping-ok0", "user:pencil@", REASON_PROTOCOL, "no such command"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const char *words[] = {cases[i].scenario, NULL};
         struct server s = serve(words);
-        void *conf = conf_with_user(&s, cases[i].user, PLAIN);
+        void *conf = conf_with_user(&s, cases[i].user, AWS);
         harness_open(&h);
         check(conf, NULL, LONG_MS);
         expect(cases[i].scenario, cases[i].reason, cases[i].says);
@@ -198,7 +211,7 @@ static void driver_is_killed(void **state)
     (void)state;
     const char *words[] = {"silent", NULL};
     struct server s = serve(words);
-    void *conf = conf_with_user(&s, "user:pencil@", PLAIN);
+    void *conf = conf_with_user(&s, "user:pencil@", AWS);
     harness_open(&h);
     check(conf, NULL, SHORT_MS);
     assert_int_equal(h.reason, REASON_TIMEOUT);
@@ -206,6 +219,15 @@ static void driver_is_killed(void **state)
     probe_type_mongo.dispose(conf);
     end(&s);
 }
+
+#else
+static void driver(void **state)
+{
+    (void)state;
+    skip();
+}
+#define driver_is_killed driver
+#endif
 
 int main(int argc, char **argv)
 {
