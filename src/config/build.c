@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "config/duration.h"
 #include "config/kind.h"
+#include "config/labels.h"
 #include "config/names.h"
 #include "config/value.h"
 #include "registry.h"
@@ -271,7 +272,7 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     warn_of_start_interval(common, s);
     build_warn_of_timeout(common, s);
     warn_of_warn_after(common, s);
-    if (fill_after(c, common, s) < 0)
+    if (fill_after(c, common, s) < 0 || labels_fill(c, &common->values[COMMON_LABELS], s) < 0)
         return -1;
     if (!own)
         return 0; /* its type is not known, which is reported */

@@ -29,6 +29,11 @@ void check_conf_unref(struct check_conf *c)
     for (size_t i = 0; i < c->n_after; i++)
         free(c->after[i]);
     free(c->after);
+    for (size_t i = 0; i < c->n_labels; i++) {
+        free(c->labels[i].name);
+        free(c->labels[i].value);
+    }
+    free(c->labels);
     free(c->name);
     free(c->target);
     free(c->fingerprint);

@@ -21,6 +21,11 @@
 
 enum { LEVEL_ALIVE = 1, LEVEL_READY = 2 };
 
+/* Both are the check's own text. */
+struct check_label {
+    char *name, *value;
+};
+
 /* One configured probe. Immutable and counted: a reload keeps the old one for a probe whose
  * settings did not change, and runs in flight hold on to theirs. */
 struct check_conf {
@@ -37,6 +42,8 @@ struct check_conf {
     bool timeout_given; /* `timeout` was set by the user (wait picks its own otherwise) */
     char **after;       /* names of probes, never its own */
     size_t n_after;
+    struct check_label *labels;
+    size_t n_labels;
     char *fingerprint; /* equal exactly when the settings are; a hash, it tells nothing of them */
     struct mask mask;  /* its secrets, which a detail may echo */
 

@@ -77,6 +77,9 @@ const struct probe_key config_common_keys[] = {
                            .min = NS_PER_MS,
                            .doc = "A check that succeeds but takes longer warns: it is healthy all "
                                   "the same. If not set, no check is too slow."},
+    [COMMON_LABELS] = {.name = "labels",
+                       .kind = KEY_WORDS,
+                       .doc = "Labels for metrics, JSON and events, e.g. team=shop, env=prod."},
 };
 const size_t config_n_common_keys = COMMON_COUNT;
 

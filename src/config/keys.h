@@ -18,6 +18,7 @@ enum common_key {
     COMMON_REQUIRED,
     COMMON_AFTER,
     COMMON_WARN_AFTER,
+    COMMON_LABELS,
     COMMON_COUNT
 };
 

@@ -380,6 +380,7 @@ static void look_for_metrics(struct wish *w, const char *text)
 static void look_for_event_members(struct wish *w, const char *text)
 {
     take_words(w, text, "jsonw_string(&j, \"", "Cm", small);
+    take_words(w, text, "document_labels(&j, \"", "Cm", small);
 }
 
 /* ---- The document, as it is made ---- */

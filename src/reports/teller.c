@@ -19,7 +19,7 @@
 #include "view/document.h"
 #include "view/verdict.h"
 
-#define EVENT_MAX 16384 /* name, target and detail, each byte escaped */
+#define EVENT_MAX 32768 /* name, target, detail and labels, each byte escaped */
 #define ENV_MAX   16
 
 /* From the kill to the end, which takes no time but for one that is not ours to kill, or is stuck
@@ -325,6 +325,15 @@ static void drop_oldest(struct teller *t)
                  TELLER_LINE);
 }
 
+/* A probe that cannot be relied on any more, or that is known to be bad. */
+static bool is_worse(const struct check *c, enum health_status from)
+{
+    enum health_status to = c->health.status;
+    if (from == to) /* its warning began or ended */
+        return check_warning(c) != NULL;
+    return to == HEALTH_UNHEALTHY || (from == HEALTH_HEALTHY && to != HEALTH_HEALTHY);
+}
+
 /* As in /events, and what a person wants to know beside. */
 static char *event_json(const struct check *c, enum health_status from)
 {
@@ -350,6 +359,8 @@ static char *event_json(const struct check *c, enum health_status from)
     jsonw_string(&j, "warning", check_warning(c));
     jsonw_int(&j, "failing_streak", c->health.failing_streak);
     jsonw_bool(&j, "required", c->conf->required);
+    document_labels(&j, "labels", c);
+    jsonw_bool(&j, "worse", is_worse(c, from));
     jsonw_object(&j, "agent");
     jsonw_string(&j, "version", PROBE_VERSION);
     jsonw_string(&j, "host", host);

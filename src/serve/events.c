@@ -9,7 +9,7 @@
 #include "view/document.h"
 
 #define RING_SIZE 1024
-#define EVENT_MAX 8192 /* name and detail, each byte escaped */
+#define EVENT_MAX 24576 /* name, detail and labels, each byte escaped */
 
 struct events {
     char *ring[RING_SIZE]; /* event n is at n % RING_SIZE */
@@ -52,6 +52,7 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
                  says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
     jsonw_string(&j, "detail", says_why ? last->detail : NULL);
     jsonw_string(&j, "warning", check_warning(c));
+    document_labels(&j, "labels", c);
     jsonw_end(&j);
     buf_puts(b, "\n\n");
 }

@@ -407,8 +407,14 @@ static int make_labels(struct serve *s)
     }
     for (int i = 0; i < PROBES_AT_ONCE && l->n < e->n_checks; i++) {
         buf_puts(&l->text, "{name=\"");
-        add_label_value(&l->text, e->checks[l->n]->conf->name);
+        const struct check_conf *conf = e->checks[l->n]->conf;
+        add_label_value(&l->text, conf->name);
         buf_putc(&l->text, '"');
+        for (size_t k = 0; k < conf->n_labels; k++) {
+            buf_printf(&l->text, ",%s=\"", conf->labels[k].name);
+            add_label_value(&l->text, conf->labels[k].value);
+            buf_putc(&l->text, '"');
+        }
         l->ends[l->n++] = l->text.len;
     }
     return l->text.failed ? -1 : l->n == e->n_checks;

@@ -124,6 +124,14 @@ static const char *level_text(unsigned levels)
     return levels == LEVEL_ALIVE ? "alive" : "ready";
 }
 
+void document_labels(struct jsonw *j, const char *key, const struct check *c)
+{
+    jsonw_object(j, key);
+    for (size_t i = 0; i < c->conf->n_labels; i++)
+        jsonw_string(j, c->conf->labels[i].name, c->conf->labels[i].value);
+    jsonw_end(j);
+}
+
 static void add_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now,
                       bool with_history)
 {
@@ -143,6 +151,7 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     add_time(j, "since", c->since_wall);
     jsonw_bool(j, "required", conf->required);
     jsonw_string(j, "level", level_text(conf->levels));
+    document_labels(j, "labels", c);
     const struct check_result *last = check_last(c);
     size_t last_at = j->out->len + strlen(",\"last\":");
     if (last)

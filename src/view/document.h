@@ -12,6 +12,8 @@ enum health_status document_status_of(const struct check *c, int64_t now);
 
 /* When the status changed, or (`of_warning`) when its warning began or ended; wall time, ns. */
 int64_t document_changed_at(const struct check *c, bool of_warning);
+/* Its labels, as the members of an object. */
+void document_labels(struct jsonw *j, const char *key, const struct check *c);
 
 /* One probe: name, type, target, status, ..., history. `key` as in jsonw.h. */
 void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now);

@@ -82,6 +82,20 @@ static const struct {
      "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
     {"[agent]\ntoken = ${NONE:-0123456789abcde f}\n",
      "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
+    {PROBE "labels = team=shop, env, 1a=b, type=x, team=y, __a=b, b=, =c, ok=1\n",
+     "f:3: probe a.labels: \"env\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "the name\n"
+     "f:3: probe a.labels: \"1a=b\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "the name\n"
+     "f:3: probe a.labels: \"type=x\" has a name that the metrics have already, expected another\n"
+     "f:3: probe a.labels: \"team=y\" is given twice\n"
+     "f:3: probe a.labels: \"__a=b\" has a name that the metrics have already, expected another\n"
+     "f:3: probe a.labels: \"b=\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "the "
+     "name\n"
+     "f:3: probe a.labels: \"=c\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "the "
+     "name\n"},
     {"[agent]\nshard = 4/3\n",
      "f:2: agent.shard: \"4/3\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nshard = 0/0\n",
