@@ -42,9 +42,15 @@ def test_kubernetes(tmp_path):
     go = need("go")
     built = tmp_path / "check"
     subprocess.run([go, "build", "-o", built, "."], check=True, cwd=ROOT / "tests/containers/kubernetes", timeout=600)
-    files = sorted((ROOT / "packaging/kubernetes").glob("*.yaml"))
-    out = sh(built, *files).stdout
-    assert out.count("\n") == 5
+    folder = ROOT / "packaging/kubernetes"
+    files = [folder / f"{name}.yaml" for name in ("app", "mongodb", "network", "monitoring")]
+    assert {*files, folder / "kustomization.yaml"} == {*folder.glob("*.yaml")}
+    out = sh(built, folder, *files).stdout.splitlines()
+    of_kustomize = [line.split()[-1] for line in out if line.split()[0] == str(folder)]
+    assert sorted(of_kustomize) == ["apps/v1/Deployment", "apps/v1/StatefulSet", "networking.k8s.io/v1/NetworkPolicy",
+                                    "networking.k8s.io/v1/NetworkPolicy", "policy/v1/PodDisruptionBudget", "v1/ConfigMap",
+                                    "v1/Service", "v1/Service"]
+    assert len(out) == len(of_kustomize) + 8
     bad = tmp_path / "bad.yaml"
     bad.write_text(files[0].read_text().replace("httpGet:", "httpget:"))
     assert sh(built, bad, check=False).returncode == 1
@@ -62,14 +68,10 @@ def test_configuration(images, path):
 
 
 def test_kubernetes_configuration(images, tmp_path):
-    import re
-    import textwrap
-
     from conftest import LABEL
 
-    text = (ROOT / "packaging/kubernetes/app.yaml").read_text()
     ini = tmp_path / "probe.ini"
-    ini.write_text(textwrap.dedent(re.search(r"probe\.ini: \|\n((?:    .*\n|\n)+)", text)[1]))
+    shutil.copy(ROOT / "packaging/kubernetes/probe.ini", ini)
     ini.chmod(0o644)
     tmp_path.chmod(0o755)
     docker("run", "--rm", "--label", LABEL, "--volume", f"{ini}:/etc/probe/probe.ini:ro", images["sidecar"], "validate")

@@ -1,5 +1,5 @@
 // Reads Kubernetes manifests strictly into the published types of the API: an unknown, repeated or
-// ill-typed field is an error. Names each object that it accepted.
+// ill-typed field is an error. A folder is built by Kustomize first. Names each object that it accepted.
 package main
 
 import (
@@ -11,7 +11,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/json"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 	goyaml "sigs.k8s.io/yaml/goyaml.v2"
 )
@@ -26,12 +31,43 @@ func typed(kind string) any {
 		return &corev1.Service{}
 	case "v1/ConfigMap":
 		return &corev1.ConfigMap{}
+	case "networking.k8s.io/v1/NetworkPolicy":
+		return &networkingv1.NetworkPolicy{}
+	case "policy/v1/PodDisruptionBudget":
+		return &policyv1.PodDisruptionBudget{}
+	case "monitoring.coreos.com/v1/PodMonitor":
+		return &podMonitor{}
 	}
 	return nil
 }
 
+// What our PodMonitor uses of the operator's type: its module would bring the whole operator.
+type podMonitor struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Selector            metav1.LabelSelector `json:"selector"`
+		PodMetricsEndpoints []struct {
+			Port     string `json:"port"`
+			Path     string `json:"path"`
+			Interval string `json:"interval"`
+		} `json:"podMetricsEndpoints"`
+	} `json:"spec"`
+}
+
+func read(name string) ([]byte, error) {
+	if about, err := os.Stat(name); err != nil || !about.IsDir() {
+		return os.ReadFile(name)
+	}
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), name)
+	if err != nil {
+		return nil, err
+	}
+	return built.AsYaml()
+}
+
 func check(name string) error {
-	text, err := os.ReadFile(name)
+	text, err := read(name)
 	if err != nil {
 		return err
 	}
