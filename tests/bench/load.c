@@ -57,9 +57,9 @@ int main(int argc, char **argv)
     if (argc - optind != 2)
         return 64;
     char text[512];
-    int n =
-        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n",
-                 argv[optind + 1]);
+    int n = snprintf(text, sizeof text,
+                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+                     argv[optind + 1]);
     int64_t end = now_ns() + (int64_t)seconds * 1000000000;
     for (long i = 0; i < requests && now_ns() < end; i++) {
         int64_t begin = now_ns();

@@ -141,7 +141,7 @@ def connected(port, n, say=b""):
 
 def listeners(ctx, row, agent, contest, calm):
     n = ctx.pick(100, 5)
-    open_ones = connected(contest.port, n, b"GET /events HTTP/1.1\r\nHost: bench\r\n\r\n")
+    open_ones = connected(contest.port, n, b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     rounds, requests = ctx.pick((4, 50), (1, 10))
     seen = contest.run(rounds, requests)
     late = lateness(agent.histories("p"), 1000, seen["since"], seen["until"])
