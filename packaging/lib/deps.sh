@@ -18,12 +18,13 @@ deps_list()
             'chromium|chromium-browser' python3-websocket fonts-dejavu-core \
             mandoc zsh fish bash-completion redis-server redis-tools ;;
         static) echo debian-archive-keyring linux-libc-dev dpkg-dev make perl xz-utils ;;
+        emulation) echo qemu-user-static ;;
         bench) echo musl-tools wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
             prometheus-blackbox-exporter openssl libmongoc-dev ;;
         release) echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross minisign skopeo ;;
         deb) echo dpkg-dev gzip ;;
         packages) echo lintian systemd util-linux ;;
-        containers) echo debootstrap docker-compose yamllint ;;
+        containers) echo debootstrap docker-compose yamllint podman runc ;;
         *) return 1 ;;
     esac
 }

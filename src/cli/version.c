@@ -18,6 +18,23 @@
 
 #define MAX_OUTPUT 65536
 
+/* As the images and downloads are named. */
+#if defined(__x86_64__)
+#define ARCHITECTURE "amd64"
+#elif defined(__aarch64__)
+#define ARCHITECTURE "arm64"
+#elif defined(__arm__)
+#define ARCHITECTURE "armv7"
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE "riscv64"
+#elif defined(__s390x__)
+#define ARCHITECTURE "s390x"
+#elif defined(__powerpc64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ARCHITECTURE "ppc64le"
+#else
+#define ARCHITECTURE "other"
+#endif
+
 struct library {
     const char *name, *version;
 };
@@ -48,6 +65,11 @@ static int print_json(const struct library *l)
     jsonw_init(&j, &out);
     jsonw_object(&j, NULL);
     jsonw_string(&j, "version", PROBE_VERSION);
+    if (*PROBE_COMMIT)
+        jsonw_string(&j, "commit", PROBE_COMMIT);
+    else
+        jsonw_null(&j, "commit");
+    jsonw_string(&j, "architecture", ARCHITECTURE);
     jsonw_object(&j, "libraries");
     for (; l->name; l++)
         jsonw_string(&j, l->name, l->version);
