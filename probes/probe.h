@@ -108,6 +108,9 @@ struct probe_type {
     const struct probe_key *keys;
     size_t n_keys;
     const struct probe_scheme *schemes; /* ends with a NULL prefix */
+    /* Its checks stand in a configuration alone: never in an argument, neither as a URL nor by
+     * --set. */
+    bool only_configured;
 
     /* Checks and compiles the settings into the type's own immutable form, which every run sees as
      * run->conf. Reports each problem; NULL when one was an error, or a required key is missing.
@@ -125,6 +128,8 @@ struct probe_type {
      * with, and what it then does; its exit status is returned. NULL: no child. */
     const char *child_entry;
     int (*child_main)(void);
+    bool
+        child_is_command; /* it becomes a program of the user's: its memory and files are its own */
 
     /* What is kept between the runs of one check in an agent (a connection, a watched process):
      * `kept_size` bytes, zeroed, that begin with a struct probe_kept; 0 where there is nothing.

@@ -57,12 +57,14 @@ static void end_with_parent(void)
         _exit(1);
 }
 
-static void harden(void)
+static void harden(const struct probe_type *type)
 {
     end_with_parent();
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0); /* nobody of the same user reads the password out of it */
     close_others();
+    if (type->child_is_command)
+        return;
     lower_limits();
     signal(SIGPIPE, SIG_IGN);
 }
@@ -72,7 +74,7 @@ int worker_child_main(int argc, char **argv)
     for (size_t i = 0; argc == 2 && probe_types[i]; i++) {
         const struct probe_type *type = probe_types[i];
         if (type->child_entry && strcmp(argv[1], type->child_entry) == 0) {
-            harden();
+            harden(type);
             return type->child_main();
         }
     }

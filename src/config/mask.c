@@ -72,6 +72,11 @@ static int add_line(struct mask *m, const char *line, size_t len)
         if (strncasecmp(line, harmless[i], strlen(harmless[i])) == 0)
             return 0;
     static const char ends[] = " \t,;\"'";
+    static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+    size_t variable = strspn(line, name); /* NAME=value: the value by itself */
+    if (variable < len && line[variable] == '=' &&
+        add_secret(m, line + variable + 1, len - variable - 1, false) < 0)
+        return -1;
     bool first = true;
     int rc = add_secret(m, line, len, memchr(line, ' ', len) != NULL);
     for (size_t at = 0; rc == 0 && at < len;) {

@@ -85,6 +85,9 @@ static int add_url(struct selection *s, const char *word, size_t name_len)
         struct source source = {.report = s->report, .section = shown};
         struct ini_entry entry = {.key = "target", .value = url};
         struct check_conf *c = build_check(s->b, name, &entry, 1, &source);
+        if (c && c->type && c->type->only_configured)
+            source_problem(&source, true, 0, NULL,
+                           "a check of type %s stands in a configuration alone", c->type->name);
         if (c && source.errors)
             check_conf_unref(c);
         else

@@ -230,6 +230,11 @@ void sets_apply(struct sets *sets, struct lookup *lookup, const char *name, int 
             struct table *t = w->common != LOOKUP_NONE ? common : own;
             size_t key = (size_t)(w->common != LOOKUP_NONE ? w->common : w->type[type]);
             one->used = true;
+            if (t == own && probe_types[type]->only_configured) {
+                problem(one, report, "a key of this type stands in a configuration alone");
+                (*errors)++;
+                continue;
+            }
             if (pass % 2 == 0)
                 clear(t, key);
             else

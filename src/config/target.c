@@ -63,7 +63,8 @@ static size_t all_schemes(const char *out[SCHEMES_MAX])
     for (size_t t = 0; probe_types[t]; t++)
         for (const struct probe_scheme *s = probe_types[t]->schemes;
              s && s->prefix && n < SCHEMES_MAX; s++)
-            out[n++] = s->prefix;
+            if (!probe_types[t]->only_configured)
+                out[n++] = s->prefix;
     return n;
 }
 

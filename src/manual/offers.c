@@ -19,7 +19,8 @@ int offers_lack_schemes(const char *path, const char *text)
             buf_putc(&plain, *c);
     for (size_t t = 0; probe_types[t]; t++)
         for (const struct probe_scheme *s = probe_types[t]->schemes; s && s->prefix; s++)
-            if (!plain.data || !strstr(plain.data, s->prefix)) {
+            if (!probe_types[t]->only_configured &&
+                (!plain.data || !strstr(plain.data, s->prefix))) {
                 fprintf(stderr, "%s: lacks the target %s of the type %s\n", path, s->prefix,
                         probe_types[t]->name);
                 lacking++;

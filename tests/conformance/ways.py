@@ -124,6 +124,9 @@ WAYS = {
     "dns by tcp": ("dns", dns, "", "query = dns+tcp://localhost:{port}/name.test"),
     "dns by udp": ("dns", dns_reply, "udp", "query = dns://127.0.0.1:{port}/name.test"),
     "dns cut": ("dns", dns, "cut", "query = dns://127.0.0.1:{port}/name.test"),
+    "exec": ("exec", None, "", "command = /bin/echo well"),
+    "exec sleeps": ("exec", None, "", "command = /bin/sleep 0.02"),
+    "exec in a shell": ("exec", None, "", "command = /bin/sh -c '/bin/sleep 0.01; echo $A'\nenv = A=well\nexpect_output = well"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 
