@@ -79,7 +79,7 @@ char *clock_short(int64_t ns, char out[CLOCK_SHORT_SIZE])
 {
     int64_t s = ns / NS_PER_S;
     if (ns < NS_PER_MS)
-        snprintf(out, CLOCK_SHORT_SIZE, "%" PRId64 " us", ns / NS_PER_US);
+        snprintf(out, CLOCK_SHORT_SIZE, "%" PRId64 " \xc2\xb5s", ns / NS_PER_US);
     else if (ns < 10 * NS_PER_MS)
         snprintf(out, CLOCK_SHORT_SIZE, "%.1f ms", (double)ns / (double)NS_PER_MS);
     else if (s < 1)

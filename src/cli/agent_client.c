@@ -1,6 +1,5 @@
 /* agent_client: see agent_client.h. It asks in HTTP/1.0, so that the answer ends with the
- * connection or by its length. It looks no name up: an agent's address is a path, a literal
- * address, or localhost. */
+ * connection or by its length. */
 #include "cli/agent_client.h"
 
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include "base/str.h"
 #include "config/redact.h"
 #include "config/secret.h"
-#include "net/address.h"
 #include "net/http_fetch.h"
 
 #define HEAD_MAX      (64 * 1024)
@@ -44,20 +42,15 @@ static int parse_unix(const char *path, struct endpoint *ep, struct err *e)
 /* "host:port", "[v6]:port", either with one slash at its end. */
 static int parse_http(const char *authority, struct endpoint *ep, struct err *e)
 {
-    struct sockaddr_in6 address;
     size_t len = strlen(authority);
     if (len && authority[len - 1] == '/')
         len--;
     if (memchr(authority, '/', len))
-        return err_set(e, "expected http://ADDRESS:PORT and nothing after it");
+        return err_set(e, "expected http://HOST:PORT and nothing after it");
     char *text = str_dup_n(authority, len);
     int rc = text ? endpoint_parse(ep, text, HTTP_PORT, e) : err_set(e, "out of memory");
     free(text);
-    if (rc < 0 || endpoint_address(ep, &address) || address_is_localhost(ep->host))
-        return rc;
-    err_set(e, "'%s' is neither an IP address nor localhost; names are not looked up", ep->host);
-    endpoint_fini(ep);
-    return -1;
+    return rc;
 }
 
 /* Where the agent is; the caller's to endpoint_fini. */
@@ -72,7 +65,7 @@ static int parse_agent(const char *agent, struct endpoint *ep, struct err *e)
     else if (str_starts(agent, "http://"))
         rc = parse_http(agent + strlen("http://"), ep, e);
     else if (strstr(agent, "://"))
-        err_set(e, "expected a socket path, unix:///PATH or http://ADDRESS:PORT");
+        err_set(e, "expected a socket path, unix:///PATH or http://HOST:PORT");
     else
         rc = parse_unix(agent, ep, e);
     return rc < 0 ? about("bad address of the agent ", agent, e) : 0;
@@ -128,7 +121,7 @@ static int ask(const char *agent, const char *token_file, const char *method, co
         return -1;
     buf_init(&request, HEAD_MAX);
     http1_begin_request(&request, method, path, '0');
-    http1_add_header(&request, "Host", "localhost");
+    http1_add_header(&request, "Host", "localhost"); /* any other name may be refused */
     int bad = add_token(&request, ep.path ? NULL : token_file, e);
     http1_end_request(&request, "");
     struct http_fetch f = {.ep = &ep,

@@ -15,8 +15,9 @@
 #include "term/term.h"
 #include "view/document.h"
 
-#define MAX_OUTPUT (16 << 20)
-#define REST_MAX   64 /* of a line, without name and detail */
+#define MAX_OUTPUT      (16 << 20)
+#define DEFAULT_TIMEOUT (5 * NS_PER_S)
+#define REST_MAX        64 /* of a line, without name and detail */
 
 struct check_command {
     const struct cli *cli;
@@ -192,6 +193,15 @@ static int64_t never_again(void *ctx, struct check *c)
     return -1;
 }
 
+/* Nobody knows the timeout of who started it (Docker's is 30 s, people write 3 to 10): what is
+ * killed cannot say why it failed. */
+static int64_t run_timeout(void *ctx, struct check *c)
+{
+    (void)ctx;
+    int64_t timeout = c->conf->policy.timeout;
+    return c->conf->timeout_given || timeout < DEFAULT_TIMEOUT ? timeout : DEFAULT_TIMEOUT;
+}
+
 static int verdict(const struct check_command *cmd)
 {
     if (cmd->failed)
@@ -215,7 +225,8 @@ int cmd_check(const struct cli *cli)
     struct check_command cmd = {.cli = cli, .left = config->n_checks, .began = clock_now()};
     begin_lines(&cmd, config);
     buf_init(&cmd.document, MAX_OUTPUT);
-    struct engine_hooks hooks = {.on_result = on_result, .next_delay = never_again, .ctx = &cmd};
+    struct engine_hooks hooks = {
+        .on_result = on_result, .next_delay = never_again, .run_timeout = run_timeout, .ctx = &cmd};
     struct err e;
     if (session_open(&cmd.session, config, false, &hooks, NULL, &e) < 0) {
         fprintf(stderr, "probe: %s\n", e.text);

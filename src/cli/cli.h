@@ -45,7 +45,7 @@ struct cli {
 
 struct cli_command {
     const char *name;
-    const char *synopsis, *summary;
+    const char *synopsis, *summary, *example;
     int (*main)(const struct cli *cli); /* the exit code */
 };
 

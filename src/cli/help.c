@@ -183,7 +183,7 @@ void help_print(FILE *out, const struct cli_command *only)
         print_command(out, c);
     fprintf(out, "\nOptions:\n");
     for (const struct option_spec *o = options_table; o->name; o++)
-        if (!only || options_apply(o, only->name))
+        if (!only || options_used(o, only->name))
             print_option(out, o, !only);
     if (!only || strstr(only->synopsis, "TARGET") || strstr(only->synopsis, "URL"))
         fprintf(out, "\nTARGET is a probe of the configuration, NAME=URL, or a URL:\n"
@@ -192,6 +192,8 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  redis://host[:port]  rediss://...  redis+unix:///path.sock\n"
                      "  pid:123  pidfile:/run/app.pid  process:NAME\n"
                      "  dns://server/name?type=A  dns+tcp://server/name\n");
+    if (only)
+        fprintf(out, "\nExample:\n  %s\n", only->example);
     fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
                  "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
                  "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.\n\n"

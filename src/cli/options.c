@@ -16,50 +16,59 @@
 #include "config/target.h"
 
 const struct option_spec options_table[] = {
-    {"config", 'c', ARG_TEXT, "FILE", NULL,
+    {"config", 'c', ARG_TEXT, "FILE", NULL, "run check wait explain validate",
      "configuration file, - for standard input (else $PROBE_CONFIG, else /etc/probe/probe.ini if "
      "it "
      "is there)"},
-    {"agent", 0, ARG_TEXT, "ADDR", NULL,
-     "the agent: a socket path or an http:// URL (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
+    {"agent", 0, ARG_TEXT, "ADDR", NULL, "status explain",
+     "the agent: a socket path or http://HOST:PORT (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
      ")"},
-    {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate",
+    {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate", NULL,
      "a key of every target that has it, or of one (NAME.KEY=VALUE); repeatable, wins over the "
      "file"},
-    {"token-file", 0, ARG_TEXT, "FILE", "status explain",
+    {"token-file", 0, ARG_TEXT, "FILE", "status explain", NULL,
      "file with the token that the agent asks for on TCP (else $PROBE_TOKEN_FILE)"},
-    {"timeout", 0, ARG_DURATION, "D", NULL,
-     "the whole budget: of each check, of the wait (default 5m), of the agent's answer"},
-    {"interval", 0, ARG_DURATION, "D", "wait", "the longest pause between two tries (default 1s)"},
-    {"successes", 0, ARG_COUNT, "N", "wait", "successes in a row that are enough (default 1)"},
-    {"any", 0, ARG_NONE, NULL, "wait", "one target is enough"},
-    {"invert", 0, ARG_NONE, NULL, "check wait",
+    {"timeout", 0, ARG_DURATION, "D", NULL, "run check wait status explain",
+     "the whole budget: of each check (default 5s), of the wait (5m), of the agent's answer"},
+    {"interval", 0, ARG_DURATION, "D", "wait", NULL,
+     "the longest pause between two tries (default 1s)"},
+    {"successes", 0, ARG_COUNT, "N", "wait", NULL,
+     "successes in a row that are enough (default 1)"},
+    {"any", 0, ARG_NONE, NULL, "wait", NULL, "one target is enough"},
+    {"invert", 0, ARG_NONE, NULL, "check wait", NULL,
      "succeed once the target is truly down: refused or gone"},
-    {"strict", 0, ARG_NONE, NULL, "check status", "a warning is a failure"},
-    {"watch", 0, ARG_NONE, NULL, "status",
+    {"strict", 0, ARG_NONE, NULL, "check status", NULL, "a warning is a failure"},
+    {"watch", 0, ARG_NONE, NULL, "status", NULL,
      "stay and follow the agent: in place on a terminal, else a line a change"},
-    {"names", 0, ARG_NONE, NULL, "explain help",
+    {"names", 0, ARG_NONE, NULL, "explain help", NULL,
      "only the names, one a line: of the probes, of the topics"},
-    {"json", 0, ARG_NONE, NULL, NULL, "one JSON document on standard output"},
-    {"quiet", 'q', ARG_NONE, NULL, NULL, "no output but errors"},
-    {"verbose", 'v', ARG_NONE, NULL, NULL, "say more"},
-    {"help", 'h', ARG_NONE, NULL, NULL, "this help"},
-    {"version", 'V', ARG_NONE, NULL, NULL, "the version, and that of every library"},
-    {NULL, 0, ARG_NONE, NULL, NULL, NULL},
+    {"json", 0, ARG_NONE, NULL, NULL, "check wait status explain validate version",
+     "one JSON document on standard output"},
+    {"quiet", 'q', ARG_NONE, NULL, NULL, "run check wait status explain validate",
+     "no output but errors"},
+    {"verbose", 'v', ARG_NONE, NULL, NULL, "check wait explain", "say more"},
+    {"help", 'h', ARG_NONE, NULL, NULL, NULL, "this help"},
+    {"version", 'V', ARG_NONE, NULL, NULL, "version", "the version, and that of every library"},
+    {NULL, 0, ARG_NONE, NULL, NULL, NULL, NULL},
 };
 
 const struct cli_command cli_commands[] = {
-    {"run", "[TARGET...]", "the agent: runs every probe on its schedule until SIGTERM", cmd_run},
-    {"check", "TARGET...", "runs each probe once, now, all at the same time", cmd_check},
+    {"run", "[TARGET...]", "the agent: runs every probe on its schedule until SIGTERM",
+     "probe run -c probe.ini", cmd_run},
+    {"check", "TARGET...", "runs each probe once, now, all at the same time",
+     "probe check mongodb://db:27017/ http://app:8080/health", cmd_check},
     {"wait", "TARGET... [-- COMMAND [ARG...]]", "retries until all succeed, then becomes COMMAND",
-     cmd_wait},
-    {"status", "[NAME...]", "asks a running agent for its verdict", cmd_status},
+     "probe wait --timeout 2m tcp://cache:6379 -- app --port 80", cmd_wait},
+    {"status", "[NAME...]", "asks a running agent for its verdict",
+     "probe status --agent http://127.0.0.1:9797", cmd_status},
     {"explain", "[NAME|URL...]", "the effective configuration, and the agent's view of it",
-     cmd_explain},
-    {"validate", "", "reads the configuration, prints every error and warning", cmd_validate},
-    {"version", "", "the version, and that of every library", cmd_version},
-    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", cmd_help},
-    {NULL, NULL, NULL, NULL},
+     "probe explain http://app:8080/health", cmd_explain},
+    {"validate", "", "reads the configuration, prints every error and warning",
+     "probe validate -c probe.ini", cmd_validate},
+    {"version", "", "the version, and that of every library", "probe version --json", cmd_version},
+    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", "probe help start_period",
+     cmd_help},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static const struct cli_command *find_command(const char *name)
@@ -87,6 +96,11 @@ static bool has_word(const char *words, const char *word)
 bool options_apply(const struct option_spec *o, const char *command)
 {
     return !o->commands || has_word(o->commands, command);
+}
+
+bool options_used(const struct option_spec *o, const char *command)
+{
+    return options_apply(o, command) && (!o->used_by || has_word(o->used_by, command));
 }
 
 static int usage_error(const struct cli *cli, const char *what, const char *word, const char *near)

@@ -20,11 +20,15 @@ struct option_spec {
     enum option_arg arg;
     const char *arg_name; /* NULL for ARG_NONE */
     const char *commands; /* names, blank-separated; NULL: all */
+    const char *used_by;  /* those that do something with it, and list it; NULL: all of these */
     const char *doc;
 };
 
 /* Does the option go with the command? */
 bool options_apply(const struct option_spec *o, const char *command);
+
+/* Does the command do anything with it? */
+bool options_used(const struct option_spec *o, const char *command);
 
 extern const struct option_spec options_table[]; /* ends with a NULL name */
 

@@ -15,6 +15,7 @@
 
 #define DEFAULT_TIMEOUT (5 * NS_PER_S)
 #define OUTPUT_MAX      (256 << 20)
+#define SUMMARY_ROOM    100 /* for the verdict line */
 
 json_t *status_find(const json_t *document, const char *name)
 {
@@ -80,8 +81,6 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
     size_t n = count(cli, document);
     int *badness = calloc(n + 1, sizeof *badness);
     int64_t now = clock_wall();
-    void (*add)(struct grid *, const struct view *, int64_t) =
-        t->columns == view_columns ? view_add : view_add_line;
     for (size_t i = 0; badness && i < n; i++) {
         struct view v;
         const json_t *probe = nth(cli, document, i);
@@ -92,7 +91,7 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
         v.lost = age < 0;
         if (v.next_in >= 0)
             v.next_in = v.lost ? -1 : v.next_in > age ? v.next_in - age : 0;
-        add(t, &v, now);
+        view_add(t, &v, now);
         if (t->n_rows > row)
             badness[row] = view_badness(&v);
     }
@@ -156,26 +155,41 @@ static int print_json(const struct cli *cli, json_t *document)
     return rc;
 }
 
+/* The worst first, for a reader who keeps only so much (Docker: the first 4,096 bytes). */
+static void put_worst_first(const struct grid *t, const int *badness, struct buf *out)
+{
+    for (int bad = VIEW_BADNESS_MAX; bad >= 0; bad--)
+        for (size_t i = 0; i < t->n_rows; i++)
+            if (badness[i] == bad)
+                grid_put(t, i, GRID_WRAP, false, out);
+}
+
+static void put_table(const struct grid *t, const int *badness, const struct term *term,
+                      struct buf *out)
+{
+    grid_header(t, out, term->colour);
+    size_t head = out->len;
+    for (size_t i = 0; i < t->n_rows; i++)
+        grid_put(t, i, GRID_WRAP, term->colour, out);
+    if (term->tty || out->len <= DIGEST_DOCKER - SUMMARY_ROOM)
+        return;
+    out->len = head;
+    put_worst_first(t, badness, out);
+}
+
 static int print_table(const struct cli *cli, const json_t *document)
 {
     struct term term;
     struct grid t;
     struct buf out;
     term_look(&term, STDOUT_FILENO);
-    if (term.tty)
-        grid_init(&t, view_columns, VIEW_COLUMNS);
-    else
-        grid_init(&t, view_line_columns, VIEW_LINE_COLUMNS);
+    grid_init(&t, view_columns, VIEW_COLUMNS);
     buf_init(&out, OUTPUT_MAX);
     int *badness = status_rows(&t, cli, document, 0);
     grid_layout(&t, term.columns);
-    if (term.tty) {
-        grid_header(&t, &out, term.colour);
-        for (size_t i = 0; i < t.n_rows; i++)
-            grid_put(&t, i, GRID_WRAP, term.colour, &out);
+    if (badness) {
+        put_table(&t, badness, &term, &out);
         status_summary(&out, cli, document, &term);
-    } else if (badness) {
-        digest(&t, badness, DIGEST_DOCKER, &out);
     }
     fwrite(out.data ? out.data : "", 1, out.len, stdout);
     int rc = t.failed || out.failed || !badness ? EXIT_INTERNAL : EXIT_HEALTHY;

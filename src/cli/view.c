@@ -96,6 +96,8 @@ void view_read(struct view *v, const json_t *probe)
         .next_in = ms_of(probe, "next_in_ms", -1),
         .failing_streak = count_of(probe, "failing_streak"),
         .success_streak = count_of(probe, "success_streak"),
+        .retries = count_of(probe, "retries"),
+        .success_threshold = count_of(probe, "success_threshold"),
         .checks = count_of(probe, "checks_total"),
         .failures = count_of(probe, "failures_total"),
         .history = json_is_array(history) ? history : NULL,
@@ -170,7 +172,7 @@ static void next_text(const struct view *v, char *out, size_t size)
     if (v->next_in < 0)
         snprintf(out, size, "-");
     else if (v->next_in < NS_PER_S)
-        snprintf(out, size, "now");
+        snprintf(out, size, v->next_in ? "<1s" : "now");
     else
         snprintf(out, size, "in %s", view_span(v->next_in, span));
 }
@@ -208,6 +210,19 @@ static const char *took_text(const struct view *v, char out[CLOCK_SHORT_SIZE])
     return v->last.there && !view_is(v, "blocked") ? clock_short(v->last.took, out) : "-";
 }
 
+/* The state, and how far a streak is that would change it: "healthy 1/3" has failed once. */
+static void state_text(const struct view *v, char *out, size_t size)
+{
+    const char *state = view_state(v);
+    bool up = view_is(v, "unhealthy") || (view_is(v, "starting") && v->success_streak);
+    int64_t n = up ? v->success_streak : v->failing_streak;
+    int64_t of = up ? v->success_threshold : v->retries;
+    if (n > 0 && n < of && !v->lost && !view_is(v, "blocked"))
+        snprintf(out, size, "%.40s %" PRId64 "/%" PRId64, state, n, of);
+    else
+        snprintf(out, size, "%.40s", state);
+}
+
 void view_add(struct grid *t, const struct view *v, int64_t now)
 {
     char since[VIEW_SPAN_SIZE + 8], took[CLOCK_SHORT_SIZE], next[VIEW_SPAN_SIZE + 8];
@@ -216,26 +231,9 @@ void view_add(struct grid *t, const struct view *v, int64_t now)
     struct buf why;
     buf_init(&why, SIZE_MAX / 2);
     why_text(v, &why);
-    const char *state = view_state(v);
+    char state[96];
+    state_text(v, state, sizeof state);
     const char *cells[VIEW_COLUMNS] = {v->name, state, since, took_text(v, took), next, why.data};
-    grid_add(t, view_tone(state), cells);
-    buf_fini(&why);
-}
-
-void view_add_line(struct grid *t, const struct view *v, int64_t now)
-{
-    char since[VIEW_SPAN_SIZE + 8], took[CLOCK_SHORT_SIZE], next[VIEW_SPAN_SIZE + 8];
-    since_text(v, now, since, sizeof since);
-    next_text(v, next, sizeof next);
-    struct buf why;
-    buf_init(&why, SIZE_MAX / 2);
-    why_text(v, &why);
-    buf_printf(&why, " (since %s", since);
-    if (v->next_in >= 0)
-        buf_printf(&why, ", next %s", next);
-    buf_putc(&why, ')');
-    const char *state = view_state(v);
-    const char *cells[VIEW_LINE_COLUMNS] = {v->name, state, took_text(v, took), why.data};
-    grid_add(t, view_tone(state), cells);
+    grid_add(t, view_tone(view_state(v)), cells);
     buf_fini(&why);
 }

@@ -27,6 +27,7 @@ struct view {
     int64_t since;   /* wall time, ns; 0: not known */
     int64_t next_in; /* ns; < 0: none is planned */
     int64_t failing_streak, success_streak;
+    int64_t retries, success_threshold; /* 0: not known */
     int64_t checks, failures;
     struct view_result last;
     const json_t *history; /* an array or NULL */
@@ -49,7 +50,9 @@ bool view_is(const struct view *v, const char *status);
 const char *view_state(const struct view *v);
 enum tone view_tone(const char *state);
 
-/* How much it wants to be seen: 0 healthy, more for worse. */
+#define VIEW_BADNESS_MAX 5
+
+/* How much it wants to be seen: 0 healthy, up to VIEW_BADNESS_MAX for worse. */
 int view_badness(const struct view *v);
 
 /* A table of probes for a person at a terminal, and a row in it; `now` is wall time. */
@@ -57,11 +60,9 @@ int view_badness(const struct view *v);
 extern const struct grid_column view_columns[VIEW_COLUMNS];
 void view_add(struct grid *t, const struct view *v, int64_t now);
 
-/* The same as lines without titles: name, state, time taken, reason and detail, as `check` has
- * them; since when and when next at the end. */
+/* `check`'s lines, without titles: name, state, time taken, reason and detail. */
 #define VIEW_LINE_COLUMNS 4
 extern const struct grid_column view_line_columns[VIEW_LINE_COLUMNS];
-void view_add_line(struct grid *t, const struct view *v, int64_t now);
 
 /* A span for a person, whole seconds: "38s", "4m12s", "3h5m", "4d2h". Returns out. */
 #define VIEW_SPAN_SIZE 32

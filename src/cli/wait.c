@@ -26,15 +26,17 @@
 
 #define FIRST_PAUSE   (10 * NS_PER_MS)
 #define PAUSE_PART    50 /* the pause is this part of the time waited so far: late by 2 % at most */
+#define NAME_PAUSE    (50 * NS_PER_MS) /* doubled for each try: a name server is not flooded */
 #define FIRST_TIMEOUT NS_PER_S
 
 /* One awaited target. */
 struct awaited {
     bool done;
     uint32_t good_in_a_row;
-    int64_t timeout;  /* of the next try: grows, so that a peer that swallows the first tries
-                         (a proxy before its backend) does not cost a whole long timeout */
-    enum reason told; /* the reason last printed; REASON_OK: none */
+    int64_t timeout;   /* of the next try: grows, so that a peer that swallows the first tries
+                          (a proxy before its backend) does not cost a whole long timeout */
+    unsigned nameless; /* tries in a row that found no such name */
+    enum reason told;  /* the reason last printed; REASON_OK: none */
 };
 
 struct wait_command {
@@ -106,6 +108,31 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
                  reason_name(r->reason), r->detail);
 }
 
+/* "all 3 ready after 8.3 s, starting python3" */
+static void tell_success(const struct wait_command *cmd)
+{
+    char took[CLOCK_SHORT_SIZE];
+    struct buf line;
+    const struct cli *cli = cmd->cli;
+    if (cli->quiet)
+        return;
+    buf_init(&line, MAX_OUTPUT);
+    if (cmd->n > 1 && cmd->n_done == cmd->n)
+        buf_printf(&line, "all %zu", cmd->n);
+    for (size_t i = 0; i < cmd->n && !line.len; i++)
+        if (cmd->awaited[i].done)
+            buf_puts(&line, cmd->session.engine.checks[i]->conf->name);
+    buf_printf(&line, " %s after %s", cli->invert ? "down" : "ready",
+               clock_short(clock_now() - cmd->began, took));
+    if (cli->run)
+        buf_printf(&line, ", starting %s", cli->run[0]);
+    if (!line.failed) {
+        str_printable(line.data, line.len);
+        output_print(STDERR_FILENO, "probe: %s\n", line.data);
+    }
+    buf_fini(&line);
+}
+
 static void stop(struct wait_command *cmd)
 {
     reaper_close(&cmd->reaper);
@@ -115,6 +142,8 @@ static void stop(struct wait_command *cmd)
 static void end(struct wait_command *cmd)
 {
     gate_close(&cmd->gate, true, clock_now());
+    if (cmd->succeeded)
+        tell_success(cmd);
     if (cmd->cli->json) {
         struct jsonw j;
         jsonw_init(&j, &cmd->document);
@@ -134,6 +163,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
     if (r->reason == REASON_TIMEOUT)
         a->timeout =
             a->timeout < c->conf->policy.timeout / 2 ? 2 * a->timeout : c->conf->policy.timeout;
+    a->nameless = r->reason == REASON_DNS ? a->nameless + 1 : 0;
     a->good_in_a_row = good ? a->good_in_a_row + 1 : 0;
     a->done = a->good_in_a_row >= cmd->cli->successes;
     picture(cmd, c);
@@ -156,6 +186,9 @@ static int64_t next_delay(void *ctx, struct check *c)
     int64_t pause = (clock_now() - cmd->began) / PAUSE_PART;
     if (pause < FIRST_PAUSE)
         pause = FIRST_PAUSE;
+    unsigned nameless = awaited_of(cmd, c)->nameless;
+    if (nameless && pause < NAME_PAUSE << (nameless < 5 ? nameless : 5))
+        pause = NAME_PAUSE << (nameless < 5 ? nameless : 5);
     if (pause > cmd->cli->interval_ns)
         pause = cmd->cli->interval_ns;
     return pause - pause / 10 * (random() % 100) / 100; /* many waiters must not march in step */

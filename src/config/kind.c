@@ -95,8 +95,10 @@ static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entr
                          size_t n, struct source *s)
 {
     uint64_t named = 0, all = UINT64_MAX, by_value = 0;
+    bool unknown = false;
     for (size_t i = 0; i < n; i++) {
         const struct key_word *w = lookup_word(l, entries[i].key);
+        unknown = unknown || (!w && strcmp(entries[i].key, "target") != 0);
         if (!w || !w->types)
             continue;
         named |= w->names_target;
@@ -109,7 +111,9 @@ static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entr
     k->type = only_bit(named);
     if (k->type == LOOKUP_NONE)
         k->type = named ? lowest_bit(named & all) : only_bit(all);
-    if (k->type == LOOKUP_NONE)
+    if (k->type == LOOKUP_NONE && unknown)
+        k->failed = true; /* the key that is none may name the target, and is reported */
+    else if (k->type == LOOKUP_NONE)
         kind_fail(k, s, 0, "type", named ? "the keys name targets of several types" : "not given");
 }
 

@@ -64,13 +64,7 @@ void page_add_age(struct buf *b, int64_t ns)
 static void add_took(struct buf *b, int64_t ns)
 {
     char text[CLOCK_SHORT_SIZE];
-    clock_short(ns, text);
-    char *us = strstr(text, " us");
-    if (us)
-        *us = '\0';
-    buf_puts(b, text);
-    if (us)
-        buf_puts(b, " \xc2\xb5s");
+    buf_puts(b, clock_short(ns, text));
 }
 
 static void add_who(struct buf *b, const struct check *c)

@@ -148,6 +148,8 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     add_blocked_by(j, c);
     jsonw_int(j, "failing_streak", c->health.failing_streak);
     jsonw_int(j, "success_streak", c->health.success_streak);
+    jsonw_int(j, "retries", conf->policy.retries);
+    jsonw_int(j, "success_threshold", conf->policy.success_threshold);
     add_time(j, "since", c->since_wall);
     jsonw_bool(j, "required", conf->required);
     jsonw_string(j, "level", level_text(conf->levels));
@@ -220,6 +222,16 @@ static void add_printable(struct buf *out, const char *text, size_t max)
     buf_puts(out, line);
 }
 
+/* "GET http://h/: HTTP 500" beside the name http://h/ says it twice. */
+static const char *without_name(const char *detail, const char *name)
+{
+    const char *url = strstr(name, "://") ? strstr(detail, name) : NULL;
+    if (!url || strncmp(url + strlen(name), ": ", 2) != 0)
+        return detail;
+    bool first = url == detail + strspn(detail, "ABCDEFGHIJKLMNOPQRSTUVWXYZ ");
+    return first ? url + strlen(name) + 2 : detail;
+}
+
 void document_why(struct buf *out, const struct check *c)
 {
     const struct check_result *last = check_last(c);
@@ -233,7 +245,8 @@ void document_why(struct buf *out, const struct check *c)
         add_printable(out, check_warning(c), DETAIL_SHOWN_MAX);
         buf_puts(out, "; ");
     }
-    add_printable(out, last->detail ? last->detail : "", DETAIL_SHOWN_MAX);
+    add_printable(out, without_name(last->detail ? last->detail : "", c->conf->name),
+                  DETAIL_SHOWN_MAX);
 }
 
 void document_blocked(struct buf *out, const struct check *c)

@@ -37,7 +37,7 @@ def test_names_and_details_cannot_act_on_the_terminal(probe, terminal, serve):
     r = probe.run("status", "--agent", address, "new\nlin")
     assert r.code == 64 and "did you mean 'new\\nline'?" in r.err and len(r.err.splitlines()) == 1
     r = probe.run("status", "--agent", address)
-    assert r.code == 1 and len(r.lines) == len(shown) and "\x1b" not in r.out, str(r)
+    assert r.code == 1 and len(r.lines) == len(shown) + 2 and "\x1b" not in r.out, str(r)
 
 
 def test_json_of_a_hostile_agent_cannot_act_on_the_terminal(probe, serve):

@@ -141,7 +141,7 @@ def test_command_takes_the_place_of_wait_with_nothing_left_behind(probe, server,
 
 def test_closed_streams_stay_closed_for_the_command(probe, server):
     r = probe.run(
-        "wait", up(server), "--", "sh", "-c", "ls /proc/self/fd | wc -l >&2",
+        "wait", "-q", up(server), "--", "sh", "-c", "ls /proc/self/fd | wc -l >&2",
         prefix=["sh", "-c", 'exec "$@" <&- >&-', "sh"],
     )
     # wc's own streams are pipes; ls has 2, its pipe as 1, and the folder it reads as 0.
