@@ -28,11 +28,16 @@ static void fail(struct build *b, size_t key, const char *text)
 
 /* ---- Where ---- */
 
+static uint16_t default_port(const struct build *b)
+{
+    return b->c->option_port ? b->c->option_port : b->kind->port;
+}
+
 /* "/run/x.sock", or a folder that holds the server's socket. */
 static void set_path(struct build *b, const char *host)
 {
     const struct server_kind *k = b->kind;
-    uint16_t port = b->c->ep.port ? b->c->ep.port : k->port;
+    uint16_t port = b->c->ep.port ? b->c->ep.port : default_port(b);
     struct err e;
     char *text = k->socket_name ? str_format("unix://%s/%s%u", host, k->socket_name, port)
                                 : str_format("unix://%s", host);
@@ -71,6 +76,7 @@ static void set_escaped_path(struct build *b, const char *host)
 static void set_host(struct build *b, const struct server_url *u)
 {
     struct err e;
+    const char *host = *u->host || !b->c->option_host ? u->host : b->c->option_host;
     if (strstr(b->scheme, "+unix://")) {
         char *path = str_format("/%s", u->path ? u->path : "");
         if (*u->host || !u->path)
@@ -78,21 +84,19 @@ static void set_host(struct build *b, const struct server_url *u)
         else if (path)
             set_path(b, path);
         free(path);
-    } else if (strchr(u->host, ',')) {
+    } else if (b->c->ep.path) {
+        return; /* an option has said it, whatever host stands there */
+    } else if (strchr(host, ',')) {
         fail(b, SERVER_KEY_URI,
-             "several hosts: one probe knows one server; expected a probe for each, and `after` or "
-             "`required` to say what they mean together");
-    } else if (str_starts(u->host, "%2F") || str_starts(u->host, "%2f")) {
-        set_escaped_path(b, u->host);
-    } else if (!*u->host && b->c->ep.path) {
-        return; /* an option has said it */
-    } else if (!*u->host) {
+             "several hosts: one probe knows one server; expected a probe for each");
+    } else if (host[0] == '/') {
+        set_path(b, host);
+    } else if (str_starts(host, "%2F") || str_starts(host, "%2f")) {
+        set_escaped_path(b, host);
+    } else if (!*host) {
         fail(b, SERVER_KEY_URI, "no host, expected SCHEME://host[:port]");
-    } else {
-        if (b->c->ep.path)
-            fail(b, SERVER_KEY_URI, "a host, and an option that names another");
-        else if (endpoint_parse(&b->c->ep, u->host, b->kind->port, &e) < 0)
-            fail(b, SERVER_KEY_URI, e.text);
+    } else if (endpoint_parse(&b->c->ep, host, default_port(b), &e) < 0) {
+        fail(b, SERVER_KEY_URI, e.text);
     }
 }
 
@@ -124,9 +128,9 @@ static void set_login(struct build *b, struct server_url *u)
     const struct probe_value *v = b->values;
     const char *user = v[SERVER_KEY_USER].text, *password = v[SERVER_KEY_PASSWORD].text;
     struct server_conf *c = b->c;
-    if (user && u->user && *u->user)
+    if (user && (c->user || (u->user && *u->user)))
         fail(b, SERVER_KEY_USER, "given twice: the uri has a user name as well");
-    if (password && u->password)
+    if (password && (c->password || u->password))
         fail(b, SERVER_KEY_PASSWORD, "given twice: the uri has a password as well");
     if (u->user && !u->password && strcmp(u->user, "***") == 0)
         probe_warn(b->report, SERVER_KEY_URI,
@@ -136,16 +140,16 @@ static void set_login(struct build *b, struct server_url *u)
     if (len > 0 && strchr("\r\n", password[len - 1]))
         probe_warn(b->report, SERVER_KEY_PASSWORD,
                    "ends in a line end: of those at the end of a file, one is taken off");
-    if (u->user && *u->user) {
+    if (u->user && *u->user && !c->user) { /* else an option has said it */
         c->user = u->user;
         u->user = NULL;
-    } else if (user && *user && !(c->user = strdup(user))) {
+    } else if (!c->user && user && *user && !(c->user = strdup(user))) {
         fail(b, SERVER_KEY_USER, "out of memory");
     }
-    if (u->password) {
+    if (u->password && !c->password) {
         c->password = u->password;
         u->password = NULL;
-    } else if (password && !(c->password = strdup(password))) {
+    } else if (!c->password && password && !(c->password = strdup(password))) {
         fail(b, SERVER_KEY_PASSWORD, "out of memory");
     }
 }
@@ -247,6 +251,7 @@ void server_conf_fini(struct server_conf *c)
     free(c->user);
     str_wipe(c->password);
     free(c->path);
+    free(c->option_host);
     tls_conf_fini(&c->tls);
     *c = (struct server_conf){0};
 }

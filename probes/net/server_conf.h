@@ -49,6 +49,8 @@ struct server_conf {
     char *path;            /* of the URL: a database; NULL: none */
     enum server_tls tls_use;
     bool any_certificate; /* set by an option: as tls_verify = no, and no warning */
+    char *option_host;    /* set by an option, for a URL without a host: a name, or a folder */
+    uint16_t option_port;
     struct tls_conf tls;
 };
 

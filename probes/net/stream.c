@@ -420,6 +420,17 @@ const char *stream_alpn(const struct stream *s)
     return s->tls ? tls_alpn(s->tls) : "";
 }
 
+int stream_listener_pid(const struct stream *s)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    uv_os_fd_t fd;
+    if (!str_starts(s->peer, "unix:") || uv_fileno(&s->uv.handle, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+        return 0;
+    return peer.pid > 0 ? peer.pid : 0;
+}
+
 void stream_adopt(struct stream *s, struct probe_run *run)
 {
     s->run = run;

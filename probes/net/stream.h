@@ -96,6 +96,10 @@ void stream_start_tls(struct stream *s, const struct tls_options *tls, const cha
 /* The protocol that the server chose of tls_options.alpn; "": none, or no TLS. */
 const char *stream_alpn(const struct stream *s);
 
+/* The process that listens at the other end of a Unix socket, while the stream is open; 0: it is
+ * not seen from here (another pid namespace), or no Unix socket. */
+int stream_listener_pid(const struct stream *s);
+
 /* A kept stream serves another run now (NULL: none, it idles). */
 void stream_adopt(struct stream *s, struct probe_run *run);
 

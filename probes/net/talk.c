@@ -228,7 +228,7 @@ static enum talk_next take(struct talk *t)
     enum talk_next next = t->rules->take(t, t->in.data, t->in.len, &used);
     assert(used <= t->in.len);
     buf_consume(&t->in, used);
-    if (next == TALK_SEND && t->in.len) /* nobody has asked for those */
+    if (next == TALK_SEND && t->in.len && !t->rules->unasked) /* nobody has asked for those */
         return talk_end(t, REASON_PROTOCOL, MORE_FORMAT, t->awaited);
     return next;
 }
@@ -244,10 +244,13 @@ static void on_data(struct stream *s, const char *data, size_t len)
     }
     if (t->state != TALK_STATE_TALKING)
         return;
-    enum talk_next next = take(t);
-    if (next == TALK_WAIT && !whole)
-        next = talk_end(t, REASON_PROTOCOL, "an answer to %s without end", t->awaited);
-    go_on(t, next);
+    enum talk_next next;
+    do {
+        next = take(t);
+        if (next == TALK_WAIT && !whole)
+            next = talk_end(t, REASON_PROTOCOL, "an answer to %s without end", t->awaited);
+        go_on(t, next);
+    } while (next == TALK_SEND && t->in.len && t->state == TALK_STATE_TALKING);
 }
 
 static void on_open(struct stream *s)

@@ -29,6 +29,7 @@ struct talk_job {
 
 struct talk_rules {
     size_t in_max; /* bytes of an answer that is not whole yet; more is `protocol` */
+    bool unasked;  /* the server may speak at any time: what comes behind an answer is kept */
     /* Connected, and TLS, where there is, is done: for a second time after TALK_TLS. */
     enum talk_next (*opened)(struct talk *t);
     /* Takes what is whole of the bytes that came; `*used` tells how many. `out` is empty before. */

@@ -191,7 +191,8 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  http://...  https://...  http+unix:///path.sock:/request/path\n"
                      "  redis://host[:port]  rediss://...  redis+unix:///path.sock\n"
                      "  pid:123  pidfile:/run/app.pid  process:NAME\n"
-                     "  dns://server/name?type=A  dns+tcp://server/name\n");
+                     "  dns://server/name?type=A  dns+tcp://server/name\n"
+                     "  postgres://host[:port][/database]  postgresql://...\n");
     if (only)
         fprintf(out, "\nExample:\n  %s\n", only->example);
     fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"

@@ -96,6 +96,19 @@ def dns(sock, port):
     sock.sendall(len(reply).to_bytes(2, "big") + reply)
 
 
+def postgres(login=False, how=""):
+    def play(sock, port):
+        import postgres_scripted as pg
+
+        context = None
+        if how:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate())
+        pg.serve(pg.scram if login else None, tls=context)(sock)
+
+    return play
+
+
 # name: (type, what answers, how it listens, the keys)
 WAYS = {
     "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
@@ -127,6 +140,11 @@ WAYS = {
     "exec": ("exec", None, "", "command = /bin/echo well"),
     "exec sleeps": ("exec", None, "", "command = /bin/sleep 0.02"),
     "exec in a shell": ("exec", None, "", "command = /bin/sh -c '/bin/sleep 0.01; echo $A'\nenv = A=well\nexpect_output = well"),
+    "postgres plain": ("postgres", postgres(), "", "uri = postgres://127.0.0.1:{port}"),
+    "postgres by name": ("postgres", postgres(), "", "uri = postgres://localhost:{port}\nrequire = primary"),
+    "postgres unix": ("postgres", postgres(), "pg", "uri = postgres:///?host={folder}&port={number}"),
+    "postgres tls": ("postgres", postgres(how="tls"), "", "uri = postgres://127.0.0.1:{port}/?sslmode=require"),
+    "postgres login": ("postgres", postgres(True), "", "uri = postgres://user:pencil@127.0.0.1:{port}"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 
@@ -180,7 +198,9 @@ def listen(answer, how, number):
         if how == "h2":
             context.set_alpn_protocols(["h2"])
     port, path = 0, "%s/%d.sock" % (FOLDER, number)
-    if how == "unix":
+    if how == "pg":
+        path = "%s/.s.PGSQL.%d" % (FOLDER, number)
+    if how in ("unix", "pg"):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
     else:
@@ -190,7 +210,7 @@ def listen(answer, how, number):
     if how == "cut":
         listen_udp(lambda question: question[:2] + b"\x83\x80" + question[4:], port)
     threading.Thread(target=serve, args=(listener, answer, context, port), daemon=True).start()
-    return {"port": port, "path": path, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
+    return {"port": port, "path": path, "folder": FOLDER, "number": number, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
 
 
 def main():

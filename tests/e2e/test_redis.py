@@ -78,7 +78,8 @@ def test_tls(probe, start, certs):
     says(probe, f"uri = rediss://{at}\ntls_ca = {certs.ca}", "ok")
     says(probe, f"uri = rediss://{at}", "tls")
     says(probe, f"uri = rediss://{at}\ntls_verify = no\nrequire = master", "ok")
-    says(probe, f"uri = rediss://{at}\ntls_ca = {certs.ca}\ntls_min_days = 30", "tls", "30")
+    r = says(probe, f"uri = rediss://{at}\ntls_ca = {certs.ca}\ntls_min_days = 30", "ok")
+    assert "tls_min_days is 30" in r.json["probes"][0]["last"]["warning"], str(r)
     r = check(probe, f"uri = redis://{at}")
     assert r.code == 1 and r.json["probes"][0]["last"]["reason"] in ("closed", "reset", "protocol"), str(r)
 

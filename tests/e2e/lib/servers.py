@@ -230,3 +230,71 @@ class Dns:
 
     def close(self):
         self.sock.close()
+
+
+def postgres_bin(name):
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return found[-1] if found else sbin(name)
+
+
+class Postgres(Process):
+    """A PostgreSQL server of its own cluster; the superuser "postgres" has the password "pencil".
+    `hba`: the lines of pg_hba.conf; `options`: further arguments, as `-c name=value`. It does not run as root, so root
+    becomes the user "postgres"."""
+
+    HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+    def __init__(self, *options, hba=HBA, tls=None, of=None):
+        """`of`: a server whose standby it becomes."""
+        super().__init__()
+        self.port, self.options, self.hba, self.tls = free_port(), options, hba, tls
+        self.data = self.dir / "data"
+        self.socket = self.dir / f".s.PGSQL.{self.port}"
+        if os.geteuid() == 0:
+            shutil.chown(self.dir, "postgres")
+        secret = self.file("secret", "pencil")
+        if of:
+            self.run(postgres_bin("pg_basebackup"), "-D", self.data, "-R", "-X", "stream", "-c", "fast",
+                     "-d", f"host={of.dir} port={of.port} user=postgres")
+        else:
+            self.run(postgres_bin("initdb"), "-D", self.data, "-U", "postgres", "--pwfile", secret, "-A", "trust",
+                     "--no-sync", "-E", "UTF8", "--no-locale")
+        self.up()
+
+    def file(self, name, text):
+        path = self.dir / name
+        path.write_text(text)
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(path, "postgres", "postgres")
+        return path
+
+    def as_user(self, *command):
+        prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        return [str(c) for c in (*(prefix if os.geteuid() == 0 else []), *command)]
+
+    def run(self, *command):
+        done = subprocess.run(self.as_user(*command), capture_output=True, text=True, cwd=self.dir)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def sql(self, text, database="postgres"):
+        return self.run(postgres_bin("psql"), "-h", self.dir, "-p", self.port, "-U", "postgres", "-Atc", text, database)
+
+    def up(self, ready=None):
+        hba = self.file("hba.conf", self.hba)
+        tls = []
+        if self.tls:
+            cert = self.file("server.pem", Path(self.tls[0]).read_text())
+            key = self.file("server.key", Path(self.tls[1]).read_text())
+            tls = ["-c", "ssl=on", "-c", f"ssl_cert_file={cert}", "-c", f"ssl_key_file={key}"]
+        self.launch(
+            self.as_user(postgres_bin("postgres"), "-D", self.data, "-k", self.dir, "-p", self.port, "-c",
+                         f"hba_file={hba}", "-c", "fsync=off", *tls, *self.options),
+            ready or (lambda: subprocess.run([postgres_bin("pg_isready"), "-q", "-h", self.dir, "-p", str(self.port)])
+                      .returncode == 0),
+        )
+
+    def close(self):
+        self.down(signal.SIGQUIT)
+        super().close()
