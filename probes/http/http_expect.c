@@ -199,16 +199,6 @@ static const char *encoding_hint(const struct http_reply *reply, char *out, size
     return out;
 }
 
-const char *http_excerpt(const struct http_reply *reply, char out[HTTP_EXCERPT_MAX])
-{
-    char text[HTTP_EXCERPT_MAX - 4];
-    *out = '\0';
-    if (reply->body.len && !reply->quiet)
-        snprintf(out, HTTP_EXCERPT_MAX, ": \"%s\"",
-                 str_excerpt(reply->body.data, reply->body.len, text, sizeof text));
-    return out;
-}
-
 static enum reason check_status(const struct http_expect *x, const struct http_reply *reply,
                                 struct err *e)
 {

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/pattern.h"
 #include "base/reason.h"
+#include "http/http_reply.h"
 
 #define HTTP_STATUS_END 1000 /* a status has three digits */
 
@@ -76,17 +77,6 @@ void http_expect_fini(struct http_expect *x);
 /* Does the verdict hang on the body? */
 bool http_expect_reads_body(const struct http_expect *x);
 
-struct http_reply {
-    int status;
-    char phrase[64];      /* "Service Unavailable", printable; may be empty */
-    struct buf headers;   /* of the last header block and the trailer: "Name: value" lines */
-    struct buf body;      /* all of it if the verdict hangs on it, else its beginning */
-    bool body_cut;        /* it went on beyond max_body */
-    const char *max_body; /* as configured, for the words */
-    bool decoded;         /* its Content-Encoding was taken off the body */
-    bool quiet;           /* the request held secrets, which a body may echo: show no piece of it */
-};
-
 /* REASON_OK, or the reason with the words to come after the address in `e`. */
 enum reason http_expect_check(const struct http_expect *x, const struct http_reply *reply,
                               struct err *e);
@@ -94,9 +84,5 @@ enum reason http_expect_check(const struct http_expect *x, const struct http_rep
 /* The value of the first header with that name (case ignored), without blanks around it, into
  * `out`. 1; 0: there is none; -1: it does not fit, or holds a NUL. */
 int http_header_value(const struct buf *headers, const char *name, char *out, size_t size);
-
-/* `: "..."`, the beginning of what came; empty when there is nothing that may be shown. */
-#define HTTP_EXCERPT_MAX 132
-const char *http_excerpt(const struct http_reply *reply, char out[HTTP_EXCERPT_MAX]);
 
 #endif

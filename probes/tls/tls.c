@@ -42,7 +42,8 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     return ok;
 }
 
-int tls_verify(X509_STORE_CTX *store, void *arg)
+/* OpenSSL's verification, and our limits before it; for every context. */
+static int verify(X509_STORE_CTX *store, void *arg)
 {
     (void)arg;
     struct tls *t =
@@ -137,9 +138,10 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
 {
     struct tls_conf *c = options->conf;
     int key;
-    SSL_CTX *ctx = tls_context(c, &key, e);
+    SSL_CTX *ctx = tls_context(c, true, &key, e);
     if (!ctx)
         return NULL;
+    SSL_CTX_set_cert_verify_callback(ctx, verify, NULL);
     struct tls *t = calloc(1, sizeof *t);
     if (t) {
         t->conf = c;

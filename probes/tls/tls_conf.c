@@ -71,13 +71,12 @@ static int refuse_all(const struct probe_value *v, size_t first, struct probe_re
     return rc;
 }
 
-static int check_content(struct tls_conf *c, size_t first, struct probe_report *report)
+/* Reads the files, so that no connection has to. */
+static int read_files(struct tls_conf *c, size_t first, struct probe_report *report)
 {
     struct err e;
     int key = TLS_KEY_CA;
-    if (!c->ca && !c->cert)
-        return 0;
-    if (tls_context(c, &key, &e))
+    if (tls_context(c, false, &key, &e))
         return 0;
     probe_error(report, first + (size_t)key, "%s", e.text);
     return -1;
@@ -125,7 +124,7 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
                    "any certificate is taken: whoever answers at that address counts as healthy");
     bool whole = !c->cert || c->key || !probe_is_missing(report, first + TLS_KEY_KEY);
     if (rc == 0 && whole)
-        rc = check_content(c, first, report);
+        rc = read_files(c, first, report);
     if (rc < 0)
         tls_conf_fini(c);
     return rc;

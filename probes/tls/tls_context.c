@@ -1,11 +1,13 @@
 /* tls_context: OpenSSL's contexts, made on first use and shared by all settings with the same
- * files; the system's CA certificates are read once for all, and again when they have changed.
- * Settings are compiled on another thread than connections are made on: a lock is held in each of
- * its calls. */
+ * files; the system's CA certificates are read once for all, and again when they have changed: 140
+ * of them take some 30 ms.
+ * Settings are compiled on another thread than connections are made on. No file is read with the
+ * lock held, and none for a connection, unless nobody compiled its settings. */
 #include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,17 +41,24 @@ struct tls_context {
     SSL_CTX *ctx;
 };
 
+/* The system's certificates, as they were read once. */
+struct system_ca {
+    X509_STORE *store; /* NULL: not yet */
+    struct file_id ids[2 + ARRAY_LEN(bundles)];
+    bool has_ca;
+};
+
 static struct {
     pthread_mutex_t lock;
     struct tls_context *contexts;
-    X509_STORE *store; /* the system's */
-    struct file_id ids[2 + ARRAY_LEN(bundles)];
-    bool has_ca;
+    struct system_ca system; /* in use: changed by the thread of the connections alone */
+    struct system_ca fresh;  /* to be taken into use by the next connection */
+    bool loading;            /* a thread reads them again */
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool tls_system_has_ca(void)
 {
-    return process.has_ca;
+    return process.system.has_ca;
 }
 
 void tls_library_init(void)
@@ -125,33 +134,81 @@ static X509_STORE *load_system(bool *has_ca)
     return store;
 }
 
-/* A new store where one of the usual places has changed; none at all is no renewal but a moment in
- * the middle of one. -1: out of memory. */
-static int refresh_system(void)
+static void identify(struct file_id ids[2 + ARRAY_LEN(bundles)])
 {
-    struct file_id ids[ARRAY_LEN(process.ids)];
     ids[0] = file_id_of(chosen(X509_get_default_cert_file_env(), X509_get_default_cert_file()));
     ids[1] = file_id_of(chosen(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
     for (size_t i = 0; i < ARRAY_LEN(bundles); i++)
         ids[2 + i] = file_id_of(bundles[i]);
-    if (process.store && same_ids(process.ids, ids, ARRAY_LEN(ids)))
-        return 0;
-    bool has_ca;
-    X509_STORE *store = load_system(&has_ca);
-    if (!store)
-        return process.store ? 0 : -1;
-    memcpy(process.ids, ids, sizeof ids);
-    if (process.has_ca && !has_ca) {
-        X509_STORE_free(store);
-        return 0;
+}
+
+/* Reads them, on any thread; what comes of it waits to be taken into use. */
+static void *load_fresh(void *arg)
+{
+    struct system_ca ca;
+    identify(ca.ids);
+    ca.store = load_system(&ca.has_ca);
+    pthread_mutex_lock(&process.lock);
+    if (ca.store) {
+        X509_STORE_free(process.fresh.store);
+        process.fresh = ca;
     }
-    X509_STORE_free(process.store);
-    process.store = store;
-    process.has_ca = has_ca;
+    process.loading = false;
+    pthread_mutex_unlock(&process.lock);
+    return arg;
+}
+
+/* Takes what was read into use. None at all is no renewal but a moment in the middle of one. */
+static void take_fresh(void)
+{
+    struct system_ca fresh = process.fresh;
+    if (!fresh.store)
+        return;
+    process.fresh.store = NULL;
+    if (process.system.has_ca && !fresh.has_ca) {
+        memcpy(process.system.ids, fresh.ids, sizeof fresh.ids);
+        X509_STORE_free(fresh.store);
+        return;
+    }
+    X509_STORE_free(process.system.store);
+    process.system = fresh;
     for (struct tls_context *context = process.contexts; context; context = context->next)
         if (!context->files[FILE_CA])
-            SSL_CTX_set1_cert_store(context->ctx, store);
-    return 0;
+            SSL_CTX_set1_cert_store(context->ctx, fresh.store);
+}
+
+/* Has them read again, on a thread, where one of the usual places has changed. Without a thread the
+ * next connection tries it. */
+static void renew(void)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    struct file_id ids[ARRAY_LEN(process.system.ids)];
+    identify(ids);
+    if (process.loading || same_ids(process.system.ids, ids, ARRAY_LEN(ids)))
+        return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    process.loading = pthread_create(&thread, NULL, load_fresh, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (process.loading)
+        pthread_detach(thread);
+}
+
+/* With the lock held, which it gives back for the time of the first reading. -1: out of memory. */
+static int need_system(bool connecting)
+{
+    if (!process.system.store && !process.fresh.store) {
+        pthread_mutex_unlock(&process.lock);
+        load_fresh(NULL);
+        pthread_mutex_lock(&process.lock);
+    }
+    /* Before there is one no connection uses it. */
+    if (connecting || !process.system.store)
+        take_fresh();
+    if (connecting && process.system.store)
+        renew();
+    return process.system.store ? 0 : -1;
 }
 
 /* ---- A context. ---- */
@@ -188,7 +245,6 @@ static SSL_CTX *new_ssl_ctx(void)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
 #endif
     SSL_CTX_set_max_cert_list(ctx, CHAIN_SIZE);
-    SSL_CTX_set_cert_verify_callback(ctx, tls_verify, NULL);
     if (SSL_CTX_set_cipher_list(ctx, CIPHERS) == 1 && SSL_CTX_set1_groups_list(ctx, GROUPS) == 1)
         return ctx;
     SSL_CTX_free(ctx);
@@ -198,12 +254,12 @@ static SSL_CTX *new_ssl_ctx(void)
 static int load_ca(SSL_CTX *ctx, const struct tls_conf *c, int *key, struct err *e)
 {
     *key = TLS_KEY_CA;
-    X509_STORE *store = c->ca ? new_store() : process.store;
+    if (!c->ca)
+        return 0; /* add() gives it the system's */
+    X509_STORE *store = new_store();
     if (!store)
         return err_set(e, "out of memory");
     SSL_CTX_set1_cert_store(ctx, store);
-    if (!c->ca)
-        return 0;
     X509_STORE_free(store);
     if (X509_STORE_load_locations(store, c->ca, NULL) != 1)
         return err_set(e, "%s: holds no CA certificate (PEM)", c->ca);
@@ -300,32 +356,55 @@ static struct tls_context *new_context(const struct tls_conf *c, const char *con
     return NULL;
 }
 
-static struct tls_context *find(const struct tls_conf *c, int *key, struct err *e)
+static struct tls_context *find(const char *const files[FILE_COUNT],
+                                const struct file_id ids[FILE_COUNT], const char *password)
+{
+    struct tls_context *context = process.contexts;
+    while (context && !serves(context, files, ids, password))
+        context = context->next;
+    return context;
+}
+
+static void add(struct tls_context *context)
+{
+    if (!context->files[FILE_CA])
+        SSL_CTX_set1_cert_store(context->ctx, process.system.store);
+    context->next = process.contexts;
+    process.contexts = context;
+}
+
+/* With the lock held, which it gives back while it reads files. */
+static struct tls_context *obtain(const struct tls_conf *c, int *key, struct err *e)
 {
     const char *const files[FILE_COUNT] = {c->ca, c->cert, c->key};
     struct file_id ids[FILE_COUNT];
+    pthread_mutex_unlock(&process.lock);
     for (size_t i = 0; i < FILE_COUNT; i++)
         ids[i] = file_id_of(files[i]);
-    struct tls_context *context = process.contexts;
-    while (context && !serves(context, files, ids, c->key_password))
-        context = context->next;
-    if (!context && (context = new_context(c, files, key, e))) {
-        context->next = process.contexts;
-        process.contexts = context;
+    pthread_mutex_lock(&process.lock);
+    struct tls_context *context = find(files, ids, c->key_password);
+    if (!context) {
+        pthread_mutex_unlock(&process.lock);
+        context = new_context(c, files, key, e);
+        pthread_mutex_lock(&process.lock);
+        if (context)
+            add(context);
     }
     if (context)
         context->refs++;
     return context;
 }
 
-SSL_CTX *tls_context(struct tls_conf *c, int *key, struct err *e)
+SSL_CTX *tls_context(struct tls_conf *c, bool connecting, int *key, struct err *e)
 {
+    if (c->ca && c->context) /* nothing of it changes any more */
+        return c->context->ctx;
     pthread_mutex_lock(&process.lock);
-    bool ready = c->ca || refresh_system() == 0;
+    bool ready = c->ca || need_system(connecting) == 0;
     if (!ready)
         err_set(e, "cannot set up TLS: out of memory");
     else if (!c->context)
-        c->context = find(c, key, e);
+        c->context = obtain(c, key, e);
     pthread_mutex_unlock(&process.lock);
     return ready && c->context ? c->context->ctx : NULL;
 }

@@ -10,12 +10,11 @@
 #include "base/err.h"
 #include "tls/tls.h"
 
-/* The context of these settings, made on first use: one for all settings with the same files. NULL:
- * the words, and `*key` the TLS_KEY_... at fault. */
-SSL_CTX *tls_context(struct tls_conf *c, int *key, struct err *e);
+/* The context of these settings, made on first use: one for all settings with the same files.
+ * `connecting`: on the thread of the connections, which sees the system's certificates renewed.
+ * NULL: the words, and `*key` the TLS_KEY_... at fault. */
+SSL_CTX *tls_context(struct tls_conf *c, bool connecting, int *key, struct err *e);
 void tls_context_release(struct tls_conf *c);
-/* OpenSSL's verification, and our limits before it; for every context. */
-int tls_verify(X509_STORE_CTX *store, void *arg);
 /* False: no CA certificate was found in any of the system's usual places. */
 bool tls_system_has_ca(void);
 

@@ -384,7 +384,8 @@ static int parse_one(struct parser *p)
     }
 }
 
-int pattern_parse(struct pattern_program *prog, const char *text, struct err *e)
+/* The instructions and sets of `text`. */
+static int parse(struct pattern_program *prog, const char *text, struct err *e)
 {
     struct parser p = {.at = text, .prog = prog, .e = e, .groups_size = 8};
     struct pattern_class newline = {0}, word = {0};
@@ -410,4 +411,13 @@ int pattern_parse(struct pattern_program *prog, const char *text, struct err *e)
     }
     free(p.groups);
     return rc;
+}
+
+int pattern_compile(struct pattern_program *prog, const char *text, struct err *e)
+{
+    *prog = (struct pattern_program){0};
+    if (parse(prog, text, e) == 0 && program_finish(prog, e) == 0)
+        return 0;
+    pattern_program_fini(prog);
+    return -1;
 }

@@ -239,21 +239,11 @@ static void free_sets(struct pattern_program *g)
     g->n_sets = g->sets_size = 0;
 }
 
-int pattern_compile(struct pattern_program *g, const char *text, struct err *e)
+int program_finish(struct pattern_program *g, struct err *e)
 {
-    *g = (struct pattern_program){0};
-    int rc = pattern_parse(g, text, e);
-    if (rc == 0) {
-        rc = make_runs(g) < 0 ? -1 : make_kinds(g);
-        if (rc < 0)
-            err_set(e, "out of memory");
-        else if (rc > 0)
-            err_set(e, "it names too many different characters");
-    }
-    if (rc != 0) {
-        pattern_program_fini(g);
-        return -1;
-    }
+    int rc = make_runs(g) < 0 ? -1 : make_kinds(g);
+    if (rc)
+        return err_set(e, rc < 0 ? "out of memory" : "it names too many different characters");
     fill_members(g);
     for (uint32_t c = 0; c < 128; c++)
         g->ascii[c] = g->run_kinds[run_of(g, c)];

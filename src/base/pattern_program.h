@@ -79,8 +79,8 @@ int program_repeat(struct pattern_program *prog, size_t start, int least, int mo
 /* Takes the set over, and returns its number. */
 int program_add_set(struct pattern_program *prog, struct pattern_class *set, struct err *e);
 
-/* The instructions and sets of `text`. */
-int pattern_parse(struct pattern_program *prog, const char *text, struct err *e);
+/* Once all are there: the kinds of characters; the sets go. */
+int program_finish(struct pattern_program *prog, struct err *e);
 
 static inline bool pattern_set_has(const struct pattern_program *prog, size_t set, size_t kind)
 {

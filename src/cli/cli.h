@@ -71,6 +71,7 @@ int cmd_run(const struct cli *cli);
 int cmd_check(const struct cli *cli);
 int cmd_wait(const struct cli *cli);
 int cmd_status(const struct cli *cli);
+int cmd_watch(const struct cli *cli); /* status --watch: until a signal or the reader's end */
 int cmd_explain(const struct cli *cli);
 int cmd_validate(const struct cli *cli);
 int cmd_version(const struct cli *cli);

@@ -81,6 +81,9 @@ static const struct cli_command *find_command(const char *name)
 
 const struct cli_command *options_command(const struct cli *cli)
 {
+    static const struct cli_command watch = {.name = "status", .main = cmd_watch};
+    if (cli->watch)
+        return &watch;
     return find_command(cli->command);
 }
 

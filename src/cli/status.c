@@ -252,8 +252,6 @@ static int report(const struct cli *cli, json_t *document)
 
 int cmd_status(const struct cli *cli)
 {
-    if (cli->watch)
-        return status_watch(cli);
     int64_t budget = cli->timeout_ns ? cli->timeout_ns : DEFAULT_TIMEOUT;
     struct buf body;
     struct err e;

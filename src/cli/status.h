@@ -28,7 +28,4 @@ int *status_rows(struct grid *t, const struct cli *cli, const json_t *document, 
 size_t status_summary(struct buf *out, const struct cli *cli, const json_t *document,
                       const struct term *term);
 
-/* status --watch: follows the agent until a signal or the reader's end. The exit code. */
-int status_watch(const struct cli *cli);
-
 #endif

@@ -406,7 +406,7 @@ static int loop(struct watch *w)
     }
 }
 
-int status_watch(const struct cli *cli)
+int cmd_watch(const struct cli *cli)
 {
     struct watch w = {.cli = cli, .fd = -1, .pause = FIRST_PAUSE};
     if (agent_check_address(cli->agent, &w.why) < 0) {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "config/duration.h"
+#include "config/advice.h"
 #include "config/kind.h"
 #include "config/labels.h"
 #include "config/names.h"
@@ -131,47 +131,7 @@ static void check_required(const struct probe_report *r)
     }
 }
 
-/* ---- What is legal but unwise, and the policy ---- */
-
-static bool is_option(const struct probe_value *v)
-{
-    return v->given && !v->line;
-}
-
-/* These two speak of what a section says itself: what [defaults] or an option says is no advice to
- * give again at every probe. */
-void build_warn_of_timeout(const struct table *t, struct source *s)
-{
-    const struct probe_value *timeout = &t->values[COMMON_TIMEOUT],
-                             *interval = &t->values[COMMON_INTERVAL];
-    bool timeout_here = t->slots[COMMON_TIMEOUT].word, here = t->slots[COMMON_INTERVAL].word;
-    if (!s->file || is_option(timeout) || is_option(interval) || !(timeout_here || here) ||
-        timeout->num <= interval->num)
-        return;
-    char shown[2][DURATION_SIZE];
-    source_problem(s, false, timeout_here ? timeout->line : interval->line, "timeout",
-                   "%s is over the interval of %s: a target that hangs is checked less often than "
-                   "that, expected at most the interval",
-                   duration_format(timeout->num, shown[0]),
-                   duration_format(interval->num, shown[1]));
-}
-
-static void warn_of_start_interval(const struct table *t, struct source *s)
-{
-    if (s->file && t->slots[COMMON_START_INTERVAL].word && t->values[COMMON_START_PERIOD].num == 0)
-        source_problem(s, false, t->values[COMMON_START_INTERVAL].line, "start_interval",
-                       "has no effect without start_period, expected both");
-}
-
-static void warn_of_warn_after(const struct table *t, struct source *s)
-{
-    char shown[2][DURATION_SIZE];
-    int64_t timeout = t->values[COMMON_TIMEOUT].num, after = t->values[COMMON_WARN_AFTER].num;
-    if (s->file && t->slots[COMMON_WARN_AFTER].word && after >= timeout)
-        source_problem(s, false, t->values[COMMON_WARN_AFTER].line, "warn_after",
-                       "%s is not below the timeout of %s: no check is that slow",
-                       duration_format(after, shown[0]), duration_format(timeout, shown[1]));
-}
+/* ---- The policy ---- */
 
 static void fill_policy(struct check_conf *c, const struct probe_value *v)
 {
@@ -269,9 +229,9 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     const struct table *common = &b->common.scratch;
     fill_policy(c, common->values);
     fill_levels(c, common, s);
-    warn_of_start_interval(common, s);
-    build_warn_of_timeout(common, s);
-    warn_of_warn_after(common, s);
+    advice_on_start_interval(common, s);
+    advice_on_timeout(common, s);
+    advice_on_warn_after(common, s);
     if (fill_after(c, common, s) < 0 || labels_fill(c, &common->values[COMMON_LABELS], s) < 0)
         return -1;
     if (!own)

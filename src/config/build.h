@@ -50,9 +50,6 @@ struct check_conf *build_check(struct builder *b, const char *name, const struct
 char *build_fingerprint(const struct builder_tables *common, const struct builder_tables *own,
                         const char *type);
 
-/* A timeout over the interval, where the section that `t` was read from sets one of them. */
-void build_warn_of_timeout(const struct table *t, struct source *s);
-
 /* A key that is none here: reported, with what is near. `types`: a mask of those that it could have
  * been of. */
 void build_unknown_key(struct builder *b, const struct ini_entry *entry, bool agent, uint64_t types,

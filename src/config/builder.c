@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "config/advice.h"
 #include "config/build.h"
 #include "config/value.h"
 #include "registry.h"
@@ -93,7 +94,7 @@ void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t
         else
             build_unknown_key(b, entry, false, UINT64_MAX, s);
     }
-    build_warn_of_timeout(&b->common.base, s);
+    advice_on_timeout(&b->common.base, s);
     const struct probe_value *type = &b->common.base.values[COMMON_TYPE];
     if (type->text && lookup_type(type->text) == LOOKUP_NONE)
         source_problem(s, true, type->line, "type", "\"%.60s\" is no type", type->text);

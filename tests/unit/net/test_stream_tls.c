@@ -288,7 +288,7 @@ static void test_shared_context(void **state)
     assert_ptr_not_equal(a.context, system.context);
 }
 
-/* The system's bundle is renewed: the next connection sees it. */
+/* The system's bundle is renewed: connections see it once it was read, which none waits for. */
 static void test_renewed_system(void **state)
 {
     (void)state;
@@ -303,8 +303,20 @@ static void test_renewed_system(void **state)
     free(bundle);
     bundle = write_pem(world.dir, "bundle.new", world.ca.cert, NULL);
     assert_int_equal(rename(bundle, getenv("SSL_CERT_FILE")), 0);
-    talk(&h, &s, &system, "x", 5000);
+    do
+        talk(&h, &s, &system, "x", 5000);
+    while (h.reason == REASON_TLS);
     assert_int_equal(h.reason, REASON_OK);
+    /* One that nobody writes keeps its reader waiting, and no connection. */
+    char *fifo = str_format("%s/bundle.fifo", world.dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(rename(fifo, getenv("SSL_CERT_FILE")), 0);
+    for (int i = 0; i < 2; i++) {
+        talk(&h, &s, &system, "x", 5000);
+        assert_int_equal(h.reason, REASON_OK);
+    }
+    close(open(getenv("SSL_CERT_FILE"), O_WRONLY));
+    free(fifo);
     unlink(getenv("SSL_CERT_FILE"));
     unsetenv("SSL_CERT_FILE");
     unsetenv("SSL_CERT_DIR");
