@@ -9,8 +9,8 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "http/http2.h"
 #include "http/http_expect_conf.h"
+#include "net/http2.h"
 
 enum {
     K_URL,

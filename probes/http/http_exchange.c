@@ -250,6 +250,7 @@ static void start_http2(struct http_exchange *x)
                                     .body = sends_body(x),
                                     .https = x->url->tls,
                                     .headers = headers};
+    request.body_len = request.body ? strlen(request.body) : 0;
     struct err *e = &x->http1.error;
     move(x, HTTP_ASKED);
     probe_note_later(x->run, x->describe);

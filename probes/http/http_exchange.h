@@ -6,9 +6,9 @@
 #define PROBE_HTTP_HTTP_EXCHANGE_H
 
 #include "host.h"
-#include "http/http2.h"
 #include "http/http_conf.h"
 #include "net/http1.h"
+#include "net/http2.h"
 
 /* Of all lines before the body, 1xx replies and the trailer among them. Redirects of single sign-on
  * reach some 20 KiB; curl takes 300 KiB, browsers 256 KiB. */

@@ -192,6 +192,7 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  redis://host[:port]  rediss://...  redis+unix:///path.sock\n"
                      "  pid:123  pidfile:/run/app.pid  process:NAME\n"
                      "  dns://server/name?type=A  dns+tcp://server/name\n"
+                     "  grpc://host:port/SERVICE  grpcs://host/SERVICE\n"
                      "  postgres://host[:port][/database]  postgresql://...\n");
     if (only)
         fprintf(out, "\nExample:\n  %s\n", only->example);

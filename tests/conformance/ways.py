@@ -109,6 +109,20 @@ def postgres(login=False, how=""):
     return play
 
 
+def grpc(sock, port):
+    """SERVING to one call, once its message is in."""
+    frame = lambda kind, flags, stream, body=b"": len(body).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + body
+    sock.sendall(frame(4, 0, 0))
+    take_tls(sock, 24)
+    while len(head := take_tls(sock, 9)) == 9:
+        take_tls(sock, int.from_bytes(head[:3], "big"))
+        if head[3] == 4 and not head[4]:
+            sock.sendall(frame(4, 1, 0))
+        elif head[3] == 0 and head[4] & 1:
+            sock.sendall(frame(1, 4, 1, b"\x88\0\x0ccontent-type\x10application/grpc")
+                         + frame(0, 0, 1, b"\0\0\0\0\2\x08\1") + frame(1, 5, 1, b"\0\x0bgrpc-status\0010"))
+
+
 # name: (type, what answers, how it listens, the keys)
 WAYS = {
     "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
@@ -145,6 +159,9 @@ WAYS = {
     "postgres unix": ("postgres", postgres(), "pg", "uri = postgres:///?host={folder}&port={number}"),
     "postgres tls": ("postgres", postgres(how="tls"), "", "uri = postgres://127.0.0.1:{port}/?sslmode=require"),
     "postgres login": ("postgres", postgres(True), "", "uri = postgres://user:pencil@127.0.0.1:{port}"),
+    "grpc": ("grpc", grpc, "", "url = grpc://127.0.0.1:{port}/x.Y"),
+    "grpc by name": ("grpc", grpc, "", "url = grpc://localhost:{port}/"),
+    "grpc tls": ("grpc", grpc, "h2", "url = grpcs://127.0.0.1:{port}/x.Y\ntls_verify = no"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "http/http2.h"
+#include "net/http2.h"
 
 enum { FRAME_RST_STREAM = 3, FRAME_SETTINGS = 4, FRAME_GOAWAY = 7 };
 enum { CODE_REFUSED_STREAM = 7, CODE_HTTP_1_1_REQUIRED = 13 };

@@ -2,8 +2,8 @@
  * came on the stream go to it through a local socket, what it writes there goes to the stream.
  * libcurl never finds more than it was given, does no TLS and looks nothing up. What ended the
  * exchange is read from the server's frames, for libcurl has no words for it. */
-#ifndef PROBE_HTTP_HTTP2_H
-#define PROBE_HTTP_HTTP2_H
+#ifndef PROBE_NET_HTTP2_H
+#define PROBE_NET_HTTP2_H
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -33,7 +33,8 @@ void http2_frames_take(struct http2_frames *f, const char *data, size_t len);
 
 struct http2_request {
     const char *method, *authority, *path, *body; /* body NULL: none */
-    bool https;                                   /* its scheme */
+    size_t body_len;
+    bool https; /* its scheme */
     const struct http_header *headers;
     size_t n_headers;
 };

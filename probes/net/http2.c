@@ -1,6 +1,6 @@
 /* http2: see http2.h. libcurl's callbacks only note things down or tell it to stop; nothing is
  * finished or freed from inside them. */
-#include "http/http2.h"
+#include "net/http2.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -116,7 +116,7 @@ static void set_request(struct http2 *h, const struct http2_request *r)
     if (strcmp(r->method, "HEAD") == 0) {
         curl_easy_setopt(h->easy, CURLOPT_NOBODY, 1L);
     } else if (r->body) {
-        curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(r->body));
+        curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long)r->body_len);
         curl_easy_setopt(h->easy, CURLOPT_COPYPOSTFIELDS, r->body);
         curl_easy_setopt(h->easy, CURLOPT_CUSTOMREQUEST, r->method);
     } else if (strcmp(r->method, "GET") != 0) {

@@ -1,0 +1,178 @@
+/* grpc_conf: see grpc_conf.h. */
+#include "grpc/grpc_conf.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+#include "grpc/grpc_reply.h"
+#include "net/http2.h"
+
+#define TLS_PORT    443
+#define REQUEST_MAX 4096
+
+enum { K_URL, K_METADATA, K_FAMILY, K_TLS_FIRST };
+_Static_assert(K_TLS_FIRST + TLS_KEY_COUNT == GRPC_N_KEYS, "the table and its index");
+
+static const char *const families[] = {"any", "4", "6", NULL};
+static const int family_of[] = {0, 4, 6};
+
+const struct probe_key grpc_keys[GRPC_N_KEYS] = {
+    [K_URL] = {.name = "url",
+               .kind = KEY_TEXT,
+               .flags = KEY_REQUIRED,
+               .doc = "Whom to ask for what: grpc://host:port/SERVICE, or grpcs:// with TLS. "
+                      "Without a SERVICE, the server as a whole is meant."},
+    [K_METADATA] = {.name = "metadata",
+                    .kind = KEY_LINES,
+                    .flags = KEY_SECRET,
+                    .doc = "Metadata to send, one 'name: value' a line."},
+    [K_FAMILY] = {.name = "family",
+                  .kind = KEY_CHOICE,
+                  .def = "any",
+                  .choices = families,
+                  .doc = "The family of addresses to use: any, 4 or 6."},
+    TLS_KEYS,
+};
+
+/* What prepare works on. */
+struct build {
+    struct grpc_conf *conf;
+    const struct probe_value *values;
+    struct probe_report *report;
+    bool failed;
+};
+
+static void fail(struct build *b, size_t key, const char *words)
+{
+    probe_error(b->report, key, "%s", words);
+    b->failed = true;
+}
+
+static bool is_plain(const char *s)
+{
+    while (str_is_plain(*s))
+        s++;
+    return !*s;
+}
+
+static void take_url(struct build *b, const char *text)
+{
+    struct grpc_conf *c = b->conf;
+    struct err e;
+    c->use_tls = strncasecmp(text, "grpcs://", 8) == 0;
+    const char *host = text + (c->use_tls ? 8 : 7);
+    if (!c->use_tls && strncasecmp(text, "grpc://", 7) != 0) {
+        fail(b, K_URL, "expected grpc://host:port/SERVICE");
+        return;
+    }
+    size_t len = strcspn(host, "/");
+    c->authority = str_dup_n(host, len);
+    c->service = strdup(host[len] ? host + len + 1 : "");
+    if (!c->authority || !c->service)
+        fail(b, K_URL, "out of memory");
+    else if (strchr(c->authority, '@'))
+        fail(b, K_URL, "a gRPC URL has no user: give what is asked for as metadata");
+    else if (endpoint_parse(&c->ep, c->authority, c->use_tls ? TLS_PORT : 0, &e) < 0)
+        fail(b, K_URL, e.text);
+    else if (endpoint_set_family(&c->ep, family_of[b->values[K_FAMILY].num], &e) < 0)
+        fail(b, K_FAMILY, e.text);
+    if (b->failed)
+        return;
+    buf_init(&c->request, REQUEST_MAX);
+    if (!is_plain(c->service) || strpbrk(c->service, " ?#") ||
+        grpc_request(&c->request, c->service) < 0)
+        fail(b, K_URL, "what follows the host is not the name of a service");
+}
+
+/* Names of metadata are in lower case; those of gRPC and of HTTP/2 are set by us. */
+static size_t name_len(const char *line)
+{
+    static const char *const own[] = {"te", "content-type", "user-agent", "host"};
+    size_t n = 0;
+    while (isdigit((unsigned char)line[n]) || (line[n] >= 'a' && line[n] <= 'z') ||
+           (line[n] && strchr("_-.", line[n])))
+        n++;
+    if (line[n] != ':' || str_starts(line, "grpc-"))
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (strlen(own[i]) == n && strncmp(line, own[i], n) == 0)
+            return 0;
+    return n;
+}
+
+static void take_metadata(struct build *b)
+{
+    const struct probe_value *v = &b->values[K_METADATA];
+    struct grpc_conf *c = b->conf;
+    c->headers = calloc(v->n_lines + 1, sizeof *c->headers);
+    c->lines = calloc(v->n_lines + 1, sizeof *c->lines);
+    if (!c->headers || !c->lines) {
+        fail(b, K_METADATA, "out of memory");
+        return;
+    }
+    if (v->n_lines > GRPC_METADATA_MAX) {
+        fail(b, K_METADATA, "there are more than 64 lines");
+        return;
+    }
+    for (size_t i = 0; i < v->n_lines; i++) {
+        size_t n = name_len(v->lines[i]);
+        if (!n || !is_plain(v->lines[i])) {
+            fail(b, K_METADATA,
+                 "a line is not 'name: value' with a name in lower case, or the "
+                 "name is one of gRPC's own");
+            return;
+        }
+        char *line = c->lines[i] = strdup(v->lines[i]);
+        if (!line) {
+            fail(b, K_METADATA, "out of memory");
+            return;
+        }
+        line[n] = '\0';
+        c->headers[c->n_headers++] =
+            (struct http_header){line, line + n + 1 + strspn(line + n + 1, " \t")};
+    }
+}
+
+void *grpc_conf_prepare(const struct probe_value *v, struct probe_report *report, char **target)
+{
+    struct grpc_conf *c = calloc(1, sizeof *c);
+    struct build b = {.conf = c, .values = v, .report = report};
+    if (!c)
+        return NULL;
+    if (v[K_URL].text)
+        take_url(&b, v[K_URL].text);
+    else
+        b.failed = true; /* KEY_REQUIRED: reported by the configuration */
+    if (!http2_is_there())
+        fail(&b, K_URL, "this build cannot speak HTTP/2");
+    take_metadata(&b);
+    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, c->use_tls || !v[K_URL].text, report) <
+        0)
+        b.failed = true;
+    if (!b.failed)
+        *target = strdup(v[K_URL].text);
+    if (!b.failed)
+        return c;
+    grpc_conf_dispose(c);
+    return NULL;
+}
+
+void grpc_conf_dispose(void *conf)
+{
+    struct grpc_conf *c = conf;
+    for (size_t i = 0; c->lines && i < c->n_headers; i++) {
+        explicit_bzero((char *)(uintptr_t)c->headers[i].value, strlen(c->headers[i].value));
+        free(c->lines[i]);
+    }
+    free(c->lines);
+    free(c->headers);
+    buf_fini(&c->request);
+    endpoint_fini(&c->ep);
+    free(c->authority);
+    free(c->service);
+    tls_conf_fini(&c->tls);
+    free(c);
+}
