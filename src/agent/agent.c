@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/reload.h"
+#include "agent/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -37,6 +38,8 @@ struct agent {
     struct serve *serve; /* NULL: not open */
     struct reports reports;
     struct reload reload;
+    struct file_watch watch;
+    bool watches;
     struct reaper reaper;
     struct notify notify;
     struct sched_entry watchdog;
@@ -166,11 +169,23 @@ static int apply(struct reload *r, struct config *config, struct err *e)
     return 0;
 }
 
+/* The files of a configuration that was refused as well: it may want for one of them. */
+static void watch_files(struct agent *a, const struct config_report *report)
+{
+    if (!a->watches)
+        watch_set(&a->watch, NULL, 0);
+    else if (report->n_files)
+        watch_set(&a->watch, report->files, report->n_files);
+}
+
 static void on_reload_end(struct reload *r, const struct config *config,
                           const struct config_report *report)
 {
     struct agent *a = container_of(r, struct agent, reload);
     agent_log_report(report);
+    if (config)
+        a->watches = config->agent.watch;
+    watch_files(a, report);
     if (config) {
         log_info("reloaded, %zu probes", config->n_checks);
         if (a->serve)
@@ -181,6 +196,13 @@ static void on_reload_end(struct reload *r, const struct config *config,
     reports_started(&a->reports);
     if (a->serve)
         serve_answer_reload(a->serve, r->number, config != NULL, report);
+}
+
+static void on_file_change(struct file_watch *w, const char *path)
+{
+    struct agent *a = container_of(w, struct agent, watch);
+    log_info("%s has changed, reloading", path);
+    reload_ask(&a->reload);
 }
 
 static uint64_t ask_reload(void *ctx)
@@ -227,6 +249,7 @@ static void stop(struct agent *a)
     limit_stop();
     if (a->serve)
         serve_close(a->serve, on_serve_closed, a);
+    watch_close(&a->watch);
     reload_close(&a->reload);
     reports_close(&a->reports);
     reaper_close(&a->reaper);
@@ -288,6 +311,8 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
         err_set(e, "cannot watch for orphans: %s", uv_strerror(rc));
         return give_up(a);
     }
+    a->watch = (struct file_watch){.engine = engine, .on_change = on_file_change};
+    watch_open(&a->watch);
     a->watchdog.fire = on_watchdog;
     if (a->notify.watchdog_ns)
         sched_set(&engine->sched, &a->watchdog, clock_now());
@@ -313,12 +338,16 @@ static void keep_descriptors(void)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-int agent_run(const struct config_source *source, struct config *config, struct err *e)
+int agent_run(const struct config_source *source, struct config *config,
+              const struct config_report *report, struct err *e)
 {
     struct agent a = {.source = source, .conf = &config->agent};
     keep_descriptors();
     if (config->agent.ready_fd >= 0 && ready_fd_take(config->agent.ready_fd, e) < 0)
         return AGENT_BAD_CONFIG;
-    return open_all(&a, config, e) < 0 ? AGENT_FAILED
-                                       : serve_until_stopped(&a, config->n_checks, &config->agent);
+    if (open_all(&a, config, e) < 0)
+        return AGENT_FAILED;
+    a.watches = config->agent.watch;
+    watch_files(&a, report);
+    return serve_until_stopped(&a, config->n_checks, &config->agent);
 }

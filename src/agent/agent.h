@@ -16,6 +16,7 @@ void agent_log_report(const struct config_report *report);
 
 /* Checks until SIGTERM or SIGINT; SIGHUP and the API reload from `source`, which must last until
  * the return, as must `config`, whose checks are taken. 0 after a stop; AGENT_*, with the words. */
-int agent_run(const struct config_source *source, struct config *config, struct err *e);
+int agent_run(const struct config_source *source, struct config *config,
+              const struct config_report *report, struct err *e);
 
 #endif

@@ -40,11 +40,13 @@ int cmd_run(const struct cli *cli)
     } else {
         cli_print_report(cli, &report);
     }
-    config_report_fini(&report);
-    if (rc != CONFIG_OK)
+    if (rc != CONFIG_OK) {
+        config_report_fini(&report);
         return rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
+    }
     struct err e;
-    rc = agent_run(&source, config, &e);
+    rc = agent_run(&source, config, &report, &e);
+    config_report_fini(&report);
     config_free(config);
     if (rc == 0)
         return EXIT_HEALTHY;

@@ -176,6 +176,7 @@ static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
     const struct probe_value *v = t->values;
     a->max_workers = (unsigned)v[AGENT_MAX_WORKERS].num;
     a->allow_empty = v[AGENT_ALLOW_EMPTY].num;
+    a->watch = v[AGENT_WATCH].num;
     a->log_json = v[AGENT_LOG_FORMAT].num == 1;
     a->log_level = (int)v[AGENT_LOG_LEVEL].num;
     if (!is_off(v[AGENT_SOCKET].text) && !(a->socket = strdup(v[AGENT_SOCKET].text)))

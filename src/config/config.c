@@ -169,6 +169,7 @@ static int read_file(struct config_load *l)
         return -1;
     if (l->src.text)
         return ini_read_text(&l->ini, l->path, l->src.text, l->src.text_len, l->report);
+    config_report_add_file(l->report, l->path);
     return ini_read_file(&l->ini, l->path, l->report);
 }
 

@@ -64,6 +64,7 @@ struct agent_conf {
     unsigned max_workers;
     uint32_t shard, n_shards; /* this agent runs the shard-th part; 0 of 1: all */
     bool allow_empty;         /* it may watch nothing */
+    bool watch;               /* changed files are reloaded */
     bool log_json;            /* log_format = json, else logfmt */
     int log_level;            /* enum log_level */
     char *agent_check;        /* as listen; NULL: off */

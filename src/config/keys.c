@@ -121,6 +121,11 @@ const struct probe_key config_agent_keys[] = {
                            .doc = "yes: an agent that watches nothing may run, and is ready. "
                                   "Otherwise a configuration without a probe is an error, and an "
                                   "agent whose share is empty is not ready."},
+    [AGENT_WATCH] = {.name = "watch",
+                     .kind = KEY_BOOL,
+                     .def = "yes",
+                     .doc = "The configuration is reloaded when it, or a file of a secret or "
+                            "certificate in it, has changed. no: only by SIGHUP or POST /reload."},
     [AGENT_LOG_FORMAT] = {.name = "log_format",
                           .kind = KEY_CHOICE,
                           .def = "logfmt",

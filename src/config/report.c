@@ -22,6 +22,10 @@ void config_report_fini(struct config_report *r)
     for (size_t i = 0; i < r->n; i++)
         free(r->problems[i].text);
     free(r->problems);
+    for (size_t i = 0; i < r->n_files; i++)
+        free(r->files[i].path);
+    free(r->files);
+    names_fini(&r->known_files);
     memset(r, 0, sizeof *r);
 }
 
@@ -35,6 +39,25 @@ bool config_report_has(const struct config_report *r, const char *where, const c
         found = strcmp(r->problems[i].text, line) == 0;
     free(line);
     return found;
+}
+
+void config_report_add_file(struct config_report *r, const char *path)
+{
+    if (names_get(&r->known_files, path) != NAMES_NONE)
+        return;
+    if (r->n_files == r->size_files) {
+        size_t size = r->size_files ? 2 * r->size_files : 8;
+        struct config_file *grown = realloc(r->files, size * sizeof *grown);
+        if (!grown)
+            return;
+        r->files = grown;
+        r->size_files = size;
+    }
+    char *copy = strdup(path);
+    if (copy && names_put(&r->known_files, copy, (uint32_t)r->n_files) == 0)
+        r->files[r->n_files++] = (struct config_file){.path = copy, .id = file_id_of(path)};
+    else
+        free(copy);
 }
 
 static int make_room(struct config_report *r)

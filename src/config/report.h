@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/file_id.h"
+#include "config/names.h"
+
 #define REPORT_MAX      1000
 #define REPORT_SUGGESTS 20
 
@@ -20,6 +23,12 @@ struct config_report {
     struct config_problem *problems;
     size_t n, size;
     size_t errors, warnings; /* also those beyond REPORT_MAX */
+    struct config_file {     /* that was read, or was to be: each once, the configuration first */
+        char *path;
+        struct file_id id; /* of before it was read */
+    } * files;
+    size_t n_files, size_files;
+    struct names known_files;
 };
 
 void config_report_init(struct config_report *r);
@@ -30,6 +39,10 @@ void config_report_fini(struct config_report *r);
 void config_report_add(struct config_report *r, bool is_error, const char *file, int line,
                        const char *where, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
+
+/* The configuration hangs on what is in that file. Call it before the file is read. Short of memory
+ * it is left out. */
+void config_report_add_file(struct config_report *r, const char *path);
 
 /* Was that said of `where` already, without a file? */
 bool config_report_has(const struct config_report *r, const char *where, const char *text);

@@ -188,6 +188,8 @@ static int make_value(struct probe_value *v, const struct probe_key *key, const 
         str_wipe(inserted.text);
         return -1;
     }
+    if (*expanded && (twin || key->kind == KEY_FILE))
+        config_report_add_file(s->report, expanded);
     bool literal = strcmp(text, expanded) == 0;
     const char *shown = !literal ? text : strchr(text, '/') ? text : "the file of that name";
     int rc = parse_final(v, key, twin, expanded, shown, &e);

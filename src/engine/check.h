@@ -5,7 +5,7 @@
 #include "engine/engine.h"
 
 /* Entries of the engine's and the agent's own in the schedule, beside the checks'. */
-#define ENGINE_OWN_ENTRIES 12
+#define ENGINE_OWN_ENTRIES 13
 
 /* A check of `conf` (its reference is taken), not yet scheduled. NULL: out of memory. */
 struct check *check_new(struct engine *e, struct check_conf *conf);

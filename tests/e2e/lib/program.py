@@ -232,6 +232,8 @@ class Agent:
             lines += f"\nsocket = {self.socket}"
         if "listen" not in lines:
             lines += f"\nlisten = 127.0.0.1:{self.port}"
+        if "watch" not in lines:
+            lines += "\nwatch = no"  # a test says itself when a new configuration is read
         self.config.write_text(f"[agent]\n{lines}\n{probes}\n")
         self.config.chmod(0o600)
 
