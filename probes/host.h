@@ -76,8 +76,12 @@ void probe_note(struct probe_run *run, const char *fmt, ...) __attribute__((form
 void probe_note_later(struct probe_run *run,
                       void (*describe)(struct probe_run *run, char out[PROBE_DETAIL_MAX]));
 
-/* The server's certificate ends at this time (seconds since the epoch). */
-void probe_cert_expiry(struct probe_run *run, int64_t not_after);
+/* The server's certificate ends at this time, and `earliest` the first of all that it sent (seconds
+ * since the epoch). */
+void probe_cert_expiry(struct probe_run *run, int64_t not_after, int64_t earliest);
+
+/* The status of the answer that has come (of a type that speaks_http); the last one counts. */
+void probe_http_status(struct probe_run *run, unsigned status);
 
 /* The target is truly gone: refused on every address, no such name, no such process. Said before
  * probe_finish; `--invert` succeeds on nothing else. */

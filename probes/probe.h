@@ -124,6 +124,8 @@ struct probe_type {
     void (*start)(struct probe_run *run);
     void (*cancel)(struct probe_run *run);
 
+    bool speaks_http; /* its runs tell probe_http_status where an answer comes */
+
     /* A type whose runs use a child process (child/worker.h): the hidden word that it is started
      * with, and what it then does; its exit status is returned. NULL: no child. */
     const char *child_entry;

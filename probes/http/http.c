@@ -277,6 +277,7 @@ static void describe(struct probe_run *run, char out[PROBE_DETAIL_MAX])
 static void begin_hop(struct http_run *r)
 {
     move(r, HTTP_RUN_HOP);
+    probe_http_status(&r->run, 0);
     r->exchange = (struct http_exchange){
         .run = &r->run,
         .conf = conf_of(r),
@@ -308,6 +309,7 @@ static const struct probe_scheme schemes[] = {
 const struct probe_type probe_type_http = {
     .name = "http",
     .summary = "an HTTP request and its reply",
+    .speaks_http = true,
     .keys = http_keys,
     .n_keys = HTTP_N_KEYS,
     .schemes = schemes,

@@ -97,6 +97,7 @@ static bool take_line(struct http_exchange *x, const char *line, size_t len)
         return true;
     }
     move(x, HTTP_BODY);
+    probe_http_status(x->run, (unsigned)reply->status);
     /* After 101 the connection speaks another protocol and has no end. */
     struct http_text location;
     bool enough = reply->status == 101 || http_exchange_redirects(x, &location);

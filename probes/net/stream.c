@@ -182,7 +182,7 @@ static void take_tls(struct stream *s, const void *data, size_t len)
     int sent = send_bytes(s, out.data, out.len); /* an alert too */
     buf_fini(&out);
     if (!knew && tls_not_after(s->tls))
-        probe_cert_expiry(s->run, tls_not_after(s->tls));
+        probe_cert_expiry(s->run, tls_not_after(s->tls), tls_earliest(s->tls));
     if (done && s->state == STREAM_HANDSHAKING)
         after_handshake(s);
     if (rc == 0 && s->state == STREAM_JUDGING && tls_is_judged(s->tls))

@@ -27,7 +27,7 @@ struct tls {
     bool flooding;         /* it sent more than that */
     unsigned n_messages;   /* of the handshake; of those after it, once it is done */
     size_t handshake_size; /* bytes */
-    int64_t not_after;
+    int64_t not_after, earliest;
     char alpn[ALPN_NAME_MAX + 1];
     char name[TLS_NAME_SIZE]; /* what the certificate must be for */
     char words[400];          /* what verification found first; "": nothing */
@@ -42,6 +42,17 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     return ok;
 }
 
+/* When the first of them ends that the server sent, the leaf among them. */
+static int64_t earliest_of(STACK_OF(X509) * sent, int64_t earliest)
+{
+    for (int i = 0; i < sk_X509_num(sent); i++) {
+        int64_t end = tls_time(X509_get0_notAfter(sk_X509_value(sent, i)));
+        if (end && end < earliest)
+            earliest = end;
+    }
+    return earliest;
+}
+
 /* OpenSSL's verification, and our limits before it; for every context. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
@@ -51,6 +62,7 @@ static int verify(X509_STORE_CTX *store, void *arg)
     X509 *leaf = X509_STORE_CTX_get0_cert(store);
     if (leaf)
         t->not_after = tls_time(X509_get0_notAfter(leaf));
+    t->earliest = earliest_of(X509_STORE_CTX_get0_untrusted(store), t->not_after);
     if (tls_chain_words(X509_STORE_CTX_get0_untrusted(store), t->words, sizeof t->words)) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
         return 0;
@@ -325,6 +337,11 @@ void tls_shutdown(struct tls *t, struct buf *out)
 int64_t tls_not_after(const struct tls *t)
 {
     return t->not_after;
+}
+
+int64_t tls_earliest(const struct tls *t)
+{
+    return t->earliest;
 }
 
 const char *tls_alpn(const struct tls *t)

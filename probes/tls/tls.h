@@ -109,6 +109,8 @@ bool tls_is_judged(const struct tls *t);
 /* End of the peer's certificate, seconds since the epoch, also of one that does not verify; 0: none
  * seen yet. */
 int64_t tls_not_after(const struct tls *t);
+/* The same of the first that ends of all that the peer sent. */
+int64_t tls_earliest(const struct tls *t);
 /* Is a certificate that ends at `not_after` good for min_days (0: not asked)? 0, or -1 with the
  * words of a warning. */
 int tls_days_left(int64_t not_after, int64_t min_days, struct err *e);

@@ -182,6 +182,8 @@ static void remember_failure(struct check *c, const struct check_result *r)
 static void count(struct check *c, const struct check_result *r)
 {
     c->checks_total++;
+    for (int i = 0; i < PHASE_COUNT; i++)
+        c->phases_seen |= r->phases[i] >= 0 ? 1U << i : 0;
     int bucket = 0;
     while (bucket < CHECK_BUCKETS && r->duration > check_bucket_bounds[bucket])
         bucket++;
@@ -219,6 +221,7 @@ void check_announce(struct check *c, enum health_status from)
 {
     struct engine *e = c->engine;
     c->since_wall = clock_wall();
+    c->transitions_total++;
     if (e->hooks.on_transition)
         e->hooks.on_transition(e->hooks.ctx, c, from);
     prior_review_dependents(c);

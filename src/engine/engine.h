@@ -43,6 +43,7 @@ struct check_result {
     enum reason reason; /* REASON_OK: it succeeded */
     bool gone;          /* see probe_gone */
     enum health_counted counted;
+    unsigned http_status;        /* of the last answer; 0: none, or not http */
     int64_t phases[PHASE_COUNT]; /* ns in each; -1: not reached */
     char *detail;                /* never NULL in a stored result; owned by the check */
     char *warning;               /* see probe_degraded; NULL: none, and of all failures */
@@ -69,7 +70,10 @@ struct check {
     int64_t since_wall;      /* wall time of health.since */
     uint64_t checks_total, failures_total;
     int64_t last_success_wall; /* 0: never */
-    int64_t cert_not_after;    /* s since the epoch; 0: none seen */
+    uint64_t transitions_total;
+    unsigned phases_seen;   /* 1 << phase: of all checks so far */
+    int64_t cert_not_after; /* s since the epoch; 0: none seen */
+    int64_t cert_earliest;  /* of all that the server sent */
     uint32_t failures_by_reason[REASON_COUNT];
     struct check_durations *durations; /* its type's */
     struct warning warning;

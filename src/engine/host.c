@@ -48,11 +48,20 @@ void probe_note_later(struct probe_run *probe,
         r->describe = describe;
 }
 
-void probe_cert_expiry(struct probe_run *probe, int64_t not_after)
+void probe_cert_expiry(struct probe_run *probe, int64_t not_after, int64_t earliest)
 {
     struct run *r = run_of(probe);
-    if (r && run_is_open(r))
-        r->check->cert_not_after = not_after;
+    if (!r || !run_is_open(r))
+        return;
+    r->check->cert_not_after = not_after;
+    r->check->cert_earliest = earliest;
+}
+
+void probe_http_status(struct probe_run *probe, unsigned status)
+{
+    struct run *r = run_of(probe);
+    if (r)
+        r->http_status = status;
 }
 
 void probe_gone(struct probe_run *probe)

@@ -92,6 +92,7 @@ static void finish(struct run *r, enum reason reason, char *detail)
         .duration = now - started,
         .reason = reason,
         .gone = r->gone,
+        .http_status = r->http_status,
         .detail = detail,
         .warning = warning,
     };

@@ -29,6 +29,7 @@ struct run {
     int phase;     /* enum probe_phase, -1: none yet */
     bool was_late; /* its deadline was moved once, see run.c */
     bool gone;
+    unsigned http_status;
     char *warning; /* what probe_degraded told so far; NULL: nothing */
     char note[PROBE_DETAIL_MAX];
     void (*describe)(struct probe_run *probe, char out[PROBE_DETAIL_MAX]); /* NULL: note stands */

@@ -133,7 +133,8 @@ struct request {
     struct MHD_Response *response; /* ours until it is queued */
     struct document *document;
 
-    bool brief; /* the document without history */
+    bool openmetrics; /* the metrics in that format */
+    bool brief;       /* the document without history */
     enum request_wait wait;
     char *name; /* of the probe asked for; NULL: the verdict over all */
     int64_t wait_until;
@@ -196,6 +197,8 @@ struct serve {
     int64_t wait_due;
 
     struct events *events;
+    bool reload_failed;            /* the last one */
+    int64_t reloaded_wall;         /* when a configuration was taken last */
     struct metrics_labels *labels; /* NULL until they are asked for */
 
     struct readiness verdict; /* as of verdict_at */

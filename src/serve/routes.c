@@ -376,6 +376,9 @@ void serve_answer_reload(struct serve *s, uint64_t number, bool done,
                          const struct config_report *report)
 {
     struct request *next;
+    s->reload_failed = !done;
+    if (done)
+        s->reloaded_wall = clock_wall();
     for (struct request *req = s->waiting; req && !s->closing; req = next) {
         next = req->next_waiting;
         if (req->conn->state != CONN_WAITING || req->wait != WAIT_RELOAD || req->reload > number)
@@ -395,8 +398,14 @@ static void get_events(struct request *req, const char *name)
 
 static void get_metrics(struct request *req, const char *name)
 {
+    const char *accept =
+        MHD_lookup_connection_value(req->conn->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
     (void)name;
-    stream_begin(req, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", metrics_more);
+    req->openmetrics = accept && strstr(accept, "application/openmetrics-text");
+    stream_begin(req, MHD_HTTP_OK,
+                 req->openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                  : "text/plain; version=0.0.4; charset=utf-8",
+                 metrics_more);
 }
 
 /* What is accepted decides: the page, or what it lives on, the line of /ready and the document of

@@ -196,6 +196,7 @@ int serve_open(struct serve **out, struct engine *e, const struct agent_conf *co
     s->queue_end = &s->queue;
     s->tick_due = s->wait_due = s->sweep_due = TIME_NEVER;
     s->verdict_dirty = true;
+    s->reloaded_wall = clock_wall();
     uv_idle_init(s->loop, &s->turn);
     uv_timer_init(s->loop, &s->tick);
     s->turn.data = s->tick.data = s;

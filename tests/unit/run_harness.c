@@ -161,8 +161,15 @@ void probe_note_later(struct probe_run *run,
     current->describe = describe;
 }
 
-void probe_cert_expiry(struct probe_run *run, int64_t not_after)
+void probe_http_status(struct probe_run *run, unsigned status)
 {
+    (void)run;
+    (void)status;
+}
+
+void probe_cert_expiry(struct probe_run *run, int64_t not_after, int64_t earliest)
+{
+    (void)earliest;
     if (run != current->run)
         return; /* a run of nobody */
     current->not_after = not_after;

@@ -64,12 +64,19 @@ static void test_metrics_across_a_reload(void **state)
     struct answer a = get(&b, "/metrics");
     assert_non_null(strstr(a.body, "\nprobe_status{name=\"web\",status=\"healthy\"} 1\n"));
     assert_non_null(strstr(a.body, "\nprobe_status{name=\"db\",status=\"unhealthy\"} 1\n"));
-    assert_null(strstr(a.body, "status=\"starting\""));
+    assert_non_null(strstr(a.body, "\nprobe_status{name=\"web\",status=\"starting\"} 0\n"));
+    assert_non_null(strstr(a.body, "\nprobe_status{name=\"db\",status=\"healthy\"} 0\n"));
+    assert_non_null(
+        strstr(a.body, "\nprobe_success{name=\"web\"} 1\nprobe_success{name=\"db\"} 0\n"));
+    assert_non_null(strstr(a.body, "\nprobe_timeout_seconds{name=\"db\"} 30.000\n"));
+    assert_non_null(strstr(a.body, "\nprobe_transitions_total{name=\"db\"} 1\n"));
+    assert_non_null(strstr(a.body, "\nprobe_config_last_reload_successful 1\n"));
+    assert_null(strstr(a.body, "# EOF"));
     assert_non_null(strstr(a.body, "\nprobe_info{name=\"db\",type=\"fake\",target=\"127.0.0.1:80\","
                                    "level=\"ready\",required=\"yes\"} 1\n"));
     assert_non_null(
         strstr(a.body, "\nprobe_check_failures_total{name=\"db\",reason=\"refused\"} 1\n"));
-    assert_non_null(strstr(a.body, "\nprobe_last_check_duration_seconds{name=\"db\"} 0.0"));
+    assert_non_null(strstr(a.body, "\nprobe_duration_seconds{name=\"db\"} 0.0"));
     answer_fini(&a);
     bench_load(&b, other, 2);
     serve_on_reload(b.serve);

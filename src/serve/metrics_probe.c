@@ -1,0 +1,300 @@
+/* metrics_probe: the families of the probes, a line or a few for each. Where blackbox_exporter has
+ * a metric, its name and meaning are taken: probe_success and probe_duration_seconds are of the
+ * last check, and not of the verdict. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "serve/metrics.h"
+#include "view/document.h"
+
+#define REST_OF_LINE 96 /* behind the name: a label of ours, the value, what is between them */
+
+/* ---- Pieces ---- */
+
+/* Where a byte comes that has to be escaped, or that may not be valid UTF-8. */
+static const char *skip_plain(const char *s)
+{
+    while ((unsigned char)*s < 0x80 && *s && *s != '\n' && *s != '"' && *s != '\\')
+        s++;
+    return s;
+}
+
+void metrics_add_label_value(struct buf *b, const char *s)
+{
+    for (;;) {
+        const char *plain = s;
+        size_t n;
+        s = skip_plain(s);
+        while ((unsigned char)*s >= 0x80 && (n = str_utf8_len(s)))
+            s = skip_plain(s + n);
+        buf_add(b, plain, (size_t)(s - plain));
+        if (!*s)
+            return;
+        if (*s == '\n')
+            buf_puts(b, "\\n");
+        else if (*s == '"' || *s == '\\')
+            buf_printf(b, "\\%c", *s);
+        else
+            buf_puts(b, "\xef\xbf\xbd");
+        s++;
+    }
+}
+
+/* Up to and with the label, with room for the rest of the line behind it. NULL: out of memory. */
+static char *begin(const struct line *l)
+{
+    char *at = buf_room(l->out, l->family_len + l->label_len + REST_OF_LINE);
+    return at ? buf_write(buf_write(at, l->family->name, l->family_len), l->label, l->label_len)
+              : NULL;
+}
+
+static void add_count(const struct line *l, uint64_t n)
+{
+    char *at = begin(l);
+    if (at)
+        buf_wrote(l->out, BUF_WRITE(buf_write_uint(BUF_WRITE(at, "} "), n), "\n"));
+}
+
+static void add_flag(const struct line *l, bool yes)
+{
+    char *at = begin(l);
+    if (at)
+        buf_wrote(l->out, buf_write(at, yes ? "} 1\n" : "} 0\n", 4));
+}
+
+/* A label of ours behind the name: `label` is `,reason="` or the like. */
+static void add_labelled(const struct line *l, const char *label, const char *value, uint64_t n)
+{
+    char *at = begin(l);
+    if (!at)
+        return;
+    at = buf_write(at, label, strlen(label));
+    at = BUF_WRITE(buf_write(at, value, strlen(value)), "\"} ");
+    buf_wrote(l->out, BUF_WRITE(buf_write_uint(at, n), "\n"));
+}
+
+/* Seconds, with as many digits of a fraction: at most 9. A clock may stand before 1970. */
+char *metrics_write_seconds(char *at, int64_t ns, int digits)
+{
+    if (ns < 0) {
+        *at++ = '-';
+        ns = -ns;
+    }
+    int64_t rest = ns % NS_PER_S;
+    for (int i = digits; i < 9; i++)
+        rest /= 10;
+    at = buf_write_uint(at, (uint64_t)(ns / NS_PER_S));
+    at[0] = '.';
+    for (int i = digits; i > 0; i--, rest /= 10)
+        at[i] = (char)('0' + rest % 10);
+    at[digits + 1] = '\n';
+    return at + digits + 2;
+}
+
+static void add_seconds(const struct line *l, int64_t ns, int digits)
+{
+    char *at = begin(l);
+    if (at)
+        buf_wrote(l->out, metrics_write_seconds(BUF_WRITE(at, "} "), ns, digits));
+}
+
+/* ---- Families ---- */
+
+static void add_healthy(const struct line *l)
+{
+    add_flag(l, document_status_of(l->c, l->now) == HEALTH_HEALTHY);
+}
+
+static void add_status(const struct line *l)
+{
+    static const char *const lines[][2] = {
+        [HEALTH_STARTING] = {",status=\"starting\"} 0\n", ",status=\"starting\"} 1\n"},
+        [HEALTH_HEALTHY] = {",status=\"healthy\"} 0\n", ",status=\"healthy\"} 1\n"},
+        [HEALTH_UNHEALTHY] = {",status=\"unhealthy\"} 0\n", ",status=\"unhealthy\"} 1\n"},
+        [HEALTH_BLOCKED] = {",status=\"blocked\"} 0\n", ",status=\"blocked\"} 1\n"},
+    };
+    enum health_status status = document_status_of(l->c, l->now);
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        const char *rest = lines[i][i == status];
+        char *at = begin(l);
+        if (at)
+            buf_wrote(l->out, buf_write(at, rest, strlen(rest)));
+    }
+}
+
+static void add_info(const struct line *l)
+{
+    const struct check_conf *conf = l->c->conf;
+    unsigned levels = conf->levels;
+    char *at = begin(l);
+    if (!at)
+        return;
+    buf_wrote(l->out, BUF_WRITE(at, ",type=\""));
+    buf_puts(l->out, conf->type->name);
+    buf_puts(l->out, "\",target=\"");
+    metrics_add_label_value(l->out, conf->target);
+    buf_puts(l->out, levels == (LEVEL_ALIVE | LEVEL_READY) ? "\",level=\"alive,ready"
+                     : levels == LEVEL_ALIVE               ? "\",level=\"alive"
+                                                           : "\",level=\"ready");
+    buf_puts(l->out, conf->required ? "\",required=\"yes\"} 1\n" : "\",required=\"no\"} 1\n");
+}
+
+static void add_success(const struct line *l)
+{
+    const struct check_result *last = check_last(l->c);
+    if (last)
+        add_flag(l, last->reason == REASON_OK);
+}
+
+static void add_duration(const struct line *l)
+{
+    const struct check_result *last = check_last(l->c);
+    if (last)
+        add_seconds(l, last->duration, 6);
+}
+
+static void add_interval(const struct line *l)
+{
+    add_seconds(l, l->c->conf->policy.interval, 3);
+}
+
+static void add_timeout(const struct line *l)
+{
+    add_seconds(l, l->c->conf->policy.timeout, 3);
+}
+
+/* A phase that the last check did not reach took no time: its series stays. */
+static int64_t in_phase(const struct check *c, int phase)
+{
+    const struct check_result *last = check_last(c);
+    return last && last->phases[phase] > 0 ? last->phases[phase] : 0;
+}
+
+static void add_phases(const struct line *l)
+{
+    static const char *const labels[PHASE_COUNT] = {
+        [PHASE_DNS] = ",phase=\"dns\"} ",
+        [PHASE_CONNECT] = ",phase=\"connect\"} ",
+        [PHASE_TLS] = ",phase=\"tls\"} ",
+        [PHASE_REQUEST] = ",phase=\"request\"} ",
+    };
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        char *at = l->c->phases_seen & 1U << i ? begin(l) : NULL;
+        if (!at)
+            continue;
+        at = buf_write(at, labels[i], strlen(labels[i]));
+        buf_wrote(l->out, metrics_write_seconds(at, in_phase(l->c, i), 6));
+    }
+}
+
+/* Of all that connect: an address, or localhost, is found in no time. */
+static void add_dns(const struct line *l)
+{
+    if (l->c->phases_seen & (1U << PHASE_DNS | 1U << PHASE_CONNECT))
+        add_seconds(l, in_phase(l->c, PHASE_DNS), 6);
+}
+
+static void add_http_status(const struct line *l)
+{
+    const struct check_result *last = check_last(l->c);
+    if (last && l->c->conf->type->speaks_http)
+        add_count(l, last->http_status);
+}
+
+static void add_checks(const struct line *l)
+{
+    add_count(l, l->c->checks_total);
+}
+
+static void add_transitions(const struct line *l)
+{
+    add_count(l, l->c->transitions_total);
+}
+
+static void add_failures(const struct line *l)
+{
+    if (!l->c->failures_total)
+        return;
+    for (int i = REASON_OK + 1; i < REASON_COUNT; i++)
+        if (l->c->failures_by_reason[i])
+            add_labelled(l, ",reason=\"", reason_name((enum reason)i), l->c->failures_by_reason[i]);
+}
+
+static void add_streak(const struct line *l)
+{
+    add_count(l, l->c->health.failing_streak);
+}
+
+static void add_stale(const struct line *l)
+{
+    add_flag(l, check_is_stale(l->c, l->now));
+}
+
+static void add_warning(const struct line *l)
+{
+    add_flag(l, check_warning(l->c) != NULL);
+}
+
+static void add_last_success(const struct line *l)
+{
+    if (l->c->last_success_wall)
+        add_seconds(l, l->c->last_success_wall, 3);
+}
+
+static void add_epoch(const struct line *l, int64_t seconds)
+{
+    char *at = seconds ? begin(l) : NULL;
+    if (at)
+        buf_wrote(l->out, at + sprintf(at, "} %" PRId64 "\n", seconds));
+}
+
+static void add_certificate(const struct line *l)
+{
+    add_epoch(l, l->c->cert_not_after);
+}
+
+static void add_earliest(const struct line *l)
+{
+    add_epoch(l, l->c->cert_earliest);
+}
+
+const struct family metrics_families[] = {
+    {"probe_healthy", "gauge", "1 if the probe is healthy, 0 if it is not or not known yet.",
+     READS_POLICY, add_healthy},
+    {"probe_status", "gauge", "1 for the status that the probe has, 0 for each other.",
+     READS_POLICY, add_status},
+    {"probe_info", "gauge", "What is probed, and the verdicts that it is part of.", READS_POLICY,
+     add_info},
+    {"probe_success", "gauge", "1 if the last check succeeded, else 0.", READS_RESULT, add_success},
+    {"probe_duration_seconds", "gauge", "How long the last check that ended took.", READS_RESULT,
+     add_duration},
+    {"probe_interval_seconds", "gauge", "From the end of a check to the start of the next.",
+     READS_POLICY, add_interval},
+    {"probe_timeout_seconds", "gauge", "How long a check may take.", READS_POLICY, add_timeout},
+    {"probe_phase_duration_seconds", "gauge",
+     "Time of the last check in each phase, 0 in one that it did not reach.", READS_RESULT,
+     add_phases},
+    {"probe_dns_lookup_time_seconds", "gauge", "Time of the last check to look up the name.",
+     READS_RESULT, add_dns},
+    {"probe_http_status_code", "gauge", "Status of the last answer, 0 without one.", READS_RESULT,
+     add_http_status},
+    {"probe_ssl_earliest_cert_expiry", "gauge",
+     "When the first of the certificates ends that the server sent.", READS_CHECK, add_earliest},
+    {"probe_tls_certificate_not_after_timestamp_seconds", "gauge",
+     "When the server's certificate ends.", READS_CHECK, add_certificate},
+    {"probe_checks_total", "counter", "Checks that ended.", READS_CHECK, add_checks},
+    {"probe_check_failures_total", "counter", "Checks that failed, by reason.", READS_CHECK,
+     add_failures},
+    {"probe_transitions_total", "counter", "Changes of the status.", READS_CHECK, add_transitions},
+    {"probe_failing_streak", "gauge", "Failures in a row that count.", READS_CHECK, add_streak},
+    {"probe_stale", "gauge", "1 if the verdict is older than its schedule allows.", READS_POLICY,
+     add_stale},
+    {"probe_warning", "gauge", "1 if the probe is healthy and something is to be looked at.",
+     READS_CHECK, add_warning},
+    {"probe_last_success_timestamp_seconds", "gauge", "When a check succeeded last.", READS_CHECK,
+     add_last_success},
+};
+const size_t metrics_n_families = ARRAY_LEN(metrics_families);
