@@ -1,6 +1,7 @@
 """An http target that floods: HTTP/2 frames without end, headers and bodies without end. Without a
 share for each turn of the loop one such target stops every other check, the API and the signals."""
 
+import ssl
 import time
 
 import pytest
@@ -36,10 +37,11 @@ FLOODS_1 = {
     "extension": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 99),
     "body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 4096),
 }
-ATTACKS = [("http_version = 2", frame(SETTINGS, 0, 0) + head, unit, f"HTTP/2 {name}")
-           for name, (head, unit) in FLOODS_2.items()]
-ATTACKS += [("max_body = 64MiB\nexpect_body = zzz", head, unit, f"HTTP/1 {name}")
-            for name, (head, unit) in FLOODS_1.items()]
+ATTACKS = [("http_version = 2", frame(SETTINGS, 0, 0) + head, unit, tls, f"HTTP/2 {name}{tls}")
+           for name, (head, unit) in FLOODS_2.items() for tls in ("", " in TLS")]
+ATTACKS += [("max_body = 64MiB\nexpect_body = zzz", head, unit, tls, f"HTTP/1 {name}{tls}")
+            for name, (head, unit) in FLOODS_1.items()
+            for tls in ("", " in TLS") if not tls or name == "body"]
 
 
 def floods(head, unit):
@@ -54,12 +56,27 @@ def floods(head, unit):
     return behave
 
 
-@pytest.mark.parametrize("keys, head, unit", [a[:3] for a in ATTACKS], ids=[a[3] for a in ATTACKS])
-def test_a_target_that_floods(probe, serve, keys, head, unit):
-    evil = serve(floods(head, unit))
+def within_tls(behave, pair):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    def secured(sock):
+        with context.wrap_socket(sock, server_side=True) as tls:
+            behave(tls)
+
+    return secured
+
+
+@pytest.mark.parametrize("keys, head, unit, tls", [a[:4] for a in ATTACKS],
+                         ids=[a[4] for a in ATTACKS])
+def test_a_target_that_floods(probe, serve, certs, keys, head, unit, tls):
+    behave = floods(head, unit)
+    evil = serve(within_tls(behave, certs.pair()) if tls else behave)
     good = serve(lambda sock: sock.recv(100))
+    keys += f"\ntls_ca = {certs.ca}" if tls else ""
     agent = probe.agent(
-        f"[probe evil]\nurl = http://127.0.0.1:{evil.port}/\n{keys}\n{SECOND}\n"
+        f"[probe evil]\nurl = http{'s' if tls else ''}://127.0.0.1:{evil.port}/\n{keys}\n{SECOND}\n"
         f"[probe good]\naddress = 127.0.0.1:{good.port}\ninterval = 100ms\ntimeout = 90ms\n")
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
