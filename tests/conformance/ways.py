@@ -15,6 +15,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../servers"))
 
 FOLDER = sys.argv[1]
+HOLES = []  # sockets that stay open
 
 
 def greet(sock, port):
@@ -83,6 +84,12 @@ def redis(sock, port):
                b"INFO": b"$%d\r\n%s\r\n" % (len(info), info)}
     while request := sock.recv(4096):
         sock.sendall(b"".join(answers[w] for w in request.split(b"\r\n") if w in answers))
+
+
+def mute(sock, port):
+    """Says nothing, ever."""
+    while sock.recv(4096):
+        pass
 
 
 def dns_reply(question):
@@ -165,6 +172,21 @@ WAYS = {
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 
+# Those whose check never ends by itself: the server accepts and says nothing, or is a black hole.
+SILENT = {
+    "tcp": ["address = 127.0.0.1:{port}\nexpect = x", "address = 127.0.0.1:{port}\ntls = yes"],
+    "http": ["url = http://127.0.0.1:{port}/", "url = https://localhost:{port}/"],
+    "mongo": ["uri = mongodb://127.0.0.1:{port}/", "uri = mongodb://localhost:{port}/?tls=true",
+              "uri = mongodb://localhost:{port},127.0.0.1:{port}/?replicaSet=rs0"],
+    "redis": ["uri = redis://127.0.0.1:{port}", "uri = rediss://localhost:{port}"],
+    "dns": ["query = dns+tcp://127.0.0.1:{port}/name.test"],
+    "postgres": ["uri = postgres://127.0.0.1:{port}", "uri = postgres://localhost:{port}/?sslmode=require"],
+}
+for kind, all_keys in SILENT.items():
+    for i, keys in enumerate(all_keys):
+        WAYS["silent %s %d" % (kind, i)] = (kind, mute, "", keys)
+        WAYS["silent hole %s %d" % (kind, i)] = (kind, mute, "hole", keys)
+
 
 def certificate():
     path = FOLDER + "/server.pem"
@@ -205,7 +227,21 @@ def listen_udp(answer, port):
     return sock.getsockname()[1]
 
 
+def dig_hole():
+    """A port whose line of connections is full: what else is sent there is dropped."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    HOLES.append(listener)
+    for _ in range(4):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(listener.getsockname())
+        HOLES.append(sock)
+    return listener.getsockname()[1]
+
+
 def listen(answer, how, number):
+    if how == "hole":
+        return {"port": dig_hole()}
     if how == "udp":
         return {"port": listen_udp(answer, 0)}
     context = None
