@@ -130,6 +130,7 @@ static void finish(struct talk *t)
 }
 
 static void go_on(struct talk *t, enum talk_next next);
+static void take_all(struct talk *t, bool full);
 
 /* ---- Jobs ---- */
 
@@ -155,7 +156,10 @@ static void on_job_done(struct work_job *job)
     free_job(job);
     move(t, TALK_STATE_TALKING);
     buf_reset(&t->out);
-    go_on(t, t->rules->worked(t));
+    enum talk_next next = t->rules->worked(t);
+    go_on(t, next);
+    if (t->state == TALK_STATE_TALKING && t->in.len) /* it came meanwhile */
+        take_all(t, false);
 }
 
 static void start_job(struct talk *t)
@@ -233,24 +237,26 @@ static enum talk_next take(struct talk *t)
     return next;
 }
 
-static void on_data(struct stream *s, const char *data, size_t len)
+/* All that is whole; `full`: `in` could not take what came last. */
+static void take_all(struct talk *t, bool full)
 {
-    struct talk *t = s->owner;
-    bool whole = buf_add(&t->in, data, len) == 0;
-    if (t->state == TALK_STATE_WORKING) { /* looked at afterwards, where it is too much */
-        if (!whole)
-            go_on(t, talk_end(t, REASON_PROTOCOL, MORE_FORMAT, t->awaited));
-        return;
-    }
-    if (t->state != TALK_STATE_TALKING)
-        return;
     enum talk_next next;
     do {
         next = take(t);
-        if (next == TALK_WAIT && !whole)
+        if (next == TALK_WAIT && full)
             next = talk_end(t, REASON_PROTOCOL, "an answer to %s without end", t->awaited);
         go_on(t, next);
     } while (next == TALK_SEND && t->in.len && t->state == TALK_STATE_TALKING);
+}
+
+static void on_data(struct stream *s, const char *data, size_t len)
+{
+    struct talk *t = s->owner;
+    bool full = buf_add(&t->in, data, len) < 0;
+    if (t->state == TALK_STATE_TALKING)
+        take_all(t, full);
+    else if (t->state == TALK_STATE_WORKING && full)
+        go_on(t, talk_end(t, REASON_PROTOCOL, MORE_FORMAT, t->awaited));
 }
 
 static void on_open(struct stream *s)

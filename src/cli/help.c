@@ -193,7 +193,8 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  pid:123  pidfile:/run/app.pid  process:NAME\n"
                      "  dns://server/name?type=A  dns+tcp://server/name\n"
                      "  grpc://host:port/SERVICE  grpcs://host/SERVICE\n"
-                     "  postgres://host[:port][/database]  postgresql://...\n");
+                     "  postgres://host[:port][/database]  postgresql://...\n"
+                     "  mysql://host[:port]\n");
     if (only)
         fprintf(out, "\nExample:\n  %s\n", only->example);
     fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"

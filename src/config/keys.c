@@ -13,8 +13,8 @@ const struct probe_key config_common_keys[] = {
     [COMMON_TYPE] = {.name = "type",
                      .kind = KEY_TEXT,
                      .doc = "What is probed: grpc, exec, dns, mongo, tcp, http, process, "
-                            "redis or postgres; not needed where the key or the URL that "
-                            "names the target tells it."},
+                            "redis, postgres or mysql; not needed where the key or the URL "
+                            "that names the target tells it."},
     [COMMON_INTERVAL] = {.name = "interval",
                          .kind = KEY_DURATION,
                          .def = "30s",

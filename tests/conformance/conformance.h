@@ -43,7 +43,8 @@ struct conformance_type {
     const char *scheme, *tail;
     size_t (*serve)(const unsigned char *in, size_t n, unsigned char *out, size_t size);
     enum reason silent_is, garbage_is; /* what is said of these manners (a bare TCP check: ok) */
-    bool closed_is_ok;                 /* an accepted connection is all the type asks for */
+    bool greets;       /* the server speaks first: `serve` with n 0, and then again */
+    bool closed_is_ok; /* an accepted connection is all the type asks for */
     const struct conformance_case *cases;
     size_t n_cases;
 };

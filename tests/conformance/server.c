@@ -46,7 +46,8 @@ static void answer(struct server *s, struct connection *c)
     case MANNER_SERVE:
     case MANNER_DRIP:
         c->n_out = s->type->serve(c->in, c->n_in, c->out, sizeof c->out);
-        c->answered = c->n_out > 0;
+        c->sent = 0;
+        c->answered = c->n_out > 0 && (c->n_in > 0 || !s->type->greets);
         break;
     case MANNER_GARBAGE:
         make_noise(c);
@@ -93,6 +94,8 @@ static void accept_one(struct server *s, struct connection *all)
     for (size_t i = 0; fd >= 0 && i < CONNECTIONS; i++)
         if (all[i].fd < 0) {
             all[i] = (struct connection){.fd = fd};
+            if (s->type->greets)
+                answer(s, &all[i]);
             return;
         }
     if (fd >= 0)

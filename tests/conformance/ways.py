@@ -5,6 +5,7 @@ Writes FOLDER/ways.ini with one probe a way of that type, prints "ready" and ser
 ends. A new way is one entry of WAYS: the keys of its probe and what answers it.
 """
 
+import functools
 import os
 import socket
 import ssl
@@ -130,6 +131,14 @@ def grpc(sock, port):
                          + frame(0, 0, 1, b"\0\0\0\0\2\x08\1") + frame(1, 5, 1, b"\0\x0bgrpc-status\0010"))
 
 
+def mysql(sock, port):
+    import mysql_scripted as my
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate())
+    my.serve(plugin="caching_sha2_password", tls=context)(sock)
+
+
 # name: (type, what answers, how it listens, the keys)
 WAYS = {
     "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
@@ -169,6 +178,10 @@ WAYS = {
     "grpc": ("grpc", grpc, "", "url = grpc://127.0.0.1:{port}/x.Y"),
     "grpc by name": ("grpc", grpc, "", "url = grpc://localhost:{port}/"),
     "grpc tls": ("grpc", grpc, "h2", "url = grpcs://127.0.0.1:{port}/x.Y\ntls_verify = no"),
+    "mysql plain": ("mysql", mysql, "", "uri = mysql://127.0.0.1:{port}"),
+    "mysql by name": ("mysql", mysql, "", "uri = mysql://user:pencil@localhost:{port}"),
+    "mysql unix": ("mysql", mysql, "unix", "uri = mysql:///?socket={path}"),
+    "mysql tls": ("mysql", mysql, "", "uri = mysql://user:pencil@127.0.0.1:{port}/?ssl-mode=required\nrequire = writable"),
     "process pid": ("process", None, "", "pid = {pid}"),
 }
 
@@ -188,6 +201,7 @@ for kind, all_keys in SILENT.items():
         WAYS["silent hole %s %d" % (kind, i)] = (kind, mute, "hole", keys)
 
 
+@functools.lru_cache
 def certificate():
     path = FOLDER + "/server.pem"
     subprocess.run(

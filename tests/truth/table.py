@@ -8,7 +8,7 @@ from typing import Callable
 
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 
-ORDER = ("tcp", "http", "https", "dns", "mongo", "process", "redis", "postgres", "agent")
+ORDER = ("tcp", "http", "https", "dns", "mongo", "process", "redis", "postgres", "mysql", "agent")
 
 DURATION = re.compile(r"^timeout = (\d+)(ms|s)$", re.MULTILINE)
 

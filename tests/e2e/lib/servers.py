@@ -298,3 +298,49 @@ class Postgres(Process):
     def close(self):
         self.down(signal.SIGQUIT)
         super().close()
+
+
+class Mariadb(Process):
+    """A MariaDB server of its own data folder; root has no password on the socket. The user "health" has the password
+    "pencil". Root becomes the user "mysql"."""
+
+    def __init__(self, *options, tls=None, networking=True, host="127.0.0.1"):
+        super().__init__()
+        self.port, self.options, self.networking, self.host = free_port(), options, networking, host
+        self.data, self.socket = self.dir / "data", self.dir / "mysqld.sock"
+        self.tls = []
+        if os.geteuid() == 0:
+            shutil.chown(self.dir, "mysql")
+        if tls:
+            for name, file in zip(("cert", "key"), tls):
+                path = self.dir / f"{name}.pem"
+                path.write_text(Path(file).read_text())
+                if os.geteuid() == 0:
+                    shutil.chown(path, "mysql")
+                self.tls.append(f"--ssl-{name}={path}")
+        done = subprocess.run(
+            self.as_user(sbin("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
+                         "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M"),
+            capture_output=True, text=True, cwd=self.dir)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.up()
+        self.sql("CREATE USER IF NOT EXISTS health@'%' IDENTIFIED BY 'pencil'")
+
+    def as_user(self, *command):
+        prefix = ["setpriv", "--reuid=mysql", "--regid=mysql", "--clear-groups"]
+        return [str(c) for c in (*(prefix if os.geteuid() == 0 else []), *command)]
+
+    def sql(self, text):
+        done = subprocess.run(["mariadb", "--no-defaults", "-uroot", "-S", str(self.socket), "-BNe", text],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def up(self):
+        listen = [f"--port={self.port}", f"--bind-address={self.host}"] if self.networking else []
+        self.launch(
+            self.as_user(sbin("mariadbd"), "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
+                         f"--pid-file={self.dir}/pid", "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M",
+                         *listen, *self.tls, *self.options),
+            lambda: subprocess.run(["mariadb-admin", "--no-defaults", "-uroot", "-S", str(self.socket), "ping"],
+                                   capture_output=True).returncode == 0)
