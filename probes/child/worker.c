@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/spawn.h"
 
 #define JOB_MAX 262144
 
@@ -55,6 +56,7 @@ static const char *const env_kept[] = {
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    NULL,
 };
 
 static void start_next(struct worker_pool *pool);
@@ -185,48 +187,17 @@ static void write_job(struct worker *w)
         close_handle((uv_handle_t *)&w->in);
 }
 
-/* At most one of each; the strings are freed by the caller. */
-static int child_env(char *env[ARRAY_LEN(env_kept) + 1])
-{
-    size_t n = 0;
-    env[0] = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(env_kept); i++) {
-        const char *value = getenv(env_kept[i]);
-        if (!value)
-            continue;
-        env[n] = str_format("%s=%s", env_kept[i], value);
-        if (!env[n])
-            return UV_ENOMEM;
-        env[++n] = NULL;
-    }
-    return 0;
-}
-
 static int spawn(struct worker *w)
 {
-    char name[] = "probe", exe[] = "/proc/self/exe";
+    char name[] = "probe";
     char *args[] = {name, (char *)w->entry, NULL};
-    char *env[ARRAY_LEN(env_kept) + 1];
-    uv_stdio_container_t stdio[] = {
-        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&w->in},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&w->out},
-        {.flags = UV_IGNORE},
-    };
-    uv_process_options_t options = {
-        .file = exe,
-        .args = args,
-        .env = env,
-        .flags = UV_PROCESS_DETACHED, /* a group of its own, to be killed with all it starts */
-        .stdio = stdio,
-        .stdio_count = ARRAY_LEN(stdio),
-        .exit_cb = on_exit_child,
-    };
-    int rc = child_env(env);
-    if (rc == 0)
-        rc = uv_spawn(w->loop, &w->process, &options);
-    for (size_t i = 0; env[i]; i++)
-        free(env[i]);
-    return rc;
+    const struct spawn child = {.file = "/proc/self/exe",
+                                .args = args,
+                                .kept = env_kept,
+                                .in = &w->in,
+                                .out = &w->out,
+                                .on_exit = on_exit_child};
+    return spawn_start(w->loop, &w->process, &child);
 }
 
 /* The result of a failure comes by the timer: never from inside worker_start. One that comes late

@@ -15,20 +15,21 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/words.h"
+#include "loop/spawn.h"
 #include "reports/webhook.h"
 #include "view/document.h"
 #include "view/verdict.h"
 
 #define EVENT_MAX 32768 /* name, target, detail and labels, each byte escaped */
-#define ENV_MAX   16
 
 /* From the kill to the end, which takes no time but for one that is not ours to kill, or is stuck
  * in the kernel. */
 #define KILL_LIMIT (5 * NS_PER_S)
 
 /* What a command is given of our environment; secrets often stand in the rest. */
-static const char *const env_kept[] = {"PATH",   "HOME", "USER",   "LOGNAME",       "LANG",
-                                       "LC_ALL", "TZ",   "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+static const char *const env_kept[] = {"PATH",          "HOME",         "USER", "LOGNAME",
+                                       "LANG",          "LC_ALL",       "TZ",   "TMPDIR",
+                                       "SSL_CERT_FILE", "SSL_CERT_DIR", NULL};
 
 struct teller_run {
     struct teller *teller;
@@ -200,47 +201,17 @@ static void write_input(struct teller_run *run)
         close_handle((uv_handle_t *)&run->in);
 }
 
-/* The strings are freed by the caller. */
-static int make_env(char *env[ENV_MAX])
-{
-    size_t n = 0;
-    env[0] = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(env_kept); i++) {
-        const char *value = getenv(env_kept[i]);
-        if (!value)
-            continue;
-        if (!(env[n] = str_format("%s=%s", env_kept[i], value)))
-            return UV_ENOMEM;
-        env[++n] = NULL;
-    }
-    return 0;
-}
-
 static int spawn(struct teller_run *run)
 {
     struct teller *t = run->teller;
-    char self[] = "/proc/self/exe", name[] = "probe", entry[] = WEBHOOK_ENTRY;
-    char *own[] = {name, entry, NULL}, *env[ENV_MAX];
-    uv_stdio_container_t stdio[] = {
-        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&run->in},
-        {.flags = UV_IGNORE},
-        {.flags = UV_IGNORE},
-    };
-    uv_process_options_t options = {
-        .file = run->webhook ? self : t->argv[0],
-        .args = run->webhook ? own : t->argv,
-        .env = env,
-        .flags = UV_PROCESS_DETACHED, /* a group of its own, to be killed with all it starts */
-        .stdio = stdio,
-        .stdio_count = ARRAY_LEN(stdio),
-        .exit_cb = on_exit_child,
-    };
-    int rc = make_env(env);
-    if (rc == 0)
-        rc = uv_spawn(t->engine->loop, &run->process, &options);
-    for (size_t i = 0; env[i]; i++)
-        free(env[i]);
-    return rc;
+    char name[] = "probe", entry[] = WEBHOOK_ENTRY;
+    char *own[] = {name, entry, NULL};
+    const struct spawn child = {.file = run->webhook ? "/proc/self/exe" : t->argv[0],
+                                .args = run->webhook ? own : t->argv,
+                                .kept = env_kept,
+                                .in = &run->in,
+                                .on_exit = on_exit_child};
+    return spawn_start(t->engine->loop, &run->process, &child);
 }
 
 /* The event with the verdict of now; for the webhook below who asks and its URL, which must be in
