@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-enum { K_ADDRESS, K_SEND, K_EXPECT, K_REJECT, K_FAMILY, K_CLOSE, K_TLS, K_TLS_FIRST };
+enum { K_ADDRESS, K_SEND, K_EXPECT, K_REJECT, K_DIALOGUE, K_FAMILY, K_CLOSE, K_TLS, K_TLS_FIRST };
 _Static_assert(K_TLS_FIRST + TLS_KEY_COUNT == TCP_N_KEYS, "the table and its index");
 
 static const char *const closes[] = {"order", "reset", NULL};
@@ -32,6 +32,11 @@ const struct probe_key tcp_keys[TCP_N_KEYS] = {
                   .kind = KEY_TEXT,
                   .doc = "Regular expression that fails the check at once where it appears; it is "
                          "looked for before expect is."},
+    [K_DIALOGUE] = {.name = "dialogue",
+                    .kind = KEY_LINES,
+                    .flags = KEY_SECRET | KEY_ESCAPES,
+                    .doc = "Steps in place of send and expect, one a line: 'expect PATTERN', 'send "
+                           "BYTES', and 'tls', from where on TLS is spoken (STARTTLS)."},
     [K_FAMILY] = {.name = "family",
                   .kind = KEY_CHOICE,
                   .def = "any",
@@ -106,28 +111,125 @@ void tcp_conf_dispose(void *conf)
 {
     struct tcp_conf *c = conf;
     endpoint_fini(&c->ep);
-    if (c->send)
-        explicit_bzero(c->send, c->send_len);
-    free(c->send);
-    pattern_free(c->expect);
+    for (size_t i = 0; i < c->n_steps; i++) {
+        if (c->steps[i].bytes)
+            explicit_bzero(c->steps[i].bytes, c->steps[i].len);
+        free(c->steps[i].bytes);
+        pattern_free(c->steps[i].pattern);
+    }
+    free(c->steps);
     pattern_free(c->reject);
     tls_conf_fini(&c->tls);
     free(c);
 }
 
-static int prepare_patterns(struct tcp_conf *c, const struct probe_value *v,
+/* ---- Steps ---- */
+
+/* A further step; NULL is reported. */
+static struct tcp_step *add_step(struct tcp_conf *c, enum tcp_step_kind kind, size_t key,
+                                 struct probe_report *report)
+{
+    struct tcp_step *grown = realloc(c->steps, (c->n_steps + 1) * sizeof *grown);
+    if (!grown || c->n_steps == TCP_STEPS_MAX) {
+        c->steps = grown ? grown : c->steps;
+        probe_error(report, key, grown ? "it has more than 64 steps" : "out of memory");
+        return NULL;
+    }
+    c->steps = grown;
+    grown[c->n_steps] = (struct tcp_step){.kind = kind};
+    return &grown[c->n_steps++];
+}
+
+static int add_send(struct tcp_conf *c, const char *text, size_t key, struct probe_report *report)
+{
+    struct tcp_step *step = add_step(c, TCP_STEP_SEND, key, report);
+    if (!step)
+        return -1;
+    step->bytes = strdup(text);
+    if (step->bytes && unescape(step->bytes, &step->len) == 0)
+        return 0;
+    probe_error(report, key, "has an escape that C does not have");
+    return -1;
+}
+
+static int add_expect(struct tcp_conf *c, const char *text, size_t key, struct probe_report *report)
+{
+    struct err e;
+    struct tcp_step *step = add_step(c, TCP_STEP_EXPECT, key, report);
+    if (!step)
+        return -1;
+    if ((step->pattern = pattern_new(text, &e)))
+        return 0;
+    probe_error(report, key, "%s", e.text);
+    return -1;
+}
+
+static bool has_step(const struct tcp_conf *c, enum tcp_step_kind kind)
+{
+    for (size_t i = 0; i < c->n_steps; i++)
+        if (c->steps[i].kind == kind)
+            return true;
+    return false;
+}
+
+/* Never repeats the line, which may hold a secret. */
+static int add_line(struct tcp_conf *c, const char *line, struct probe_report *report)
+{
+    size_t n = strcspn(line, " \t");
+    const char *rest = line + n + strspn(line + n, " \t");
+    if (n == 4 && strncmp(line, "send", n) == 0 && *rest)
+        return add_send(c, rest, K_DIALOGUE, report);
+    if (n == 6 && strncmp(line, "expect", n) == 0 && *rest)
+        return add_expect(c, rest, K_DIALOGUE, report);
+    if (n != 3 || strncmp(line, "tls", n) != 0 || *rest) {
+        probe_error(report, K_DIALOGUE,
+                    "a line is none of 'expect PATTERN', 'send BYTES' and 'tls'");
+        return -1;
+    }
+    if (has_step(c, TCP_STEP_TLS)) {
+        probe_error(report, K_DIALOGUE, "TLS begins twice");
+        return -1;
+    }
+    return add_step(c, TCP_STEP_TLS, K_DIALOGUE, report) ? 0 : -1;
+}
+
+static int prepare_dialogue(struct tcp_conf *c, const struct probe_value *v,
                             struct probe_report *report)
 {
-    const size_t keys[] = {K_EXPECT, K_REJECT};
-    struct pattern **patterns[] = {&c->expect, &c->reject};
+    int rc = 0;
+    for (size_t i = 0; i < v[K_DIALOGUE].n_lines; i++)
+        rc |= add_line(c, v[K_DIALOGUE].lines[i], report);
+    c->is_dialogue = true;
+    if (v[K_SEND].text || v[K_EXPECT].text) {
+        probe_error(report, K_DIALOGUE, "send and expect are steps of it: give them there");
+        rc = -1;
+    }
+    if (v[K_TLS].num && has_step(c, TCP_STEP_TLS)) {
+        probe_error(report, K_DIALOGUE, "TLS begins twice: by tls = yes, and by a step");
+        rc = -1;
+    }
+    return rc;
+}
+
+static int prepare_steps(struct tcp_conf *c, const struct probe_value *v,
+                         struct probe_report *report)
+{
     struct err e;
     int rc = 0;
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        if (v[keys[i]].text && !(*patterns[i] = pattern_new(v[keys[i]].text, &e))) {
-            probe_error(report, keys[i], "%s", e.text);
-            rc = -1;
-        }
-    if (c->reject && !v[K_EXPECT].text && !probe_is_missing(report, K_EXPECT)) {
+    if (v[K_DIALOGUE].n_lines)
+        rc = prepare_dialogue(c, v, report);
+    if (!c->is_dialogue && v[K_SEND].text)
+        rc |= add_send(c, v[K_SEND].text, K_SEND, report);
+    if (!c->is_dialogue && v[K_EXPECT].text)
+        rc |= add_expect(c, v[K_EXPECT].text, K_EXPECT, report);
+    if (!v[K_REJECT].text)
+        return rc;
+    if (!(c->reject = pattern_new(v[K_REJECT].text, &e))) {
+        probe_error(report, K_REJECT, "%s", e.text);
+        rc = -1;
+    }
+    if (!has_step(c, TCP_STEP_EXPECT) && !probe_is_missing(report, K_EXPECT) &&
+        !probe_is_missing(report, K_DIALOGUE)) {
         probe_error(report, K_REJECT, "there is no expect: when would the check succeed?");
         rc = -1;
     }
@@ -151,20 +253,15 @@ void *tcp_conf_prepare(const struct probe_value *v, struct probe_report *report,
         probe_error(report, K_FAMILY, "%s", e.text);
         bad = true;
     }
-    if (v[K_SEND].text) {
-        c->send = strdup(v[K_SEND].text);
-        if (!c->send || unescape(c->send, &c->send_len) < 0) {
-            probe_error(report, K_SEND, "has an escape that C does not have");
-            bad = true;
-        }
-    }
-    bad = prepare_patterns(c, v, report) < 0 || bad;
+    bad = prepare_steps(c, v, report) < 0 || bad;
     c->reset = v[K_CLOSE].num != 0;
     c->use_tls = v[K_TLS].num != 0;
-    bool may_use_tls = c->use_tls || probe_is_missing(report, K_TLS);
+    bool tls = c->use_tls || has_step(c, TCP_STEP_TLS);
+    bool may_use_tls =
+        tls || probe_is_missing(report, K_TLS) || probe_is_missing(report, K_DIALOGUE);
     if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0)
         bad = true;
-    else if (c->use_tls && c->ep.path && c->tls.verify && !c->tls.server_name &&
+    else if (tls && c->ep.path && c->tls.verify && !c->tls.server_name &&
              !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_VERIFY) &&
              !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME)) {
         probe_error(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME,

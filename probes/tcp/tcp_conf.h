@@ -10,18 +10,29 @@
 #include "probe.h"
 #include "tls/tls.h"
 
+enum tcp_step_kind { TCP_STEP_SEND, TCP_STEP_EXPECT, TCP_STEP_TLS };
+
+struct tcp_step {
+    enum tcp_step_kind kind;
+    char *bytes; /* to send */
+    size_t len;
+    struct pattern *pattern; /* to expect */
+};
+
+#define TCP_STEPS_MAX 64
+
 struct tcp_conf {
     struct endpoint ep;
-    char *send;
-    size_t send_len;
-    struct pattern *expect; /* NULL: the connection is enough */
-    struct pattern *reject; /* NULL: nothing is; never without expect */
+    struct tcp_step *steps; /* of `dialogue`, or those that `send` and `expect` make */
+    size_t n_steps;         /* 0: the connection is enough */
+    bool is_dialogue;
+    struct pattern *reject; /* NULL: nothing is; never without something to expect */
     bool reset;             /* `close` */
     bool use_tls;
     struct tls_conf tls;
 };
 
-#define TCP_N_KEYS (7 + TLS_KEY_COUNT)
+#define TCP_N_KEYS (8 + TLS_KEY_COUNT)
 extern const struct probe_key tcp_keys[TCP_N_KEYS];
 
 /* As probe_type has them. */

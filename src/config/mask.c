@@ -170,6 +170,12 @@ static int add_value(struct mask *m, const struct probe_key *key, const struct p
         return rc;
     if (!(key->flags & KEY_SECRET))
         return key->flags & KEY_MAY_HIDE ? redact_secrets_of(v->text, add_encoded, m) : 0;
+    if (key->kind == KEY_LINES && (key->flags & KEY_ESCAPES)) { /* what is sent may hold one */
+        for (size_t i = 0; rc == 0 && i < v->n_lines; i++)
+            if (strncmp(v->lines[i], "send", 4) == 0)
+                rc = add_lines(m, v->lines[i] + 4 + strspn(v->lines[i] + 4, " \t"));
+        return rc;
+    }
     if (key->kind == KEY_LINES) {
         for (size_t i = 0; rc == 0 && i < v->n_lines; i++)
             rc = add_line(m, v->lines[i], strlen(v->lines[i]));

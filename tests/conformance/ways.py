@@ -24,6 +24,14 @@ def greet(sock, port):
     sock.recv(100)
 
 
+def starttls(sock, port):
+    greet(sock, port)
+    sock.sendall(b"go\r\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate())
+    greet(context.wrap_socket(sock, server_side=True), port)
+
+
 def http(sock, port):
     while sock.recv(4096):
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfine\n")
@@ -144,6 +152,7 @@ WAYS = {
     "tcp plain": ("tcp", greet, "", "address = 127.0.0.1:{port}\nexpect = ready"),
     "tcp by name": ("tcp", greet, "", "address = localhost:{port}\nexpect = ready"),
     "tcp unix": ("tcp", greet, "unix", "address = unix://{path}\nexpect = ready"),
+    "tcp dialogue": ("tcp", starttls, "", "address = localhost:{port}\ndialogue =\n expect ready\n send x\\n\n expect go\n tls\n expect ready\ntls_verify = no"),
     "tcp tls": ("tcp", greet, "tls", "address = 127.0.0.1:{port}\nexpect = ready\ntls = yes\ntls_verify = no"),
     "http plain": ("http", http, "", "url = http://127.0.0.1:{port}/"),
     "http by name": ("http", http, "", "url = http://localhost:{port}/"),
@@ -202,6 +211,7 @@ for kind, all_keys in SILENT.items():
 
 
 @functools.lru_cache
+@functools.cache
 def certificate():
     path = FOLDER + "/server.pem"
     subprocess.run(

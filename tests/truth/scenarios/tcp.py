@@ -1,6 +1,7 @@
 """tcp: a connection, and where asked an answer."""
 
 import socket
+import ssl
 
 from lib import hostile
 from scenarios.common import (
@@ -105,6 +106,55 @@ def wants_login(password, how):
     return told(how, make)
 
 
+def talks(*steps, pair=None, then=hostile.silent):
+    """Sends and reads in turn: bytes are sent, a text is the line that must come, "tls" is TLS."""
+
+    def behave(sock):
+        for step in steps:
+            if step == "tls":
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(*map(str, pair))
+                sock = context.wrap_socket(sock, server_side=True)
+            elif isinstance(step, bytes):
+                sock.sendall(step)
+            elif read_line(sock) != step.encode():
+                break
+        else:
+            then(sock)
+
+    return behave
+
+
+def read_line(sock):
+    line = b""
+    while not line.endswith(b"\n") and (more := sock.recv(1)):
+        line += more
+    return line.rstrip()
+
+
+def smtp(how, *steps, cert=("server",), then=hostile.silent):
+    """A mail server with a certificate of ours."""
+
+    def make(stage):
+        behave = talks(*steps, pair=stage.certs.pair(*cert), then=then)
+        keys = at(f"127.0.0.1:{stage.serve(behave).port}")
+        return Situation(f"{keys}\ntls_ca = {stage.certs.ca}")
+
+    return told(how, make)
+
+
+BEGINS = (b"220 mail.test ESMTP\r\n", "EHLO probe.test",
+          b"250-mail.test\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 HELP\r\n", "STARTTLS")
+STARTTLS = r"""dialogue =
+ expect ^220
+ send EHLO probe.test\r\n
+ expect (?m)^250 .*
+ send STARTTLS\r\n
+ expect ^220
+ tls
+ send EHLO probe.test\r\n
+ expect ^250"""
+
 SHORT = "timeout = 400ms"
 SAYS_220 = "expect = ^220 "
 LOADING = "reject = ^-LOADING"
@@ -177,6 +227,42 @@ ROWS = rows(
     ("wrong secret within it", wants_login(b"another", "refuses the password of a file"),
         UNHEALTHY, "mismatch", rf"expect = ^\+OK; reject = ^-",
         {"peers": False, "detail": r'"-ERR wrong \*\*\*'}),
+    # ---- a dialogue
+    ("STARTTLS", smtp("a mail server", *BEGINS, b"220 go ahead\r\n", "tls", "EHLO probe.test",
+        b"250 mail.test\r\n"), HEALTHY, "ok", STARTTLS, {"peers": False, "detail": "all 8 steps"}),
+    ("STARTTLS, dripped", smtp("each line byte by byte", *sum((tuple(bytes([c]) for c in part)
+        if isinstance(part, bytes) else (part,) for part in BEGINS), start=()), b"220 go\r\n",
+        "tls", "EHLO probe.test", b"250 mail.test\r\n"), HEALTHY, "ok", STARTTLS,
+        {"peers": False}),
+    ("STARTTLS is refused", smtp("answers 454 to STARTTLS", *BEGINS, b"454 no TLS today\r\n"),
+        UNHEALTHY, "mismatch", f"{STARTTLS}\nreject = ^[45]", {"peers": False,
+        "detail": "step 5: .*454 no TLS today"}),
+    ("STARTTLS, another name", smtp("a certificate of another name", *BEGINS, b"220 go\r\n", "tls",
+        "EHLO probe.test", b"250 mail.test\r\n", cert=("other", "DNS:other.test")),
+        UNHEALTHY, "tls", STARTTLS, {"peers": False}),
+    ("STARTTLS, then no TLS", smtp("goes on in plain text", *BEGINS, b"220 go\r\n",
+        then=lambda sock: sock.sendall(b"250 mail.test\r\n" * 9)), UNHEALTHY,
+        "tls|protocol|reset", STARTTLS, {"peers": False}),
+    ("STARTTLS, bytes slipped in", smtp("an answer to nobody before TLS", *BEGINS,
+        b"220 go\r\n250 mail.test\r\n", "tls"), UNHEALTHY, "protocol", STARTTLS,
+        {"peers": False, "detail": "step 6: bytes came before TLS"}),
+    ("STARTTLS, silence", smtp("says nothing in TLS", *BEGINS, b"220 go\r\n", "tls"), UNHEALTHY,
+        "timeout", f"{STARTTLS}\n{SHORT}", {"peers": False, "detail": "step 8: .*says nothing"}),
+    ("dialogue, closed midway", smtp("closes after EHLO", *BEGINS[:2], then=lambda sock: None),
+        UNHEALTHY, "closed", STARTTLS, {"peers": False, "detail": "step 3: "}),
+    ("dialogue, wrong answer", smtp("answers 500 to EHLO", *BEGINS[:2], b"500 what?\r\n",
+        then=lambda sock: None), UNHEALTHY, "mismatch", STARTTLS,
+        {"peers": False, "detail": "step 3: .*500 what"}),
+    ("dialogue, two answers at once", serves(at, talks(b"one\r\ntwo\r\nthree\r\n"),
+        "says all at once"), HEALTHY, "ok", "dialogue =\n expect ^one\n expect ^two\n expect ^three",
+        {"peers": False}),
+    ("dialogue, in another order", serves(at, talks(b"one\r\nthree\r\ntwo\r\n"),
+        "says them in another order"), UNHEALTHY, "timeout",
+        f"dialogue =\n expect ^one\n expect ^two\n{SHORT}", {"peers": False}),
+    ("dialogue, ends by what is sent", serves(at, talks(b"hello\r\n", "bye"), "reads the last word"),
+        HEALTHY, "ok", "dialogue =\n expect hello\n send bye\\n", {"peers": False}),
+    ("dialogue, endless", serves(at, hostile.endless(b"one\r\n", b"noise\r\n"), "no end of lines"),
+        UNHEALTHY, "mismatch", "dialogue =\n send x\n expect ^one\n expect ^two", {"peers": False}),
     ("accepts and says nothing", serves(at, hostile.silent, "never says a word"),
         UNHEALTHY, "timeout", f"{SAYS_220}; {SHORT}", {"detail": "says nothing"}),
     ("connected, then black-holed", inside(at, hostile.banner(BANNER),
