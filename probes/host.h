@@ -94,6 +94,21 @@ void probe_gone(struct probe_run *run);
 void probe_degraded(struct probe_run *run, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* One of the servers that a target consists of, as a run found it. */
+struct probe_member {
+    const char *name;  /* "a.test:27017" */
+    const char *state; /* one word, static: "primary", "unreachable" */
+    bool up;           /* it answered right */
+    int64_t lag;       /* ns that it is behind; -1: it does not tell */
+    int64_t rtt;       /* ns until its first answer; -1: none */
+    const char *error; /* NULL: none. No secret */
+};
+
+#define PROBE_MEMBERS_MAX 50
+
+/* All that are known, before probe_finish; copied. They stand until a run tells others. */
+void probe_members(struct probe_run *run, const struct probe_member *members, size_t n);
+
 /* The verdict of this run, exactly once. The detail says the rest in a person's words, with the
  * address: "connect to 127.0.0.1:80: connection refused". It never holds a secret; control bytes
  * in it are replaced. For REASON_OK: what was seen ("HTTP 200 from 127.0.0.1:80"). */

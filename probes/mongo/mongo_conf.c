@@ -39,6 +39,12 @@ const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
      .kind = KEY_DURATION,
      .doc = "How far a secondary's last write may be behind its clock; an idle set writes every "
             "10s. Default: off."},
+    {.name = "min_members",
+     .kind = KEY_INT,
+     .def = "0",
+     .min = 0,
+     .max = MONGO_HOSTS_MAX,
+     .doc = "How many members of a deployment that hold data have to answer."},
     {.name = "init_guard",
      .kind = KEY_CHOICE,
      .def = "auto",
@@ -50,6 +56,9 @@ const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
      .choices = families,
      .doc = "The family of addresses to use: any, 4 or 6."},
 };
+
+static const char driver_words[] = "does not work with this uri's authMechanism, which only "
+                                   "MongoDB's driver has";
 
 /* What prepare works on. */
 struct build {
@@ -214,7 +223,7 @@ static void prepare_tls(struct build *b)
         merged[TLS_KEY_CA].text = c->uri.ca_file;
     if (!merged[TLS_KEY_CERT].text)
         merged[TLS_KEY_CERT].text = c->uri.cert_key_file;
-    if (!merged[TLS_KEY_PASSWORD].text)
+    if (!merged[TLS_KEY_PASSWORD].text && merged[TLS_KEY_CERT].text)
         merged[TLS_KEY_PASSWORD].text = c->uri.key_password;
     if (c->uri.insecure)
         merged[TLS_KEY_VERIFY].num = 0;
@@ -231,15 +240,13 @@ static void prepare_tls(struct build *b)
  */
 static void refuse_with_driver(struct build *b)
 {
-    static const char words[] = "does not work with this uri's authMechanism, which only MongoDB's "
-                                "driver has";
     const struct mongo_conf *c = b->conf;
     if (c->tls->server_name)
-        fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, words);
+        fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, driver_words);
     if (c->tls->min_days > 0)
-        fail(b, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, words);
+        fail(b, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, driver_words);
     if (c->family)
-        fail(b, MONGO_KEY_FAMILY, words);
+        fail(b, MONGO_KEY_FAMILY, driver_words);
 }
 
 static void prepare_uri(struct build *b)
@@ -283,9 +290,15 @@ static void prepare_wish(struct build *b)
         .require = (enum mongo_require)b->values[MONGO_KEY_REQUIRE].num,
         .set_name = c->set_name,
         .max_lag = b->values[MONGO_KEY_MAX_LAG].num,
+        .min_members = (size_t)b->values[MONGO_KEY_MIN_MEMBERS].num,
     };
     if (c->wish.max_lag && (c->wish.require == MONGO_REQUIRE_PRIMARY))
         probe_warn(b->report, MONGO_KEY_MAX_LAG, "has no effect on a primary");
+    if (!b->failed && c->wish.min_members > 0 && (!c->deployment || c->driver))
+        fail(b, MONGO_KEY_MIN_MEMBERS,
+             c->driver ? driver_words
+                       : "this uri names one server: expected several hosts, replicaSet or "
+                         "mongodb+srv");
 }
 
 void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *report,

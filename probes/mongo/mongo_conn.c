@@ -123,6 +123,8 @@ static void begin(struct mongo_conn *c)
     const struct scram_keys keys = x->scram.keys;
     move_to(c, MONGO_CONN_TALKING);
     probe_phase(c->user.run, PHASE_REQUEST);
+    c->began = clock_now();
+    c->rtt = -1;
     mongo_exchange_init(x, c->user.conf, c->stream.peer);
     x->scram.keys = keys;
     x->members = c->user.members;
@@ -161,6 +163,8 @@ static void take(struct mongo_conn *c, const char *data, size_t len)
     const char *bytes = buffered ? c->in.data : data;
     size_t all = buffered ? c->in.len : len, used;
     enum mongo_next next = mongo_exchange_take(c->user.exchange, bytes, all, &used);
+    if (used > 0 && c->rtt < 0)
+        c->rtt = clock_now() - c->began;
     if (keep_rest(c, bytes + used, all - used, buffered))
         fail(c, REASON_INTERNAL, "out of memory");
     else
@@ -200,8 +204,10 @@ static const struct stream_events events = {on_open, on_data, on_eof, on_fail};
 struct mongo_conn *mongo_conn_new(void)
 {
     struct mongo_conn *c = calloc(1, sizeof *c);
-    if (c)
-        buf_init(&c->in, 2 * MONGO_MESSAGE_MAX);
+    if (!c)
+        return NULL;
+    c->rtt = -1;
+    buf_init(&c->in, 2 * MONGO_MESSAGE_MAX);
     return c;
 }
 

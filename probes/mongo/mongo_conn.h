@@ -45,11 +45,13 @@ struct mongo_conn {
     bool reused; /* it has idled */
     bool failed; /* ENDED by what went wrong on it, not by the server's word */
     int64_t opened;
+    int64_t rtt; /* ns from the exchange's begin to its first reply; -1: none yet */
     /* Private. */
     struct stream stream;
     struct mongo_conn_user user; /* while idle: on_end and owner alone */
     void (*on_closed)(void *owner);
     struct mongo_work *work;
+    int64_t began;   /* the exchange */
     struct buf in;   /* the start of a reply whose rest is to come */
     int32_t last_id; /* of the requests that it has seen, while idle */
 };

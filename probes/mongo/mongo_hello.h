@@ -76,6 +76,7 @@ struct mongo_wish {
     enum mongo_require require;
     const char *set_name; /* NULL: any */
     int64_t max_lag;      /* ns; 0: any */
+    size_t min_members;   /* of a deployment that hold data and answer; 0: any */
 };
 
 /* Is that what is wanted? `address` is the server's; the detail is one line for a person, of a

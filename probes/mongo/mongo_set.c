@@ -4,8 +4,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/str.h"
 #include "mongo/mongo_conn.h"
 #include "mongo/mongo_topology.h"
+
+#define END_MOST (20 * NS_PER_MS)
 
 /* One server that is asked. Its run is nobody's: that one server is gone, or in which phase it is,
  * says nothing of the deployment. */
@@ -29,8 +33,11 @@ struct mongo_set {
     struct asked *asked[MONGO_HOSTS_MAX]; /* by index in the topology; NULL: not begun */
     size_t n_begun;
     struct mongo_set_result result;
-    unsigned holds; /* connections being closed, calls under way */
-    bool over;      /* on_done has come, or must not any more */
+    uv_timer_t timer; /* a little before the deadline */
+    unsigned holds;   /* connections being closed, calls under way */
+    bool started;     /* the timer is there */
+    bool ended;       /* it has come, and who has not answered will not */
+    bool over;        /* on_done has come, or must not any more */
 };
 
 static void free_set(struct mongo_set *s)
@@ -73,9 +80,9 @@ static void on_end(void *owner, struct mongo_conn *c)
     struct asked *a = owner;
     struct mongo_set *s = a->set;
     const struct mongo_exchange *x = &a->exchange;
-    (void)c;
     s->holds++;
     probe_phase(s->run, PHASE_REQUEST);
+    s->topology.servers[a->index].rtt = c->rtt;
     if (x->whole && x->scram.keys.valid)
         s->result.keys = x->scram.keys;
     if (x->whole)
@@ -120,6 +127,12 @@ static void ask(struct mongo_set *s, size_t i)
     mongo_conn_open(a->conn, &user, &a->ep); /* may end at once, and all with it */
 }
 
+static void tell_members(struct mongo_set *s)
+{
+    struct probe_member members[MONGO_HOSTS_MAX];
+    probe_members(s->run, members, mongo_topology_members(&s->topology, members));
+}
+
 /* After whatever became known. */
 static void advance(struct mongo_set *s)
 {
@@ -135,8 +148,38 @@ static void advance(struct mongo_set *s)
     struct mongo_set_result *r = &s->result;
     if (s->over || !mongo_topology_judge(t, &s->conf->wish, &r->reason, r->detail, &r->gone))
         return;
+    tell_members(s);
+    if (s->ended && r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
+        return;
     s->over = true;
     s->on_done(s->run, r);
+}
+
+/* Those who hang are told of with all the others; where nobody has answered, the engine tells of
+ * that. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct mongo_set *s = container_of(timer, struct mongo_set, timer);
+    s->holds++;
+    s->ended = mongo_topology_end(&s->topology);
+    if (!s->over && s->ended)
+        advance(s);
+    else if (!s->over)
+        tell_members(s);
+    unhold(s);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    unhold(container_of((uv_timer_t *)handle, struct mongo_set, timer));
+}
+
+/* A twentieth of the time before the deadline, but 20 ms at most. */
+static uint64_t time_left(const struct mongo_set *s)
+{
+    int64_t left = s->run->deadline - clock_now(), before = left / 20;
+    left -= before < END_MOST ? before : END_MOST;
+    return left > 0 ? (uint64_t)(left / NS_PER_MS) : 0;
 }
 
 struct mongo_set *
@@ -163,6 +206,9 @@ void mongo_set_start(struct mongo_set *s)
 {
     s->holds++;
     probe_phase(s->run, PHASE_CONNECT);
+    uv_timer_init(s->run->env->loop, &s->timer);
+    uv_timer_start(&s->timer, on_timer, time_left(s), 0);
+    s->started = true;
     advance(s);
     unhold(s);
 }
@@ -181,5 +227,9 @@ void mongo_set_close(struct mongo_set *s, void (*on_closed)(void *owner), void *
     for (size_t i = 0; i < s->n_begun; i++)
         if (s->asked[i] && s->asked[i]->conn)
             close_conn(s->asked[i]);
+    if (s->started) {
+        s->holds++;
+        uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    }
     unhold(s);
 }

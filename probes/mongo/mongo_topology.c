@@ -45,7 +45,7 @@ static void add(struct mongo_topology *t, const char *address)
     if (t->n == MONGO_HOSTS_MAX)
         return;
     struct mongo_server *s = &t->servers[t->n];
-    *s = (struct mongo_server){.state = MONGO_SERVER_ASKED, .address = strdup(address)};
+    *s = (struct mongo_server){.state = MONGO_SERVER_ASKED, .rtt = -1, .address = strdup(address)};
     if (s->address)
         t->n++;
 }
@@ -205,7 +205,53 @@ void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason,
     move_to(s, MONGO_SERVER_FAILED);
 }
 
+bool mongo_topology_end(struct mongo_topology *t)
+{
+    bool told = false;
+    for (size_t i = 0; i < t->n; i++)
+        told |= t->servers[i].told;
+    for (size_t i = 0; told && i < t->n; i++)
+        mongo_topology_fail(t, i, REASON_TIMEOUT, "no answer");
+    return told;
+}
+
 /* ---- What it is ---- */
+
+static void take_state(const struct mongo_server *s, struct probe_member *m)
+{
+    static const char *const words[] = {
+        [MONGO_STANDALONE] = "standalone", [MONGO_PRIMARY] = "primary",
+        [MONGO_SECONDARY] = "secondary",   [MONGO_HIDDEN] = "hidden",
+        [MONGO_ARBITER] = "arbiter",       [MONGO_OTHER] = "other",
+        [MONGO_MONGOS] = "mongos",         [MONGO_NOT_INITIATED] = "not-initiated"};
+    m->up = s->state == MONGO_SERVER_ANSWERED;
+    if (m->up)
+        m->state = words[s->hello.role];
+    else if (s->state == MONGO_SERVER_ASKED)
+        m->state = "unknown";
+    else if (s->state == MONGO_SERVER_DROPPED)
+        m->state = "dropped";
+    else
+        m->state = s->told ? "stale" : "unreachable";
+    if (m->up && (s->hello.role == MONGO_SECONDARY || s->hello.role == MONGO_HIDDEN) &&
+        s->hello.lag_ms >= 0)
+        m->lag = s->hello.lag_ms * NS_PER_MS;
+    m->error = m->up || s->state == MONGO_SERVER_ASKED ? NULL : s->detail;
+}
+
+size_t mongo_topology_members(const struct mongo_topology *t,
+                              struct probe_member out[MONGO_HOSTS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct mongo_server *s = &t->servers[i];
+        if (s->state == MONGO_SERVER_DROPPED && !s->told)
+            continue;
+        out[n] = (struct probe_member){.name = s->address, .lag = -1, .rtt = s->rtt};
+        take_state(s, &out[n++]);
+    }
+    return n;
+}
 
 static void describe_server(const struct mongo_server *s, struct buf *b)
 {
@@ -228,9 +274,9 @@ static void describe_server(const struct mongo_server *s, struct buf *b)
     else if (s->state == MONGO_SERVER_FAILED && s->told)
         buf_printf(b, " (%s)", s->detail);
     else if (s->state == MONGO_SERVER_FAILED)
-        buf_puts(b, s->reason == REASON_DNS && strstr(s->detail, "no such name")
-                        ? "no such name"
-                        : reason_name(s->reason));
+        buf_puts(b, s->reason == REASON_DNS && strstr(s->detail, "no such name") ? "no such name"
+                    : s->reason == REASON_TIMEOUT                                ? "no answer"
+                                                  : reason_name(s->reason));
     else if (s->state == MONGO_SERVER_ASKED)
         buf_puts(b, "no answer yet");
 }
@@ -267,7 +313,7 @@ static bool is_candidate(const struct mongo_server *s, enum mongo_require requir
 }
 
 struct tally {
-    size_t asked, members, ghosts, failed, refused, dropped;
+    size_t asked, members, ghosts, failed, refused, silent, dropped;
     const struct mongo_server *worst; /* of those that failed */
     const struct mongo_server *seed;  /* answered, but is not what the set's members are called */
 };
@@ -302,6 +348,7 @@ static struct tally count(const struct mongo_topology *t)
             continue;
         n.failed++;
         n.refused += s->reason == REASON_REFUSED;
+        n.silent += s->reason == REASON_TIMEOUT;
         if (!n.worst || weight(s->reason) > weight(n.worst->reason))
             n.worst = s;
     }
@@ -329,6 +376,26 @@ void mongo_topology_describe(const struct mongo_topology *t, char out[PROBE_DETA
         memcpy(out, seen, sizeof seen);
 }
 
+static size_t count_data(const struct mongo_topology *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++)
+        n += t->servers[i].state == MONGO_SERVER_ANSWERED &&
+             mongo_hello_has_role(&t->servers[i].hello, MONGO_REQUIRE_DATA);
+    return n;
+}
+
+static enum reason too_few(const struct mongo_topology *t, size_t wanted,
+                           char detail[PROBE_DETAIL_MAX])
+{
+    char seen[PROBE_DETAIL_MAX];
+    describe(t, seen);
+    snprintf(detail, PROBE_DETAIL_MAX,
+             "%zu members that hold data answer, at least %zu wanted: %.300s", count_data(t),
+             wanted, seen);
+    return REASON_MISMATCH;
+}
+
 /* Nobody is left who could still meet it. */
 static enum reason conclude(const struct mongo_topology *t, const struct mongo_wish *wish,
                             char detail[PROBE_DETAIL_MAX], bool *gone)
@@ -351,8 +418,10 @@ static enum reason conclude(const struct mongo_topology *t, const struct mongo_w
             return reason;
     }
     describe(t, detail);
-    if (n.members > 0)
-        return for_writes && t->kind == MONGO_KIND_SET ? REASON_NO_PRIMARY : REASON_MISMATCH;
+    if (n.members > 0 && for_writes && t->kind == MONGO_KIND_SET)
+        return REASON_NO_PRIMARY;
+    if (n.members > 0) /* one that hangs may be what is wanted */
+        return n.silent > 0 ? REASON_TIMEOUT : REASON_MISMATCH;
     if (n.ghosts > 0)
         return REASON_NOT_INITIATED;
     if (!n.worst)
@@ -366,7 +435,7 @@ static enum reason conclude(const struct mongo_topology *t, const struct mongo_w
 bool mongo_topology_judge(const struct mongo_topology *t, const struct mongo_wish *wish,
                           enum reason *reason, char detail[PROBE_DETAIL_MAX], bool *gone)
 {
-    bool asked = false, judged = false;
+    bool asked = false, judged = false, met = false;
     *gone = false;
     for (size_t i = 0; i < t->n; i++) {
         const struct mongo_server *s = &t->servers[i];
@@ -375,12 +444,15 @@ bool mongo_topology_judge(const struct mongo_topology *t, const struct mongo_wis
             continue;
         judged = true;
         *reason = mongo_hello_judge(&s->hello, wish, s->address, detail);
-        if (*reason == REASON_OK)
+        if (*reason == REASON_OK && count_data(t) >= wish->min_members)
             return true;
+        met |= *reason == REASON_OK;
     }
     if (asked)
         return false;
-    if (!judged) /* else no candidate was good enough: the last one's words */
+    if (met)
+        *reason = too_few(t, wish->min_members, detail);
+    else if (!judged) /* else no candidate was good enough: the last one's words */
         *reason = conclude(t, wish, detail, gone);
     return true;
 }

@@ -26,6 +26,7 @@ struct mongo_server {
     bool told;                /* `hello` holds */
     struct mongo_hello hello; /* also of one that was dropped */
     enum reason reason;       /* FAILED, or DROPPED: why */
+    int64_t rtt;              /* ns until hello was answered; -1: it was not. The owner's */
     char detail[256];
 };
 
@@ -55,6 +56,13 @@ void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mong
                            const struct mongo_members *members);
 void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason,
                          const char *detail);
+
+/* Nobody who has not answered yet will: false where nobody has, so that there is nothing to say. */
+bool mongo_topology_end(struct mongo_topology *t);
+
+/* What each server is, for probe_members; the texts are the topology's. Returns how many. */
+size_t mongo_topology_members(const struct mongo_topology *t,
+                              struct probe_member out[MONGO_HOSTS_MAX]);
 
 /* The verdict, as soon as there can be one; false: not yet. `*gone`: see probe_gone. */
 bool mongo_topology_judge(const struct mongo_topology *t, const struct mongo_wish *wish,

@@ -322,6 +322,7 @@ static void check_free(struct check *c)
         result_fini(c->last_failure);
     free(c->last_failure);
     free(c->warning_text);
+    free(c->members);
     free(c->after);
     free(c->dependents);
     check_conf_unref(c->conf);

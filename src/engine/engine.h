@@ -49,6 +49,8 @@ struct check_result {
     char *warning;               /* see probe_degraded; NULL: none, and of all failures */
 };
 
+struct members;
+
 /* A check's life, forwards only; CHECK_DRAFT -> CHECK_REMOVED where a draft is discarded. */
 enum check_state {
     CHECK_DRAFT,   /* made for a load that is not committed */
@@ -71,9 +73,10 @@ struct check {
     uint64_t checks_total, failures_total;
     int64_t last_success_wall; /* 0: never */
     uint64_t transitions_total;
-    unsigned phases_seen;   /* 1 << phase: of all checks so far */
-    int64_t cert_not_after; /* s since the epoch; 0: none seen */
-    int64_t cert_earliest;  /* of all that the server sent */
+    unsigned phases_seen;    /* 1 << phase: of all checks so far */
+    int64_t cert_not_after;  /* s since the epoch; 0: none seen */
+    int64_t cert_earliest;   /* of all that the server sent */
+    struct members *members; /* NULL: its type tells of none, or not yet */
     uint32_t failures_by_reason[REASON_COUNT];
     struct check_durations *durations; /* its type's */
     struct warning warning;

@@ -3,10 +3,12 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "engine/check.h"
+#include "engine/members.h"
 #include "engine/run.h"
 
 /* NULL: a run of nobody. */
@@ -62,6 +64,25 @@ void probe_http_status(struct probe_run *probe, unsigned status)
     struct run *r = run_of(probe);
     if (r)
         r->http_status = status;
+}
+
+void probe_members(struct probe_run *probe, const struct probe_member *members, size_t n)
+{
+    struct run *r = run_of(probe);
+    if (!r || !run_is_open(r))
+        return;
+    struct probe_member copy[PROBE_MEMBERS_MAX];
+    if (n > PROBE_MEMBERS_MAX)
+        n = PROBE_MEMBERS_MAX;
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = members[i];
+        char *error = members[i].error ? strdup(members[i].error) : NULL;
+        copy[i].error = error ? mask_apply(&r->conf->mask, error) : NULL;
+    }
+    free(r->check->members);
+    r->check->members = members_new(copy, n);
+    for (size_t i = 0; i < n; i++)
+        free((char *)(uintptr_t)copy[i].error);
 }
 
 void probe_gone(struct probe_run *probe)

@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "config/config.h"
 #include "config/duration.h"
+#include "engine/members.h"
 #include "manual/offers.h"
 #include "manual/page.h"
 #include "registry.h"
@@ -409,15 +410,16 @@ static void want_members(struct wish *w, const char *prefix, const json_t *value
 static void check_members(const struct page *p)
 {
     static char detail[] = "";
-    static const struct probe_type type = {.name = "tcp"};
+    const struct probe_type type = {.name = detail};
     struct check_conf conf = {.type = &type, .name = detail, .target = detail};
-    struct check c = {.conf = &conf, .n_results = 1, .history = {{.detail = detail}}};
-    struct check *checks[] = {&c};
-    struct engine e = {.checks = checks, .n_checks = 1};
+    const struct probe_member member = {.name = detail, .state = detail};
+    struct check c = {.conf = &conf, .n_results = 1, .members = members_new(&member, 1)};
+    struct engine e = {.checks = &(struct check *){&c}, .n_checks = 1};
     struct buf b;
     struct jsonw j;
     struct wish w = {0};
     buf_init(&b, 1 << 20);
+    c.history[0].detail = detail;
     jsonw_init(&j, &b);
     document_status(&j, &e, 0);
     json_t *document = json_loadb(b.data ? b.data : "", b.len, 0, NULL);
@@ -425,6 +427,7 @@ static void check_members(const struct page *p)
         differ("%s: the document of the status cannot be read", p->path);
     want_members(&w, "", document);
     json_decref(document);
+    free(c.members);
     buf_fini(&b);
     compare(p, "members", &w, false);
 }

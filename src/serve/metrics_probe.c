@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/members.h"
 #include "serve/metrics.h"
 #include "view/document.h"
 
@@ -261,6 +262,44 @@ static void add_earliest(const struct line *l)
     add_epoch(l, l->c->cert_earliest);
 }
 
+/* ---- Of the servers that a target consists of: PROBE_MEMBERS_MAX lines of a probe at most ---- */
+
+/* Up to and with the member's name. */
+static void begin_member(const struct line *l, const struct probe_member *m)
+{
+    buf_add(l->out, l->family->name, l->family_len);
+    buf_add(l->out, l->label, l->label_len);
+    buf_puts(l->out, ",member=\"");
+    metrics_add_label_value(l->out, m->name);
+}
+
+static void add_member_up(const struct line *l)
+{
+    for (size_t i = 0; l->c->members && i < l->c->members->n; i++) {
+        begin_member(l, &l->c->members->of[i]);
+        buf_puts(l->out, l->c->members->of[i].up ? "\"} 1\n" : "\"} 0\n");
+    }
+}
+
+static void add_member_lag(const struct line *l)
+{
+    for (size_t i = 0; l->c->members && i < l->c->members->n; i++) {
+        const struct probe_member *m = &l->c->members->of[i];
+        if (m->lag < 0)
+            continue;
+        begin_member(l, m);
+        buf_printf(l->out, "\"} %.3f\n", (double)m->lag / (double)NS_PER_S);
+    }
+}
+
+static void add_member_state(const struct line *l)
+{
+    for (size_t i = 0; l->c->members && i < l->c->members->n; i++) {
+        begin_member(l, &l->c->members->of[i]);
+        buf_printf(l->out, "\",state=\"%s\"} 1\n", l->c->members->of[i].state);
+    }
+}
+
 const struct family metrics_families[] = {
     {"probe_healthy", "gauge", "1 if the probe is healthy, 0 if it is not or not known yet.",
      READS_POLICY, add_healthy},
@@ -296,5 +335,11 @@ const struct family metrics_families[] = {
      READS_CHECK, add_warning},
     {"probe_last_success_timestamp_seconds", "gauge", "When a check succeeded last.", READS_CHECK,
      add_last_success},
+    {"probe_mongo_member_up", "gauge", "1 if this member of the deployment answers.", READS_CHECK,
+     add_member_up},
+    {"probe_mongo_member_lag_seconds", "gauge",
+     "How far this secondary's last write is behind its clock.", READS_CHECK, add_member_lag},
+    {"probe_mongo_member_state", "gauge", "Always 1, for the state that this member has.",
+     READS_CHECK, add_member_state},
 };
 const size_t metrics_n_families = ARRAY_LEN(metrics_families);

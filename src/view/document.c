@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/members.h"
 
 #define NAME_SHOWN_MAX   120
 #define DETAIL_SHOWN_MAX PROBE_DETAIL_MAX
@@ -132,6 +133,32 @@ void document_labels(struct jsonw *j, const char *key, const struct check *c)
     jsonw_end(j);
 }
 
+/* Only where there are any. */
+static void add_members(struct jsonw *j, const struct check *c)
+{
+    if (!c->members)
+        return;
+    jsonw_array(j, "members");
+    for (size_t i = 0; i < c->members->n; i++) {
+        const struct probe_member *m = &c->members->of[i];
+        jsonw_object(j, NULL);
+        jsonw_string(j, "name", m->name);
+        jsonw_string(j, "state", m->state);
+        jsonw_bool(j, "up", m->up);
+        if (m->lag < 0)
+            jsonw_null(j, "lag_ms");
+        else
+            jsonw_ms(j, "lag_ms", m->lag);
+        if (m->rtt < 0)
+            jsonw_null(j, "rtt_ms");
+        else
+            jsonw_ms(j, "rtt_ms", m->rtt);
+        jsonw_string(j, "error", m->error);
+        jsonw_end(j);
+    }
+    jsonw_end(j);
+}
+
 static void add_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now,
                       bool with_history)
 {
@@ -161,6 +188,7 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     else
         jsonw_null(j, "last");
     size_t last_len = j->out->len - last_at;
+    add_members(j, c);
     if (c->next.pos)
         jsonw_ms(j, "next_in_ms", c->next.due > now ? c->next.due - now : 0);
     else if (c->run)

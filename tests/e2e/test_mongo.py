@@ -216,6 +216,40 @@ def test_stopped_server(probe, start):
         os.kill(server.pid, signal.SIGCONT)
 
 
+# ---- what each member is
+
+
+def test_members(probe, scripted):
+    """In the document and in /metrics: a member that answers, and one that does not."""
+    port = scripted("--set", "rs0", "primary")
+    target = f"mongodb://127.0.0.1:{port}/?replicaSet=rs0"
+    agent = probe.agent(f"[probe db]\ninterval = 100ms\nuri = {target}\nmin_members = 2\n")
+    agent.wait_status("db", "unhealthy")
+    here, gone = agent.probe("db")["members"]
+    assert (here["name"], here["state"], here["up"], here["error"]) == (
+        f"127.0.0.1:{port}", "primary", True, None)
+    assert here["rtt_ms"] > 0 and here["lag_ms"] is None
+    assert (gone["name"], gone["state"], gone["up"], gone["rtt_ms"]) == (
+        "127.0.0.1:1", "unreachable", False, None)
+    assert "connection refused" in gone["error"]
+    metrics = agent.get("/metrics").text
+    assert f'probe_mongo_member_up{{name="db",member="127.0.0.1:{port}"}} 1\n' in metrics
+    assert 'probe_mongo_member_up{name="db",member="127.0.0.1:1"} 0\n' in metrics
+    assert f'probe_mongo_member_state{{name="db",member="127.0.0.1:{port}",state="primary"}} 1\n' in metrics
+    agent.stop()
+
+
+def test_members_lag(probe, scripted):
+    port = scripted("--set", "rs0", "lagging")
+    target = f"mongodb://127.0.0.1:{port}/?replicaSet=rs0"
+    agent = probe.agent(f"[probe db]\ninterval = 100ms\nuri = {target}\n")
+    agent.wait_status("db", "healthy")
+    lag = next(m for m in agent.probe("db")["members"] if m["state"] == "secondary")["lag_ms"]
+    assert 59000 < lag < 61000
+    assert 'probe_mongo_member_lag_seconds{name="db",member=' in agent.get("/metrics").text
+    agent.stop()
+
+
 # ---- the driver's child
 
 

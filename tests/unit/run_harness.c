@@ -182,6 +182,13 @@ void probe_gone(struct probe_run *run)
     current->gone = true;
 }
 
+void probe_members(struct probe_run *run, const struct probe_member *members, size_t n)
+{
+    (void)run;
+    for (size_t i = 0; i < n; i++)
+        assert_true(members[i].name && members[i].state);
+}
+
 void probe_degraded(struct probe_run *run, const char *fmt, ...)
 {
     if (run != current->run)

@@ -45,6 +45,20 @@ def one(scenario, how, more="?directConnection=false", user="", **kw):
     return told(how, make)
 
 
+def advertises(host, how):
+    """A primary that is known to its set as `host`."""
+
+    def make(stage):
+        zone = stage.keep(names.Names({}))
+        near, _ = stage.networks(["meta l4proto tcp drop"]) if host[0].isdigit() else (None, None)
+        make_server = lambda: mongos.member(stage, "primary", hosts=[host], set_name="rs0")
+        server = near.call(make_server) if near else make_server()
+        return Situation(f"uri = mongodb://127.0.0.1:{server.port}/?replicaSet=rs0",
+                         prefix=near.prefix if near else (), env={} if near else zone.env)
+
+    return told(how, make)
+
+
 def serves(behave, how):
     def make(stage):
         return Situation(
@@ -223,6 +237,22 @@ ROWS = rows(
         UNHEALTHY, "mismatch"),
     ("set: mongos", one("mongos", "a mongos where a set is wanted", "?replicaSet=rs0"),
         UNHEALTHY, "mismatch"),
+    ("set: enough members", members("primary", S, S), HEALTHY, "ok", f"{PRIMARY}; min_members = 3"),
+    ("set: an arbiter holds no data", members("primary", S, "arbiter"), UNHEALTHY, "mismatch",
+        f"{PRIMARY}; min_members = 3", {"detail": "2 members that hold data answer, at least 3"}),
+    ("set: its reserve is gone", members("primary", S, S, then=("primary", S, None)), HEALTHY, "ok",
+        f"{PRIMARY}; min_members = 3", {"then": (UNHEALTHY, "mismatch")}),
+    ("set: no primary, one member hangs", members("silent", S, S, how="the primary hangs"),
+        UNHEALTHY, "no-primary", f"{PRIMARY}; timeout = 1s",
+        {"detail": "^rs0: .* no answer, .* secondary, .* secondary"}),
+    ("set: the rest hangs", members("primary", "silent", "silent"), UNHEALTHY, "timeout",
+        f"{SECONDARY}; {SHORT}", {"detail": "rs0: .* primary, .* no answer"}),
+    ("set: advertises what only it reaches", advertises("10.99.0.2:27017",
+        "it advertises an address that drops every packet"), UNHEALTHY, "timeout",
+        f"{PRIMARY}; {SHORT}", {"detail": "advertises addresses .*directConnection=true"}),
+    ("set: advertises no name", advertises("nobody.invalid:27017",
+        "it advertises a name that there is not"), UNHEALTHY, "dns", PRIMARY,
+        {"detail": "advertises addresses .*directConnection=true"}),
     ("set: all refuse", nobody, UNHEALTHY, "refused", "", {"detail": "127.0.0.1:[0-9]+"}),
     ("set: black-holed", black_hole, UNHEALTHY, "timeout", SHORT, {"detail": "10.99.0.2"}),
     ("set: a seed is black-holed", one_black_holed, HEALTHY, "ok", f"{PRIMARY}; timeout = 2s"),

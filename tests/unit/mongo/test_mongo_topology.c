@@ -244,9 +244,112 @@ static void advertised_in_vain(void **state)
     mongo_topology_fini(&t);
 }
 
+/* ---- How many there are, and what each is ---- */
+
+static enum reason judge(const struct mongo_topology *t, enum mongo_require require, size_t min,
+                         char detail[PROBE_DETAIL_MAX])
+{
+    const struct mongo_wish wish = {.require = require, .min_members = min};
+    enum reason reason;
+    bool gone;
+    return mongo_topology_judge(t, &wish, &reason, detail, &gone) ? reason : REASON_COUNT;
+}
+
+static void enough_members(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    char seed[] = "a:1", *seeds[] = {seed}, words[PROBE_DETAIL_MAX];
+    assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+    answer(&t, "a:1", PRIMARY);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 1, words), REASON_OK);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 2, words), REASON_COUNT);
+    answer(&t, "b:1", ARBITER);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 2, words), REASON_COUNT);
+    answer(&t, "c:1", FAIL);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 1, words), REASON_OK);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 2, words), REASON_MISMATCH);
+    assert_string_equal(words, "1 members that hold data answer, at least 2 wanted: "
+                               "rs0: a:1 primary, b:1 arbiter, c:1 refused");
+    assert_int_equal(judge(&t, MONGO_REQUIRE_SECONDARY, 2, words), REASON_MISMATCH);
+    mongo_topology_fini(&t);
+    assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+    answer(&t, "a:1", PRIMARY);
+    answer(&t, "b:1", HIDDEN);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 2, words), REASON_OK);
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 3, words), REASON_COUNT);
+    mongo_topology_fini(&t);
+}
+
+static void the_deadline(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    char seed[] = "b:1", *seeds[] = {seed}, words[PROBE_DETAIL_MAX];
+    assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+    assert_false(mongo_topology_end(&t)); /* nobody has said anything */
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 0, words), REASON_COUNT);
+    answer(&t, "b:1", SECOND);
+    answer(&t, "a:1", FAIL);
+    assert_true(mongo_topology_end(&t));
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 0, words), REASON_NO_PRIMARY);
+    assert_string_equal(words, "rs0: b:1 secondary, a:1 refused, c:1 no answer");
+    mongo_topology_fini(&t);
+
+    assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+    answer(&t, "b:1", PRIMARY);
+    assert_true(mongo_topology_end(&t));
+    assert_int_equal(judge(&t, MONGO_REQUIRE_SECONDARY, 0, words), REASON_TIMEOUT);
+    assert_string_equal(words, "rs0: b:1 primary, a:1 no answer, c:1 no answer");
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 3, words), REASON_MISMATCH);
+    mongo_topology_fini(&t);
+
+    char other[] = "x:1", *others[] = {other};
+    assert_int_equal(mongo_topology_init(&t, others, 1, "rs0"), 0);
+    answer(&t, "x:1", PRIMARY);
+    assert_true(mongo_topology_end(&t));
+    assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 0, words), REASON_TIMEOUT);
+    assert_non_null(strstr(words, "directConnection=true"));
+    mongo_topology_fini(&t);
+}
+
+static void members(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    static const struct {
+        const char *name, *state;
+        bool up;
+        const char *error;
+    } rows_[] = {{"x:1", "dropped", false, "not named by the primary"},
+                 {"a:1", "primary", true, NULL},
+                 {"b:1", "unknown", false, NULL},
+                 {"c:1", "unreachable", false, "connection refused"}};
+    struct probe_member out[MONGO_HOSTS_MAX];
+    char seed[] = "x:1", *seeds[] = {seed};
+    assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+    answer(&t, "x:1", SECOND);
+    answer(&t, "a:1", PRIMARY);
+    answer(&t, "c:1", FAIL);
+    assert_int_equal(mongo_topology_members(&t, out), ARRAY_LEN(rows_));
+    for (size_t i = 0; i < ARRAY_LEN(rows_); i++) {
+        assert_string_equal(out[i].name, rows_[i].name);
+        assert_string_equal(out[i].state, rows_[i].state);
+        assert_int_equal(out[i].up, rows_[i].up);
+        assert_int_equal(out[i].lag, -1);
+        assert_int_equal(out[i].rtt, -1);
+        if (!out[i].error != !rows_[i].error ||
+            (out[i].error && !strstr(out[i].error, rows_[i].error)))
+            fail_msg("%s: %s", out[i].name, out[i].error ? out[i].error : "no error");
+    }
+    mongo_topology_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts),
-                                       cmocka_unit_test(advertised_in_vain)};
+                                       cmocka_unit_test(advertised_in_vain),
+                                       cmocka_unit_test(enough_members),
+                                       cmocka_unit_test(the_deadline), cmocka_unit_test(members)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
