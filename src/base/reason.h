@@ -22,7 +22,7 @@ enum reason {
     REASON_NOT_READY,     /* the server says that it starts, loads, recovers, or shuts down */
     REASON_FULL,          /* the server takes no more connections */
     REASON_STUCK,         /* the last run of this check could not be ended yet */
-    REASON_INTERNAL,      /* our own inability: descriptors, memory, a suspended agent */
+    REASON_INTERNAL,      /* the agent could not check: descriptors, memory, a suspended agent */
     REASON_COUNT
 };
 

@@ -205,7 +205,7 @@ static void tell_next(struct buf *out, const struct story *s)
     if (view_is(v, "blocked")) {
         say(out, str_format("once %s is neither unhealthy nor blocked it is checked at once, and "
                             "is starting afresh",
-                            s->held_by ? s->held_by : "what it comes after"));
+                            s->held_by ? s->held_by : "a probe in its after"));
         return;
     }
     if (v->next_in < 0)

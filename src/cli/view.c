@@ -186,7 +186,7 @@ static void why_text(const struct view *v, struct buf *out)
         buf_puts(out, "overdue, last known: ");
     if (view_is(v, "blocked")) {
         const char *name = view_blocker(v, 0);
-        buf_printf(out, "not checked while %s", name ? name : "what it comes after");
+        buf_printf(out, "not checked while %s", name ? name : "a probe in its after");
         for (size_t i = 1; (name = view_blocker(v, i)); i++)
             buf_printf(out, ", %s", name);
         buf_puts(out, " is down");

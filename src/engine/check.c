@@ -60,6 +60,11 @@ enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration)
     return (enum reason)(brief >> TREND_BITS);
 }
 
+int64_t check_trend_end(const struct check *c, uint64_t i)
+{
+    return c->engine->started + (int64_t)c->trend_ends[i % CHECK_TREND] * NS_PER_S;
+}
+
 bool check_is_stale(const struct check *c, int64_t now)
 {
     return c->health.status != HEALTH_BLOCKED && health_is_stale(&c->conf->policy, c->planned, now);
@@ -212,7 +217,9 @@ static const struct check_result *store(struct check *c, struct check_result *r)
     struct check_result *slot = &c->history[c->n_results % CHECK_HISTORY];
     result_fini(slot);
     *slot = *r;
+    int64_t since = r->started + r->duration - c->engine->started;
     c->trend[c->n_results % CHECK_TREND] = in_brief(r);
+    c->trend_ends[c->n_results % CHECK_TREND] = since > 0 ? (uint32_t)(since / NS_PER_S) : 0;
     c->n_results++;
     return slot;
 }

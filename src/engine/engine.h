@@ -85,6 +85,7 @@ struct check {
     struct check_result
         history[CHECK_HISTORY];         /* ring; newest at (n_results - 1) % CHECK_HISTORY */
     uint32_t trend[CHECK_TREND];        /* ring as history; read by check_trend */
+    uint32_t trend_ends[CHECK_TREND];   /* s since the engine's start */
     struct check_result *last_failure;  /* however old; NULL: never failed */
     struct check_waiter *waiters;       /* of check_now */
     struct check **after, **dependents; /* the checks it comes after, and those after it */
@@ -100,6 +101,8 @@ const struct check_result *check_last(const struct check *c);
 /* The result number `i` (of n_results; one of the last CHECK_TREND) in brief: its reason, and in
  * `duration` ns, rounded down to 10 us and at most 22 minutes. */
 enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration);
+/* When that result ended, to the second; as clock_now(). */
+int64_t check_trend_end(const struct check *c, uint64_t i);
 
 /* What is to be looked at of a healthy check, as its last success told it; NULL: nothing. */
 const char *check_warning(const struct check *c);

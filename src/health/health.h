@@ -54,7 +54,7 @@ struct health_state {
 enum health_outcome {
     HEALTH_SUCCESS,
     HEALTH_FAILURE,
-    HEALTH_UNABLE, /* our own inability (reason `internal`): the third in a row and each after it
+    HEALTH_UNABLE, /* we could not check (reason `internal`): the third in a row and each after it
                       counts as a failure, the ones before count as nothing */
 };
 

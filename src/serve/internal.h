@@ -307,5 +307,6 @@ int64_t events_heartbeat(struct serve *s, int64_t now); /* when the next is due 
 enum made metrics_more(struct document *d, int64_t now);
 void metrics_free(struct metrics_labels *labels); /* NULL is fine */
 enum made page_more(struct document *d, int64_t now);
+enum made page_probe_more(struct document *d, int64_t now); /* of the request's name */
 
 #endif

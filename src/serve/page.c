@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "serve/internal.h"
@@ -85,9 +86,8 @@ static void add_why(struct buf *b, const struct engine *e, const struct verdict 
 {
     if (v->culprit) {
         enum page_state state = page_state_of(v->culprit, now);
-        buf_printf(b, "<a href=\"#p%zu\">", v->culprit->slot);
-        page_escape(b, v->culprit->conf->name);
-        buf_printf(b, "</a> is %s", page_state_name(state));
+        page_add_link(b, v->culprit->conf->name);
+        buf_printf(b, " is %s", page_state_name(state));
         if (state != PAGE_BLOCKED) {
             struct buf why;
             buf_init(&why, 1024);
@@ -157,6 +157,16 @@ static void make_nonce(char nonce[NONCE_SIZE])
         snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* The machine's name, or the container's. */
+static void add_host(struct buf *b)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    page_escape(b, host);
+    if (access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0)
+        buf_puts(b, " (a container)");
+}
+
 static void add_word(struct document *d, const char *word, size_t len, const struct verdict *v,
                      int64_t now)
 {
@@ -178,6 +188,8 @@ static void add_word(struct document *d, const char *word, size_t len, const str
         add_counts(b, v);
     else if (WORD_IS("nonce"))
         buf_puts(b, d->nonce);
+    else if (WORD_IS("host"))
+        add_host(b);
     else if (WORD_IS("version"))
         buf_puts(b, PROBE_VERSION);
     else if (WORD_IS("uptime")) {
@@ -223,5 +235,44 @@ enum made page_more(struct document *d, int64_t now)
     if (d->index < e->n_checks)
         return MADE_SOME;
     add_template(d, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), NULL, now);
+    return MADE_ALL;
+}
+
+/* The part of the page up to its body: the style is the same. */
+static void add_probe_head(struct document *d, const struct check *c, int64_t now)
+{
+    static const char begins[] = "<style nonce=\"{{nonce}}\">", ends[] = "</style>";
+    const char *style = strstr(page_html, begins) + strlen(begins);
+    struct buf *b = &d->buf;
+    buf_puts(b, "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+                "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
+                "<meta name=color-scheme content=\"light dark\">\n"
+                "<meta http-equiv=refresh content=5>\n<title>");
+    page_escape(b, c->conf->name);
+    buf_printf(b, " is %s - probe</title>\n<style nonce=\"%s\">",
+               page_state_name(page_state_of(c, now)), d->nonce);
+    buf_add(b, style, (size_t)(strstr(style, ends) - style));
+    buf_puts(b, "</style>\n</head>\n<body>\n");
+}
+
+enum made page_probe_more(struct document *d, int64_t now)
+{
+    struct request *req = d->request;
+    const struct check *c = engine_find(request_serve(req)->engine, req->name);
+    if (stream_outdated(d) || !c) {
+        d->failed = true;
+        return MADE_ALL;
+    }
+    make_nonce(d->nonce);
+    add_probe_head(d, c, now);
+    buf_puts(&d->buf, "<main>\n<h1>");
+    page_escape(&d->buf, c->conf->name);
+    buf_puts(&d->buf, "</h1>\n<ol>\n");
+    page_add_row(&d->buf, c, now);
+    buf_puts(&d->buf, "</ol>\n<h2>Last results</h2>\n");
+    page_add_results(&d->buf, c, now);
+    buf_puts(&d->buf, "</main>\n<footer>agent on ");
+    add_host(&d->buf);
+    buf_puts(&d->buf, "</footer>\n</body>\n</html>\n");
     return MADE_ALL;
 }

@@ -32,6 +32,12 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now);
  */
 void page_escape(struct buf *b, const char *s);
 
+/* A link to the row of that probe, whose id is "probe-NAME". */
+void page_add_link(struct buf *b, const char *name);
+
+/* The results that are kept of a probe, as a table; for a page of its own. */
+void page_add_results(struct buf *b, const struct check *c, int64_t now);
+
 /* A span of time as "12s", "5m", "3h 4m", "2d 1h". */
 void page_add_age(struct buf *b, int64_t ns);
 

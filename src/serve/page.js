@@ -51,7 +51,8 @@ function adopt() {
   for (const li of list.children) {
     const row = {
       li, at: (selector) => li.querySelector(selector), name: li.dataset.name, state: li.classList[0],
-      counts: li.classList.contains('counts'), hay: li.querySelector('.who').textContent.toLowerCase(),
+      slot: +li.dataset.slot, counts: li.classList.contains('counts'),
+      labels: Array.from(li.querySelectorAll('.label'), (em) => em.textContent), hay: li.querySelector('.who').textContent.toLowerCase(),
       seen: false, fresh: null, told: 0,
     };
     read(row, li);
@@ -185,9 +186,37 @@ function filter() {
     button.classList.toggle('zero', !counts[state]);
     button.setAttribute('aria-pressed', state === wanted);
   }
+  order();
   put($('shown'), wanted || query ? visible + ' of ' + rows.size + ' shown' : '');
   $('none').hidden = visible > 0 || !rows.size;
   verdict();
+}
+// Failures first, and groups by a label: the rows change places, unless one of them has the focus.
+let first = false, group = '';
+const value = (row) => row.labels.find((label) => label.startsWith(group + '=')) || '';
+function order() {
+  const before = (a, b) => (group && value(a) !== value(b) ? (value(a) || '~') < (value(b) || '~') ? -1 : 1 : 0)
+    || (first ? STATES.indexOf(a.state) - STATES.indexOf(b.state) : 0) || a.slot - b.slot;
+  const sorted = Array.from(rows.values()).sort(before);
+  if (!list.contains(document.activeElement) && sorted.some((row, i) => list.children[i] !== row.li))
+    list.replaceChildren(...sorted.map((row) => row.li));
+  let last = null;
+  for (const row of sorted) {
+    const text = group && !row.li.hidden ? value(row) || 'without ' + group : last;
+    if (text !== last && group) row.li.dataset.group = text;
+    else delete row.li.dataset.group;
+    if (!row.li.hidden) last = text;
+  }
+}
+function offerGroups() {
+  const keys = new Set();
+  for (const row of rows.values()) for (const label of row.labels) keys.add(label.split('=')[0]);
+  const select = $('group');
+  if (select.options.length === keys.size + 1) return;
+  select.replaceChildren(new Option('no groups', ''));
+  for (const key of keys) select.add(new Option('by ' + key, key));
+  select.value = group;
+  select.hidden = !keys.size;
 }
 function choose(state, text) {
   wanted = STATES.includes(state) ? state : '';
@@ -195,6 +224,8 @@ function choose(state, text) {
   const kept = new URLSearchParams();
   if (wanted) kept.set('state', wanted);
   if (query) kept.set('name', query);
+  if (first) kept.set('first', 'failures');
+  if (group) kept.set('group', group);
   history.replaceState(null, '', kept.size ? '#?' + kept : location.pathname);
   changed();
 }
@@ -216,6 +247,20 @@ function offer() {
   }
   const kept = new URLSearchParams(location.hash.startsWith('#?') ? location.hash.slice(2) : '');
   $('name').value = kept.get('name') || '';
+  first = kept.get('first') === 'failures';
+  group = kept.get('group') || '';
+  offerGroups();
+  const again = () => choose(wanted, $('name').value);
+  $('first').setAttribute('aria-pressed', first);
+  $('first').onclick = () => {
+    first = !first;
+    $('first').setAttribute('aria-pressed', first);
+    again();
+  };
+  $('group').onchange = () => {
+    group = $('group').value;
+    again();
+  };
   $('name').oninput = () => choose(wanted, $('name').value);
   $('filter').onsubmit = (event) => event.preventDefault();
   addEventListener('keydown', (event) => {
@@ -289,10 +334,11 @@ const status = task(() => Math.max(2000, 10 * rows.size) * hidden(), async () =>
   put($('agent'), part('id="agent">', '<'));
   const made = new DOMParser().parseFromString(part('<main>', '</main>'), 'text/html');
   const fresh = Array.from(made.getElementById('list').children);
-  if (fresh.length !== rows.size || !fresh.every((li) => rows.get(li.dataset.name)?.li.id === li.id)) {
+  if (fresh.length !== rows.size || !fresh.every((li) => rows.get(li.dataset.name)?.li.dataset.slot === li.dataset.slot)) {
     sight.disconnect(); // other probes than before
     list.replaceChildren(...fresh.map((li) => document.importNode(li, true)));
     adopt();
+    offerGroups();
     changed();
   } else {
     for (let i = 0; i < fresh.length; i += 50) {

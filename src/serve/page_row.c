@@ -48,6 +48,26 @@ void page_escape(struct buf *b, const char *s)
     }
 }
 
+/* As part of a path or fragment: what that cannot hold is escaped. */
+static void add_encoded(struct buf *b, const char *name)
+{
+    for (; *name; name++)
+        buf_printf(b,
+                   (unsigned char)*name > ' ' && *name < 0x7f && !strchr("%\"'<>&#?`", *name)
+                       ? "%c"
+                       : "%%%02X",
+                   (unsigned char)*name);
+}
+
+void page_add_link(struct buf *b, const char *name)
+{
+    buf_puts(b, "<a href=\"#probe-");
+    add_encoded(b, name);
+    buf_puts(b, "\">");
+    page_escape(b, name);
+    buf_puts(b, "</a>");
+}
+
 void page_add_age(struct buf *b, int64_t ns)
 {
     int64_t s = ns > 0 ? ns / NS_PER_S : 0;
@@ -70,8 +90,11 @@ static void add_took(struct buf *b, int64_t ns)
 static void add_who(struct buf *b, const struct check *c)
 {
     const struct check_conf *conf = c->conf;
-    buf_puts(b, "<div class=who><h3>");
+    buf_puts(b, "<div class=who><h3><a href=\"probe/");
+    add_encoded(b, conf->name);
+    buf_puts(b, "\">");
     page_escape(b, conf->name);
+    buf_puts(b, "</a>");
     if (!conf->required)
         buf_puts(b, " <em>optional</em>");
     if (conf->levels == LEVEL_ALIVE)
@@ -81,10 +104,16 @@ static void add_who(struct buf *b, const struct check *c)
         buf_printf(b, "%s ", conf->type->name);
     page_escape(b, conf->target);
     buf_puts(b, "</p>");
+    for (size_t i = 0; i < conf->n_labels; i++) {
+        buf_puts(b, i ? " <em class=label>" : "<p class=labels><em class=label>");
+        buf_printf(b, "%s=", conf->labels[i].name);
+        page_escape(b, conf->labels[i].value);
+        buf_puts(b, "</em>");
+    }
+    buf_puts(b, conf->n_labels ? "</p>" : "");
     for (size_t i = 0; i < c->n_after; i++) {
-        buf_printf(b, "%s<a href=#p%zu>", i ? ", " : "<p class=after>after ", c->after[i]->slot);
-        page_escape(b, c->after[i]->conf->name);
-        buf_puts(b, "</a>");
+        buf_puts(b, i ? ", " : "<p class=after>after ");
+        page_add_link(b, c->after[i]->conf->name);
     }
     buf_puts(b, c->n_after ? "</p></div>\n" : "</div>\n");
 }
@@ -133,7 +162,8 @@ static void add_last(struct buf *b, const struct check *c, int64_t now)
 /* The last results in brief, oldest first. */
 struct trend {
     int n, failed;
-    int64_t low, high; /* of the successes; of all where there is none */
+    int64_t oldest, newest; /* when the first and the last of them ended */
+    int64_t low, high;      /* of the successes; of all where there is none */
     int64_t duration[CHECK_TREND];
     bool ok[CHECK_TREND];
 };
@@ -148,6 +178,10 @@ static void read_trend(struct trend *t, const struct check *c)
         t->failed += !t->ok[i];
         any_good |= t->ok[i];
     }
+    if (t->n) {
+        t->oldest = check_trend_end(c, c->n_results - (uint64_t)t->n);
+        t->newest = check_trend_end(c, c->n_results - 1);
+    }
     t->low = INT64_MAX;
     t->high = 1;
     for (int i = 0; i < t->n; i++) {
@@ -160,15 +194,19 @@ static void read_trend(struct trend *t, const struct check *c)
     }
 }
 
-static void add_trend(struct buf *b, const struct trend *t)
+static void add_trend(struct buf *b, const struct trend *t, int64_t now)
 {
     int start = WIDTH - t->n * SLOT, before = 0;
-    buf_puts(b, "<svg class=trend role=img viewBox=\"0 0 128 40\" aria-label=\"");
+    buf_puts(b,
+             "<div class=history><svg class=trend role=img viewBox=\"0 0 128 40\" aria-label=\"");
     if (t->n) {
         buf_printf(b, "last %d checks: %d failed, ", t->n, t->failed);
         add_took(b, t->low);
         buf_puts(b, " to ");
         add_took(b, t->high);
+        buf_puts(b, ", since ");
+        page_add_age(b, now - t->oldest);
+        buf_puts(b, " ago");
     } else {
         buf_puts(b, "no check yet");
     }
@@ -193,7 +231,14 @@ static void add_trend(struct buf *b, const struct trend *t)
             buf_puts(b, "h4");
         else if (!t->ok[i])
             buf_printf(b, "M%d 34h4", start + i * SLOT);
-    buf_puts(b, "\"/></svg>\n");
+    buf_puts(b, "\"/></svg><p class=axis aria-hidden=true><span>");
+    if (t->n) {
+        page_add_age(b, now - t->oldest);
+        buf_puts(b, " ago</span><span>");
+        page_add_age(b, now - t->newest);
+        buf_puts(b, " ago");
+    }
+    buf_puts(b, "</span></p></div>\n");
 }
 
 static void add_phases(struct buf *b, const struct check_result *last)
@@ -247,13 +292,55 @@ static void add_latency(struct buf *b, const struct check *c)
     buf_puts(b, "</div>\n");
 }
 
+static void add_result(struct buf *b, const struct check_result *r, int64_t now)
+{
+    char stamp[CLOCK_RFC3339_SIZE];
+    bool ok = r->reason == REASON_OK;
+    clock_rfc3339(r->started_wall, stamp);
+    buf_printf(b, "<tr class=%s><td><time>%s</time><td>", ok ? "healthy" : "unhealthy", stamp);
+    page_add_age(b, now - r->started - r->duration);
+    buf_printf(b, " ago<td><b>%s</b><td>", ok ? "ok" : reason_name(r->reason));
+    add_took(b, r->duration);
+    buf_puts(b, "<td>");
+    page_escape(b, r->detail);
+    buf_puts(b, "</tr>\n");
+}
+
+void page_add_results(struct buf *b, const struct check *c, int64_t now)
+{
+    uint64_t kept = c->n_results < CHECK_HISTORY ? c->n_results : CHECK_HISTORY;
+    const struct check_result *failure = c->last_failure, *oldest = NULL;
+    buf_puts(b, "<table><thead><tr><th>Started<th>Ended<th>Result<th>Took<th>What was seen"
+                "</tr></thead>\n<tbody>\n");
+    for (uint64_t i = c->n_results; i > c->n_results - kept; i--) {
+        oldest = &c->history[(i - 1) % CHECK_HISTORY];
+        add_result(b, oldest, now);
+    }
+    if (failure && oldest && failure->started < oldest->started)
+        add_result(b, failure, now);
+    buf_puts(b, "</tbody></table>\n");
+    buf_printf(b, "<p class=totals>%" PRIu64 " checks, %" PRIu64 " of them failed", c->checks_total,
+               c->failures_total);
+    const char *between = ": ";
+    for (int i = REASON_OK + 1; i < REASON_COUNT; i++) {
+        if (!c->failures_by_reason[i])
+            continue;
+        buf_printf(b, "%s%" PRIu32 " %s", between, c->failures_by_reason[i],
+                   reason_name((enum reason)i));
+        between = ", ";
+    }
+    buf_puts(b, "</p>\n");
+}
+
 void page_add_row(struct buf *b, const struct check *c, int64_t now)
 {
     const char *state = page_state_name(page_state_of(c, now));
     struct trend t;
     read_trend(&t, c);
-    buf_printf(b, "<li class=\"%s%s\" id=p%zu data-name=\"", state, page_counts(c) ? " counts" : "",
-               c->slot);
+    buf_printf(b, "<li class=\"%s%s\" data-slot=%zu id=\"probe-", state,
+               page_counts(c) ? " counts" : "", c->slot);
+    page_escape(b, c->conf->name);
+    buf_puts(b, "\" data-name=\"");
     page_escape(b, c->conf->name);
     buf_puts(b, "\">\n");
     add_who(b, c);
@@ -264,7 +351,7 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now)
     page_add_age(b, now - c->health.since);
     buf_puts(b, "</small></p>\n");
     add_last(b, c, now);
-    add_trend(b, &t);
+    add_trend(b, &t, now);
     add_latency(b, c);
     add_next(b, c, now);
     buf_puts(b, "</li>\n");

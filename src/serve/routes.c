@@ -423,12 +423,26 @@ static void get_page(struct request *req, const char *name)
         stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_more);
 }
 
+static void get_probe_page(struct request *req, const char *name)
+{
+    if (!(req->name = strdup(name)) || !engine_find(request_serve(req)->engine, name))
+        unknown_name(req, name);
+    else
+        stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_probe_more);
+}
+
 static const struct route routes[] = {
-    {"/live", false, true, get_live},      {"/ready", false, false, get_ready},
-    {"/status", false, false, get_status}, {"/status/", false, false, get_status},
-    {"/events", false, false, get_events}, {"/metrics", false, false, get_metrics},
-    {"/", false, false, get_page},         {"/check/", true, false, post_check},
-    {"/reload", true, false, post_reload}, {"/healthz", false, true, get_healthz},
+    {"/live", false, true, get_live},
+    {"/ready", false, false, get_ready},
+    {"/status", false, false, get_status},
+    {"/status/", false, false, get_status},
+    {"/events", false, false, get_events},
+    {"/metrics", false, false, get_metrics},
+    {"/", false, false, get_page},
+    {"/check/", true, false, post_check},
+    {"/reload", true, false, post_reload},
+    {"/healthz", false, true, get_healthz},
+    {"/probe/", false, false, get_probe_page},
 };
 
 /* The route, and in `name` what follows it. */
@@ -446,26 +460,21 @@ static const struct route *find_route(const char *path, const char **name)
     return NULL;
 }
 
-static void refuse(struct request *req)
-{
-    const char *words, *challenge = access_challenge(req, &words);
-    request_text(req, MHD_HTTP_UNAUTHORIZED, "%s", words);
-    if (req->response)
-        MHD_add_response_header(req->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
-}
-
 void route_request(struct request *req, const char *method)
 {
     const char *name;
     const struct route *route = find_route(req->path, &name);
     if (!(route && route->open) && !access_is_granted(req)) {
-        refuse(req);
+        const char *words, *challenge = access_challenge(req, &words);
+        request_text(req, MHD_HTTP_UNAUTHORIZED, "%s", words);
+        if (req->response)
+            MHD_add_response_header(req->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
         return;
     }
     if (!route) {
-        request_text(
-            req, MHD_HTTP_NOT_FOUND,
-            "not found; there is /live /ready /healthz /status /status/NAME /events /metrics /\n");
+        request_text(req, MHD_HTTP_NOT_FOUND,
+                     "not found; there is /live /ready /healthz /status /status/NAME /events "
+                     "/metrics /probe/NAME /\n");
         return;
     }
     bool is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;

@@ -24,10 +24,10 @@ static const char *const phase_starts[PHASE_COUNT] = {
 static const char *const counted_names[] = {
     [HEALTH_COUNTED] = "yes",
     [HEALTH_IN_START_PERIOD] = "no, in start_period",
-    [HEALTH_NOT_OURS_TO_BLAME] = "no, our own inability",
+    [HEALTH_NOT_OURS_TO_BLAME] = "no, the agent could not check",
     [HEALTH_WAS_BLOCKED] = "no, the probe was blocked then",
-    [HEALTH_WAITS] = "not yet, it waits for a probe that it comes after",
-    [HEALTH_EXCUSED] = "no, a probe that it comes after failed",
+    [HEALTH_WAITS] = "not yet, a probe in its after is checked first",
+    [HEALTH_EXCUSED] = "no, a probe in its after failed",
     [HEALTH_OVERTAKEN] = "no, it succeeded again before that was known",
 };
 
@@ -217,6 +217,9 @@ void document_head(struct jsonw *j, const struct engine *e, const struct readine
     jsonw_object(j, NULL);
     jsonw_object(j, "agent");
     jsonw_string(j, "version", PROBE_VERSION);
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    jsonw_string(j, "host", host);
     jsonw_int(j, "pid", getpid());
     jsonw_int(j, "uptime_s", (now - e->started) / NS_PER_S);
     jsonw_ms(j, "loop_lag_ms", engine_lag(e));
@@ -288,7 +291,7 @@ void document_blocked(struct buf *out, const struct check *c)
         add_printable(out, c->after[i]->conf->name, NAME_SHOWN_MAX);
         between = ", ";
     }
-    buf_puts(out, *between ? " is down" : "what it comes after is down");
+    buf_puts(out, *between ? " is down" : "a probe in its after is down");
 }
 
 void document_line(struct buf *out, const struct check *c)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 
 import pytest
 
@@ -374,3 +375,61 @@ def test_small(mixed):
     whole = mixed.get("/", tcp=True).text
     assert len(whole.encode()) < 30 * 1024
     assert "{{" not in whole
+
+
+# ---- Order, groups, anchors, a probe's own page
+
+
+def names(page):
+    return page.eval("[...document.querySelectorAll('#list > li:not([hidden])')].map((li) => li.dataset.name)")
+
+
+def labelled(probe, serve, port):
+    server = serve(hostile.silent)
+    return probe.agent(
+        FAST + tcp("good", server.port, "labels = team=shop, env=prod") + tcp("bad", port, "labels = team=core")
+        + tcp("none", server.port) + tcp("also", server.port, "labels = team=core"))
+
+
+def test_failures_first_and_groups_are_kept_by_the_address(probe, serve, port, browse):
+    agent = labelled(probe, serve, port)
+    agent.wait_status("bad", "unhealthy")
+    for name in "good", "none", "also":
+        agent.wait_status(name, "healthy")
+    page = browse(agent)
+    assert names(page) == ["good", "bad", "none", "also"]
+    wait_state(page, "bad", "unhealthy")
+    page.eval("document.getElementById('first').click()")
+    page.wait("document.querySelector('#list > li').dataset.name === 'bad'")
+    assert page.eval("location.hash") == "#?first=failures"
+    assert page.eval("document.getElementById('first').getAttribute('aria-pressed')") == "true"
+    page.eval("const s = document.getElementById('group'); s.value = 'team'; s.onchange()")
+    page.wait("document.querySelectorAll('li[data-group]').length === 3")
+    assert names(page) == ["bad", "also", "good", "none"]
+    groups = page.eval("[...document.querySelectorAll('li[data-group]')].map((li) => li.dataset.group)")
+    assert groups == ["team=core", "team=shop", "without team"]
+    assert page.eval("location.hash") == "#?first=failures&group=team"
+    other = browse(agent, path="/#?first=failures&group=team")
+    other.wait("document.querySelectorAll('li[data-group]').length === 3")
+    assert names(other) == ["bad", "also", "good", "none"]
+    assert "team=core" in words(other, "bad", ".labels")
+
+
+def test_tells_which_agent_and_when(mixed, browse):
+    page = browse(mixed)
+    assert page.text("#agent").startswith(f"{socket.gethostname()}")
+    axis = page.eval(f"[...{row('web', '.axis')}.children].map((s) => s.innerText)")
+    assert len(axis) == 2 and all(text.endswith(" ago") for text in axis), axis
+    assert page.eval("document.getElementById('probe-web').dataset.name") == "web"
+    page.eval("location.hash = '#probe-db'")
+    page.wait("document.querySelector('li:target')?.dataset.name === 'db'")
+
+
+def test_a_probe_has_a_page(mixed, browse):
+    page = browse(mixed, path="/probe/network")
+    assert page.text("h1") == "network" and page.eval("document.title") == "network is unhealthy - probe"
+    lines = page.eval("[...document.querySelectorAll('tbody tr')].map((tr) => tr.innerText)")
+    assert 1 <= len(lines) <= 6 and all("refused" in line and "ago" in line for line in lines), lines
+    assert "refused" in page.text(".totals")
+    assert page.eval("getComputedStyle(document.querySelector('.axis')).display") == "flex", "it has its style"
+    assert mixed.get("/probe/netwrk").code == 404

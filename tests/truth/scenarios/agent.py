@@ -214,7 +214,7 @@ def dies_first(stage):
     told = re.findall(r" probe=(\w+) from=\w+ to=(\w+)", agent.log())
     assert all(to != "unhealthy" or name == "db" for name, to in told), told
     counted = {r["counted"] for n in ("x", "front") for r in agent.probe(n)["history"] if r["reason"]}
-    assert counted == {"no, a probe that it comes after failed"}, counted
+    assert counted == {"no, a probe in its after failed"}, counted
 
 
 # ---- out of something

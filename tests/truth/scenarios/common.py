@@ -210,7 +210,7 @@ AB = "".join(random.Random(1).choices("ab", k=16000))
 
 
 def is_ours(row, stage):
-    """What is our own inability: no verdict at first, and a failure from the third time on."""
+    """What the agent cannot check: no verdict at first, and a failure from the third time on."""
     situation = row.situation(stage)
     keys = situation.keys
     config = stage.program.write("probe.ini", f"[probe x]\n{keys}\n{row.lines}\n", 0o644)

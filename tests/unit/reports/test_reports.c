@@ -105,7 +105,7 @@ static void test_down(void **state)
     expect(r, now, false, false, "down #b starting: no check has ended yet\n");
     c[1]->health.status = HEALTH_BLOCKED;
     expect(r, now, false, false,
-           "down #b blocked: not checked while what it comes after is down\n");
+           "down #b blocked: not checked while a probe in its after is down\n");
     fail_with(c[1], "one\ntwo\001\xff");
     expect(r, now, false, false, "down #b unhealthy: refused: one?two??\n");
     expect(r, now, true, false, "drain #b unhealthy: refused: one?two??\n");
