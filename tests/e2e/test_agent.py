@@ -61,7 +61,7 @@ def test_status_command(probe, serve):
         r = probe.run("status", "--agent", address)
         assert r.code == 0 and "healthy" in r.out, str(r)
     r = probe.run("status", "a", env={"PROBE_AGENT": agent.socket})
-    assert r.code == 0 and len(r.lines) == 1, str(r)
+    assert r.code == 0 and len(r.lines) == 3 and r.lines[1].startswith("a "), str(r)
     r = probe.run("status", "--json", "--agent", agent.socket)
     assert r.code == 0 and [p["name"] for p in r.json["probes"]] == ["a", "b"], str(r)
     r = probe.run("status", "aa", "--agent", agent.socket)
@@ -343,7 +343,7 @@ def test_after_blocks_and_does_not_blame(probe, serve):
     assert agent.wait_status("app", "blocked")["blocked_by"] == ["network"]
     assert agent.probe("network")["blocked_by"] == []
     row = probe.run("status", "--agent", agent.socket, "app")
-    assert row.code == 1 and re.search(r"^app +blocked +- +not checked while network is down", row.out)
+    assert row.code == 1 and re.search(r"^app +blocked +\S+ ago +- +- +not checked while network is down", row.out, re.M)
     seen = app.connections
     more = agent.probe("network")["checks_total"] + 5
     wait_until(lambda: agent.probe("network")["checks_total"] >= more, 10, "network is checked")
