@@ -8,15 +8,20 @@ _probe_urls='mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix
 # The options of a command; of none, those of all.
 _probe_options()
 {
-    local all='-c --config --agent --timeout --json -q --quiet -v --verbose -h --help -V --version'
+    local all='-h --help -V --version' config='-c --config --set' agent='--agent --token-file'
     case $1 in
-        wait) echo "$all --set --interval --successes --any --invert" ;;
-        check) echo "$all --set --invert --strict" ;;
-        run | validate) echo "$all --set" ;;
-        status) echo "$all --watch --strict --token-file" ;;
-        explain) echo "$all --set --names --token-file" ;;
+        run) echo "$all $config --timeout -q --quiet" ;;
+        check) echo "$all $config --timeout --invert --strict --json -q --quiet -v --verbose" ;;
+        wait) echo "$all $config --timeout --interval --successes --any --invert --json -q --quiet -v --verbose" ;;
+        status) echo "$all $agent --timeout --watch --strict --json -q --quiet" ;;
+        explain) echo "$all $config $agent --timeout --names --json -q --quiet -v --verbose" ;;
+        validate) echo "$all $config --lint --json -q --quiet" ;;
+        version) echo "$all --json" ;;
         help) echo "$all --names" ;;
-        *) echo "$all" ;;
+        *)
+            echo "$all $config $agent --timeout --interval --successes --any --invert --strict --lint --watch" \
+                "--names --json -q --quiet -v --verbose"
+            ;;
     esac
 }
 
@@ -79,6 +84,22 @@ _probe_targets()
     [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[/:] ]] || compopt -o nospace 2>/dev/null
 }
 
+# KEY= or NAME.KEY=, the keys from the program.
+_probe_set()
+{
+    local keys prefix=
+    [[ $cur != *=* ]] || return
+    keys=$("${words[0]}" help --names keys 2>/dev/null)
+    [[ $cur != *.* ]] || prefix=${cur%.*}.
+    mapfile -t COMPREPLY < <(compgen -P "$prefix" -S = -W "$keys" -- "${cur##*.}" | sort -u)
+    if [[ -z $prefix ]]; then
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(
+            compgen -S . -W "$("${words[0]}" explain --names "${config[@]}" 2>/dev/null)" -- "$cur"
+        )
+    fi
+    compopt -o nospace 2>/dev/null
+}
+
 # COMMAND of wait: a program, then what that program's own completion says, where it can be had.
 _probe_command()
 {
@@ -119,7 +140,11 @@ _probe()
             _probe_files "$cur"
             return
             ;;
-        --set | --timeout | --interval | --successes) return ;;
+        --set)
+            _probe_set
+            return
+            ;;
+        --timeout | --interval | --successes) return ;;
     esac
     case $cur in
         --config=* | --agent=* | --token-file=*) _probe_files "${cur#*=}" ;;

@@ -29,6 +29,24 @@ function __probe_in
     test (count $words) -gt 0; and contains -- $words[1] $argv; and not contains -- -- (commandline -opc)
 end
 
+# One of these commands, or none yet.
+function __probe_takes
+    __probe_no_command; or __probe_in $argv
+end
+
+# KEY= or NAME.KEY=, the keys from the program.
+function __probe_set
+    set -l words (commandline -opc)
+    set -l token (string replace -r '^--set=' '' -- (commandline -ct))
+    set -l name (string match -r '^.*\\.' -- $token)
+    for key in ($words[1] help --names keys 2>/dev/null)
+        echo "$name$key="
+    end
+    test -n "$name"; or for probe in (__probe_names)
+        echo "$probe."
+    end
+end
+
 # With the configuration that the line names.
 function __probe_names
     set -l words (commandline -opc)
@@ -75,20 +93,21 @@ complete -c probe -n __probe_no_command -a validate -d 'check the configuration'
 complete -c probe -n __probe_no_command -a version -d 'the version, and that of every library'
 complete -c probe -n __probe_no_command -a help -d 'explain a command, a type, a key, a reason'
 
-complete -c probe -n 'not __probe_after_dashes' -s c -l config -r -F -d 'configuration file'
-complete -c probe -n 'not __probe_after_dashes' -l agent -r -F -d 'the agent: a socket path or an http:// URL'
-complete -c probe -n 'not __probe_after_dashes' -l timeout -x -d 'the whole budget'
-complete -c probe -n 'not __probe_after_dashes' -l json -d 'one JSON document on standard output'
-complete -c probe -n 'not __probe_after_dashes' -s q -l quiet -d 'no output but errors'
-complete -c probe -n 'not __probe_after_dashes' -s v -l verbose -d 'say more'
+complete -c probe -n '__probe_takes run check wait explain validate' -s c -l config -r -F -d 'configuration file'
+complete -c probe -n '__probe_takes status explain' -l agent -r -F -d 'the agent: a socket path or http://HOST:PORT'
+complete -c probe -n '__probe_takes run check wait status explain' -l timeout -x -d 'the whole budget'
+complete -c probe -n '__probe_takes check wait status explain validate version' -l json -d 'one JSON document on standard output'
+complete -c probe -n '__probe_takes run check wait status explain validate' -s q -l quiet -d 'no output but errors'
+complete -c probe -n '__probe_takes check wait explain' -s v -l verbose -d 'say more'
 complete -c probe -n 'not __probe_after_dashes' -s h -l help -d 'help in short form'
 complete -c probe -n 'not __probe_after_dashes' -s V -l version -d 'the version, and that of every library'
-complete -c probe -n '__probe_in run check wait explain validate' -l set -x -d 'a key of every target that has it, or NAME.KEY'
+complete -c probe -n '__probe_in run check wait explain validate' -l set -x -a '(__probe_set)' -d 'a key of every target that has it, or NAME.KEY'
 complete -c probe -n '__probe_in wait' -l interval -x -d 'the longest pause between two tries'
 complete -c probe -n '__probe_in wait' -l successes -x -d 'successes in a row that are enough'
 complete -c probe -n '__probe_in wait' -l any -d 'one target is enough'
 complete -c probe -n '__probe_in check wait' -l invert -d 'succeed once the target is truly down'
 complete -c probe -n '__probe_in check status' -l strict -d 'a warning is a failure'
+complete -c probe -n '__probe_in validate' -l lint -d 'secrets and certificates need not be on this machine'
 complete -c probe -n '__probe_in status' -l watch -d 'stay and follow the agent'
 complete -c probe -n '__probe_in status explain' -l token-file -r -F -d 'file with the token of the agent'
 complete -c probe -n '__probe_in explain help' -l names -d 'only the names'

@@ -25,6 +25,7 @@
 #include "reports/ready_fd.h"
 #include "reports/reports.h"
 #include "serve/serve.h"
+#include "view/document.h"
 
 /* The stop is to take under a second; what still hangs after this is left to the kernel. */
 #define STOP_LIMIT_MS 800
@@ -51,9 +52,7 @@ struct agent {
 static void log_check(const struct check *c, const char *from, enum log_level level,
                       const char *message)
 {
-    const struct check_result *last = c->health.status != HEALTH_BLOCKED ? check_last(c) : NULL;
-    if (last && last->started < c->health.started) /* of the time before it was blocked */
-        last = NULL;
+    const struct check_result *last = document_last(c);
     const struct log_field fields[] = {
         {.key = "probe", .value = c->conf->name},
         {.key = "from", .value = from},

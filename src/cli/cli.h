@@ -37,7 +37,7 @@ struct cli {
     uint32_t successes;      /* wait */
     struct config_set *sets; /* --set */
     size_t n_sets;
-    bool any, invert, strict, watch, names, json, quiet, verbose, help, version;
+    bool any, invert, strict, lint, watch, names, json, quiet, verbose, help, version;
     char **targets; /* the words that are no options */
     size_t n_targets;
     char **run; /* after `--`; NULL: none */

@@ -387,6 +387,24 @@ static int unknown_topic(const char *topic)
     return EXIT_USAGE;
 }
 
+static void print_key_names(const struct probe_key *keys, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        puts(keys[k].name);
+        if (keys[k].flags & (KEY_SECRET | KEY_MAY_HIDE))
+            printf("%s_file\n", keys[k].name);
+    }
+}
+
+/* What --set takes; a key of several types is there several times. */
+static int print_keys_of_probes(void)
+{
+    print_key_names(config_common_keys + 1, config_n_common_keys - 1); /* not `type` */
+    for (size_t t = 0; probe_types[t]; t++)
+        print_key_names(probe_types[t]->keys, probe_types[t]->n_keys);
+    return cli_finish(EXIT_HEALTHY);
+}
+
 static int print_names(void)
 {
     const char *words[TOPICS_MAX];
@@ -402,6 +420,8 @@ int cmd_help(const struct cli *cli)
         fprintf(stderr, "probe: out of memory\n");
         return EXIT_INTERNAL;
     }
+    if (cli->names && cli->n_targets && strcmp(cli->targets[0], "keys") == 0)
+        return print_keys_of_probes();
     if (cli->names)
         return print_names();
     if (!cli->n_targets)

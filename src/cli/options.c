@@ -38,6 +38,8 @@ const struct option_spec options_table[] = {
     {"invert", 0, ARG_NONE, NULL, "check wait", NULL,
      "succeed once the target is truly down: refused or gone"},
     {"strict", 0, ARG_NONE, NULL, "check status", NULL, "a warning is a failure"},
+    {"lint", 0, ARG_NONE, NULL, "validate", NULL,
+     "secrets and certificates need not be on this machine"},
     {"watch", 0, ARG_NONE, NULL, "status", NULL,
      "stay and follow the agent: in place on a terminal, else a line a change"},
     {"names", 0, ARG_NONE, NULL, "explain help", NULL,
@@ -48,7 +50,7 @@ const struct option_spec options_table[] = {
      "no output but errors"},
     {"verbose", 'v', ARG_NONE, NULL, NULL, "check wait explain", "say more"},
     {"help", 'h', ARG_NONE, NULL, NULL, NULL, "this help"},
-    {"version", 'V', ARG_NONE, NULL, NULL, "version", "the version, and that of every library"},
+    {"version", 'V', ARG_NONE, NULL, NULL, NULL, "the version, and that of every library"},
     {NULL, 0, ARG_NONE, NULL, NULL, NULL, NULL},
 };
 
@@ -225,6 +227,8 @@ static int set_flag(struct cli *cli, const char *name)
         cli->invert = true;
     else if (strcmp(name, "strict") == 0)
         cli->strict = true;
+    else if (strcmp(name, "lint") == 0)
+        cli->lint = true;
     else if (strcmp(name, "watch") == 0)
         cli->watch = true;
     else if (strcmp(name, "names") == 0)

@@ -71,7 +71,8 @@ int cmd_validate(const struct cli *cli)
     }
     source.path = path;
     source.for_agent = true;
-    source.check_ready_file = ready_file_look;
+    source.check_ready_file = cli->lint ? NULL : ready_file_look;
+    source.lint = cli->lint;
     struct config_report report;
     struct config *config;
     config_report_init(&report);

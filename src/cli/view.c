@@ -177,6 +177,13 @@ static void next_text(const struct view *v, char *out, size_t size)
         snprintf(out, size, "in %s", view_span(v->next_in, span));
 }
 
+/* Since it is what it is: a probe that was blocked begins afresh. */
+static bool is_checked(const struct view *v)
+{
+    bool old = view_is(v, "starting") && v->since > v->last.started;
+    return v->last.there && !(old && !v->failing_streak && !v->success_streak);
+}
+
 /* Why it is in that state; the last result of a blocked probe says nothing about now. */
 static void why_text(const struct view *v, struct buf *out)
 {
@@ -192,7 +199,7 @@ static void why_text(const struct view *v, struct buf *out)
         buf_puts(out, " is down");
         return;
     }
-    if (!v->last.there) {
+    if (!is_checked(v)) {
         buf_puts(out, "not checked yet");
         return;
     }
@@ -207,7 +214,7 @@ static void why_text(const struct view *v, struct buf *out)
 
 static const char *took_text(const struct view *v, char out[CLOCK_SHORT_SIZE])
 {
-    return v->last.there && !view_is(v, "blocked") ? clock_short(v->last.took, out) : "-";
+    return is_checked(v) && !view_is(v, "blocked") ? clock_short(v->last.took, out) : "-";
 }
 
 /* The state, and how far a streak is that would change it: "healthy 1/3" has failed once. */

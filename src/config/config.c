@@ -270,6 +270,7 @@ enum config_rc config_load(const struct config_source *src, struct config **out,
                             .path = src->path ? src->path : config_default_path(),
                             .report = report,
                             .config = calloc(1, sizeof *l.config)};
+    report->lint = src->lint;
     names_init(&l.names);
     names_init(&l.targets);
     enum config_rc rc = load(&l);

@@ -108,6 +108,7 @@ struct config_source {
     size_t n_sets;
     bool keep_values;
     bool for_agent; /* it must watch something */
+    bool lint;      /* the files that it names may be missing here: only for `validate` */
     /* Would an agent find at ready_file's path what it cannot use? 0, or -1 with the words. NULL:
      * not asked, by commands that are no agent's and whose verdict must not hang on it. */
     int (*check_ready_file)(const char *path, struct err *e);

@@ -29,6 +29,7 @@ struct config_report {
     } * files;
     size_t n_files, size_files;
     struct names known_files;
+    bool lint; /* on a machine that is another's: files that are missing are no problem */
 };
 
 void config_report_init(struct config_report *r);

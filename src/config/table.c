@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -34,7 +35,7 @@ void source_problem(struct source *s, bool is_error, int line, const char *key, 
 void source_expect_safe(struct source *s, int line, const char *key, const char *path)
 {
     struct err e;
-    if (!s->no_warnings && file_expect_safe(path, &e) < 0)
+    if (!s->no_warnings && !s->report->lint && file_expect_safe(path, &e) < 0)
         source_problem(s, false, line, key, "others can change %.200s: %s", path, e.text);
 }
 
@@ -101,6 +102,20 @@ void table_reset(struct table *t, const struct table *base)
     }
 }
 
+/* Does it want a ${file:...} that is not here? */
+static bool lacks_file(const char *text)
+{
+    static const char open[] = "${file:";
+    bool lacks = false;
+    for (const char *at = text; !lacks && (at = strstr(at, open));) {
+        at += sizeof open - 1;
+        char *path = str_dup_n(at, strcspn(at, "}"));
+        lacks = path && access(path, R_OK) < 0;
+        free(path);
+    }
+    return lacks;
+}
+
 static char *expand_value(struct source *s, const char *key, int line, const char *text,
                           const struct expand_files *files)
 {
@@ -111,6 +126,8 @@ static char *expand_value(struct source *s, const char *key, int line, const cha
             source_problem(s, true, line, key, "out of memory");
         return out;
     }
+    if (s->report->lint && lacks_file(text))
+        return NULL;
     if (expand_with_files(text, files, &out, &e) == 0)
         return out;
     source_problem(s, true, line, key, "%s", e.text);
@@ -136,6 +153,7 @@ static int on_file(void *owner, const char *path, const char *content)
     char *more = str_format("%s%s%s", i->text ? i->text : "", i->text ? "\n" : "", content);
     str_wipe(i->text);
     i->text = more;
+    config_report_add_file(i->s->report, path);
     source_expect_safe(i->s, i->line, i->word, path);
     return more ? 0 : -1;
 }
@@ -188,8 +206,14 @@ static int make_value(struct probe_value *v, const struct probe_key *key, const 
         str_wipe(inserted.text);
         return -1;
     }
-    if (*expanded && (twin || key->kind == KEY_FILE))
+    bool names_file = *expanded && (twin || key->kind == KEY_FILE);
+    if (names_file)
         config_report_add_file(s->report, expanded);
+    if (names_file && s->report->lint && access(expanded, R_OK) < 0) {
+        str_wipe(inserted.text);
+        free(expanded);
+        return -1;
+    }
     bool literal = strcmp(text, expanded) == 0;
     const char *shown = !literal ? text : strchr(text, '/') ? text : "the file of that name";
     int rc = parse_final(v, key, twin, expanded, shown, &e);

@@ -308,8 +308,7 @@ static bool is_worse(const struct check *c, enum health_status from)
 /* As in /events, and what a person wants to know beside. */
 static char *event_json(const struct check *c, enum health_status from)
 {
-    const struct check_result *last = check_last(c);
-    bool says_why = last && c->health.status != HEALTH_BLOCKED;
+    const struct check_result *last = document_last(c);
     char stamp[CLOCK_RFC3339_SIZE], host[256] = "";
     struct buf b;
     struct jsonw j;
@@ -325,8 +324,8 @@ static char *event_json(const struct check *c, enum health_status from)
     jsonw_string(&j, "to", health_status_name(c->health.status));
     jsonw_string(&j, "at", stamp);
     jsonw_string(&j, "reason",
-                 says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
-    jsonw_string(&j, "detail", says_why ? last->detail : NULL);
+                 last && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
+    jsonw_string(&j, "detail", last ? last->detail : NULL);
     jsonw_string(&j, "warning", check_warning(c));
     jsonw_int(&j, "failing_streak", c->health.failing_streak);
     jsonw_bool(&j, "required", c->conf->required);

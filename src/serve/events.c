@@ -36,8 +36,7 @@ void events_free(struct events *ev)
 /* `from` NULL: the present state, not a transition. */
 static void add_event(struct buf *b, const struct check *c, const char *from, const char *to)
 {
-    const struct check_result *last = check_last(c);
-    bool says_why = last && c->health.status != HEALTH_BLOCKED;
+    const struct check_result *last = document_last(c);
     char stamp[CLOCK_RFC3339_SIZE];
     struct jsonw j;
     clock_rfc3339(document_changed_at(c, from && strcmp(from, to) == 0), stamp);
@@ -49,8 +48,8 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
     jsonw_string(&j, "to", to);
     jsonw_string(&j, "at", stamp);
     jsonw_string(&j, "reason",
-                 says_why && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
-    jsonw_string(&j, "detail", says_why ? last->detail : NULL);
+                 last && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
+    jsonw_string(&j, "detail", last ? last->detail : NULL);
     jsonw_string(&j, "warning", check_warning(c));
     document_labels(&j, "labels", c);
     jsonw_end(&j);

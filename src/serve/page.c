@@ -41,7 +41,7 @@ enum page_state page_state_of(const struct check *c, int64_t now)
         [HEALTH_BLOCKED] = PAGE_BLOCKED,
     };
     enum page_state state = states[c->health.status];
-    return state != PAGE_UNHEALTHY && check_is_stale(c, now) ? PAGE_STALE : state;
+    return check_is_stale(c, now) ? PAGE_STALE : state;
 }
 
 bool page_counts(const struct check *c)

@@ -37,6 +37,13 @@ enum health_status document_status_of(const struct check *c, int64_t now)
     return status == HEALTH_HEALTHY && check_is_stale(c, now) ? HEALTH_STARTING : status;
 }
 
+const struct check_result *document_last(const struct check *c)
+{
+    const struct check_result *last = check_last(c);
+    bool old = last && c->health.status == HEALTH_STARTING && last->started < c->health.started;
+    return c->health.status == HEALTH_BLOCKED || old ? NULL : last;
+}
+
 int64_t document_changed_at(const struct check *c, bool of_warning)
 {
     const struct check_result *last = check_last(c);
@@ -265,7 +272,9 @@ static const char *without_name(const char *detail, const char *name)
 
 void document_why(struct buf *out, const struct check *c)
 {
-    const struct check_result *last = check_last(c);
+    bool blocked =
+        c->health.status == HEALTH_BLOCKED; /* then this was its last, whenever that was */
+    const struct check_result *last = blocked ? check_last(c) : document_last(c);
     if (!last) {
         buf_puts(out, "no check has ended yet");
         return;

@@ -10,6 +10,10 @@
  * until a check has ended again. */
 enum health_status document_status_of(const struct check *c, int64_t now);
 
+/* The last result that says something of the present status: not one of before the probe was
+ * blocked. NULL: there is none. */
+const struct check_result *document_last(const struct check *c);
+
 /* When the status changed, or (`of_warning`) when its warning began or ended; wall time, ns. */
 int64_t document_changed_at(const struct check *c, bool of_warning);
 /* Its labels, as the members of an object. */

@@ -199,3 +199,11 @@ def test_bad_configuration(shell, home):
     offered = shell.offers("probe check t")
     assert not any("probe.ini" in word or "expected" in word for word in offered), offered
     assert "tcp://" in {w.replace("\\", "") for w in offered} or shell.completes("probe check t")[-1] == "tcp://"
+
+
+def test_what_set_takes(shell):
+    offered = {word.rstrip("=.") for word in shell.offers("probe check --set ")}
+    assert {"timeout", "expect_status", "password_file", "web"} <= offered, offered
+    offered = shell.offers("probe check --set web.tls_")
+    assert {w for w in offered if "tls_ca" in w} and not {w for w in offered if w.startswith("timeout")}, offered
+    assert shell.completes("probe check --set web.expect_stat")[-1] == "web.expect_status="

@@ -350,3 +350,28 @@ def test_what_cannot_be_listened_on(probe, address):
         path = probe.write("l.ini", f"[agent]\n{key} = {address}\n[probe x]\npid = 1\n")
         r = probe.run("validate", "-c", path)
         assert r.code == 78 and f"agent.{key}: " in r.out, str(r)
+
+
+def test_lint_wants_no_secret_and_no_certificate_here(probe):
+    text = ("[agent]\ntoken_file = /nowhere/token\nready_file = /nowhere/ready\n"
+            "[probe db]\nuri = mongodb://db.test/?tls=true\nuser = u\npassword_file = /nowhere/password\n"
+            "tls_ca = /nowhere/ca.pem\ntls_cert = /nowhere/cert.pem\ntls_key = /nowhere/key.pem\n"
+            "[probe web]\nurl = https://web.test/\nheader =\n    Authorization: Bearer ${file:/nowhere/token}\n")
+    config = probe.write("other.ini", text)
+    r = probe.run("validate", "-c", config)
+    assert r.code == 78 and r.out.count("/nowhere/") >= 5, str(r)
+    r = probe.run("validate", "--lint", "-c", config)
+    assert r.code == 0 and r.out == f"{config}: valid: 2 probes\n", str(r)
+    assert probe.run("check", "--lint", "tcp://127.0.0.1:1").code == 64
+
+
+def test_lint_still_finds_what_is_wrong(probe):
+    config = probe.write("other.ini", "[probe db]\nuri = nowhere\nuser = u\npassword_file = /nowhere/x\n"
+                         "[probe web]\nurl = https://web.test/\ntiemout = 3s\n")
+    r = probe.run("validate", "--lint", "-c", config)
+    assert r.code == 78 and "db.uri: " in r.out and "did you mean timeout?" in r.out, str(r)
+    assert "/nowhere" not in r.out, str(r)
+    good = probe.write("ca.pem", "no certificate")
+    config = probe.write("there.ini", f"[probe web]\nurl = https://web.test/\ntls_ca = {good}\n")
+    r = probe.run("validate", "--lint", "-c", config)
+    assert r.code == 78 and "tls_ca" in r.out, "a file that is there is looked at: " + str(r)

@@ -67,7 +67,7 @@ def set_variables(text):
 @of("ini")
 def test_ini(example, probe):
     path = probe.write("probe.ini", example.text)
-    r = probe.run("validate", "-c", path, env=set_variables(example.text))
+    r = probe.run("validate", "--lint", "-c", path, env=set_variables(example.text))
     assert r.code == 0 and "warning" not in r.out, f"{example.id}\n{r}"
 
 

@@ -111,3 +111,19 @@ def test_the_help_of_a_command_has_its_own_options_and_an_example(probe):
     r = probe.run("check", "-h")
     assert "--agent" not in r.out and "--set" in r.out and "Example:\n  probe check " in r.out, str(r)
     assert "--agent" in probe.run("status", "-h").out
+
+
+def test_a_probe_that_is_no_longer_blocked_is_told_without_its_old_result(probe, serve):
+    network, app = serve(hostile.silent), serve(hostile.silent)
+    agent = probe.agent(
+        "[defaults]\ninterval = 50ms\ntimeout = 1s\nretries = 1\n"
+        f"[probe network]\naddress = 127.0.0.1:{network.port}\n"
+        f"[probe app]\naddress = 127.0.0.1:{app.port}\nafter = network\n")
+    agent.wait_status("app", "healthy")
+    network.down()
+    agent.wait_status("app", "blocked")
+    app.down()
+    network.up()
+    agent.wait_status("app", "unhealthy")
+    line = next(x for x in agent.log_lines() if "from=blocked" in x)
+    assert "to=starting" in line and "detail=" not in line and "duration_ms" not in line, line
