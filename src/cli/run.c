@@ -1,5 +1,6 @@
 /* run: loads the configuration and becomes the agent. */
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "agent/agent.h"
@@ -8,14 +9,18 @@
 #include "reports/reports.h"
 
 /* Its memory holds secrets. A limit of 0 forbids a file, but not a pipe to a program that collects
- * dumps; 1 forbids both (core(5), the kernel's do_coredump). */
+ * dumps; 1 forbids both (core(5), the kernel's do_coredump). Where the limit is fixed at 0, the
+ * process is made one that is never dumped. */
 static void forbid_core_dumps(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max >= 1) {
-        limit.rlim_cur = 1;
-        setrlimit(RLIMIT_CORE, &limit);
-    }
+    if (getrlimit(RLIMIT_CORE, &limit) < 0)
+        limit.rlim_max = 0;
+    limit.rlim_cur = 1;
+    if (limit.rlim_max < 1)
+        limit.rlim_max = 1;
+    if (setrlimit(RLIMIT_CORE, &limit) < 0)
+        prctl(PR_SET_DUMPABLE, 0);
 }
 
 int cmd_run(const struct cli *cli)
