@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/agent_client.h"
 #include "cli/cli.h"
+#include "cli/recipes.h"
 #include "cli/story.h"
 #include "cli/view.h"
 #include "config/keys.h"
@@ -175,9 +176,26 @@ static int print_names(struct config *config)
     return cli_finish(EXIT_HEALTHY);
 }
 
+static int print_recipes(const struct cli *cli)
+{
+    int rc = EXIT_HEALTHY;
+    for (size_t i = 0; rc == EXIT_HEALTHY && i < cli->n_targets; i++) {
+        if (!recipes_is_word(cli->targets[i])) {
+            fprintf(stderr, "probe: %s is no recipe: ask for recipes alone\n", cli->targets[i]);
+            return EXIT_USAGE;
+        }
+        if (i)
+            putchar('\n');
+        rc = recipes_print(cli->targets[i]);
+    }
+    return cli_finish(rc);
+}
+
 int cmd_explain(const struct cli *cli)
 {
     struct config *config;
+    if (cli->n_targets && recipes_is_word(cli->targets[0]))
+        return print_recipes(cli);
     int rc = cli_load(cli, !cli->names, NULL, &config);
     if (rc)
         return rc;

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "cli/help_text.h"
 #include "cli/options.h"
+#include "cli/recipes.h"
 #include "config/config.h"
 #include "registry.h"
 
@@ -257,6 +258,11 @@ static bool help_overview(const char *topic)
         printf("\n'probe help COMMAND' says more.\n");
         return true;
     }
+    if (strcmp(topic, "recipes") == 0) {
+        printf("Sections for services that have no type of their own:\n\n");
+        recipes_list();
+        return true;
+    }
     if (strcmp(topic, "types") != 0)
         return false;
     for (size_t t = 0; probe_types[t]; t++) {
@@ -343,6 +349,7 @@ static size_t all_topics(const char *words[TOPICS_MAX])
         words[n++] = probe_types[t]->name;
     words[n++] = "commands";
     words[n++] = "types";
+    words[n++] = "recipes";
     words[n++] = "agent";
     words[n++] = "defaults";
     for (size_t i = 0; i < ARRAY_LEN(proses); i++)

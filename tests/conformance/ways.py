@@ -211,7 +211,6 @@ for kind, all_keys in SILENT.items():
 
 
 @functools.lru_cache
-@functools.cache
 def certificate():
     path = FOLDER + "/server.pem"
     subprocess.run(

@@ -99,7 +99,7 @@ def test_static_builds_are_equal(tmp_path):
     """Two builds, from two folders: byte for byte the same, SBOM included."""
     tree = tmp_path / "some/where/else"
     tree.mkdir(parents=True)
-    for part in ("CMakeLists.txt", "packaging/static", "probes", "src"):
+    for part in ("CMakeLists.txt", "conf/recipes", "packaging/static", "probes", "src"):
         source = ROOT / part
         shutil.copytree(source, tree / part) if source.is_dir() else shutil.copy2(source, tree / part)
     env = dict(os.environ, SOURCE_DATE_EPOCH="1700000000")
