@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/endpoint.h"
 #include "base/str.h"
 
 #define SCHEME     "mongodb://"
@@ -193,10 +194,8 @@ static int check_text(const char *text, struct err *e)
         return err_set(e, "%s", escape_words); /* else a piece of a password is taken for a port */
     if (at && memchr(rest, '@', (size_t)(at - rest)))
         return err_set(e, "%s", escape_words);
-    if (strstr(rest, "tcp://") || strstr(rest, "udp://"))
-        return err_set(e, "has tcp://... where a port or name is wanted: in Kubernetes NAME_PORT "
-                          "of a service is such a URL, its port is NAME_SERVICE_PORT");
-    return 0;
+    const char *words = endpoint_kubernetes_words(text);
+    return words ? err_set(e, "%s", words) : 0;
 }
 
 /* The driver lets the last one win, and with it perhaps a login over plain text. */

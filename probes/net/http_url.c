@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/endpoint.h"
 #include "base/str.h"
 
 #define UNIX_SCHEME   "http+unix://"
@@ -193,8 +194,11 @@ int http_url_parse(struct http_url *u, const char *text, struct err *e)
     }
     if (rc == 0) {
         CURLUcode code = curl_url_set(handle, CURLUPART_URL, url, 0);
-        if (code != CURLUE_OK)
-            rc = err_set(e, "%s", url_words(code));
+        /* "http://tcp://10.0.0.1:80/" is a host tcp without a port to libcurl. */
+        bool is_inner = str_starts(strstr(url, "://"), "://tcp://");
+        const char *words = code || is_inner ? endpoint_kubernetes_words(url) : NULL;
+        if (words || code != CURLUE_OK)
+            rc = err_set(e, "%s", words ? words : url_words(code));
         else if (take(u, handle, e) < 0 || compose(u, e) < 0)
             rc = -1;
     }

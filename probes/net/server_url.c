@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/endpoint.h"
 #include "base/str.h"
 
 static int hex(char c)
@@ -60,6 +61,9 @@ static int parse(struct server_url *u, const char *text, struct err *e)
 {
     size_t authority = strcspn(text, "/?#");
     const char *at = memrchr(text, '@', authority), *rest = text + authority;
+    const char *words = endpoint_kubernetes_words(text);
+    if (words)
+        return err_set(e, "%s", words);
     if (strchr(rest, '#') || (!strchr(rest, '?') && strchr(rest, '@')))
         return err_set(e, "in a user name or password : / ? # [ ] @ and %% must be written %%XX");
     if (at && parse_login(u, text, (size_t)(at - text), e) < 0)

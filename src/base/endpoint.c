@@ -121,11 +121,24 @@ static int parse_unix(struct endpoint *ep, const char *path, struct err *e)
     return ep->path ? 0 : err_set(e, "out of memory");
 }
 
+const char *endpoint_kubernetes_words(const char *text)
+{
+    static const char *const inner[] = {":tcp://", ":udp://", "/tcp://", "/udp://"};
+    for (size_t i = 0; i < ARRAY_LEN(inner); i++)
+        if (strstr(text, inner[i]))
+            return "has tcp://... where a port or name is wanted: in Kubernetes NAME_PORT of a "
+                   "service is such a URL, its port is NAME_SERVICE_PORT";
+    return NULL;
+}
+
 /* Splits "host:port" or "[v6]:port"; *port is left alone where there is none. */
 static int split(const char *text, char **host, const char **port, bool *bracketed, struct err *e)
 {
     size_t len;
     const char *rest;
+    const char *words = endpoint_kubernetes_words(text);
+    if (words)
+        return err_set(e, "%s", words);
     if (strstr(text, "://"))
         return err_set(e, "an address has no scheme, expected host:port");
     *bracketed = text[0] == '[';

@@ -22,6 +22,10 @@ struct endpoint {
  * is not a valid name, address or port (1-65535), in words. */
 int endpoint_parse(struct endpoint *ep, const char *text, uint16_t default_port, struct err *e);
 
+/* Kubernetes sets NAME_PORT to "tcp://10.0.0.1:80": the words where one stands behind the ':' or
+ * '/' of a URL or address; NULL: none does. */
+const char *endpoint_kubernetes_words(const char *text);
+
 /* Only addresses of this family (4, 6; 0: any) are meant. -1 where the host is one of the other. */
 int endpoint_set_family(struct endpoint *ep, int family, struct err *e);
 

@@ -51,6 +51,8 @@ static void test_endpoints(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (endpoint_parse(&ep, bad[i], 0, &e) == 0)
             fail_msg("\"%s\" was taken", bad[i]);
+    assert_int_equal(endpoint_parse(&ep, "host:tcp://10.0.0.1:80", 0, &e), -1);
+    assert_non_null(strstr(e.text, "NAME_SERVICE_PORT"));
     assert_int_equal(endpoint_parse(&ep, "host", 27017, &e), 0);
     assert_int_equal(ep.port, 27017);
     endpoint_fini(&ep);

@@ -96,6 +96,8 @@ static void test_refused(void **state)
         {"", "must begin with"},
         {"a/b", "must begin with"},
         {"ftp://a/", "must begin with"},
+        {"http://a:tcp://10.0.0.1:80/x", "NAME_SERVICE_PORT"},
+        {"http://tcp://10.0.0.1:80/x", "NAME_SERVICE_PORT"},
         {"http:/a/", "must begin with"},
         {"http://", "no host"},
         {"http:///x", "no host"},

@@ -52,9 +52,10 @@ static void test_parts(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const cases[] = {"u:secret%@h",   "u:secret%4@h", "u:secret%zz@h",
-                                        "u:secret%00@h", "u:secret/x@h", "u:secret#x@h",
-                                        "h/%",           "h#secret"};
+    static const char *const cases[] = {
+        "u:secret%@h",   "u:secret%4@h", "u:secret%zz@h",
+        "u:secret%00@h", "u:secret/x@h", "u:secret#x@h",
+        "h/%",           "h#secret",     "secret:tcp://10.0.0.1:6379"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct server_url u;
