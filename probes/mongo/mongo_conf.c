@@ -92,7 +92,7 @@ static bool is_loopback(const char *host)
 static void prepare_hosts(struct build *b)
 {
     struct mongo_conf *c = b->conf;
-    bool warned = false;
+    bool warned = b->values[MONGO_KEY_INIT_GUARD].given; /* who wrote it knows */
     for (size_t i = 0; i < c->uri.n_hosts && !c->uri.srv; i++) {
         struct err e;
         struct endpoint ep;

@@ -40,6 +40,7 @@ static const struct {
 static const struct {
     const char *topic, *what;
 } proses[] = {
+    {"recipes", "what to write for a task, from images to alerts"},
     {"targets", "what can be checked, and how it is written"},
     {"config", "how a configuration file is written"},
     {"durations", "durations, sizes and other values"},
@@ -259,7 +260,8 @@ static bool help_overview(const char *topic)
         return true;
     }
     if (strcmp(topic, "recipes") == 0) {
-        printf("Sections for services that have no type of their own:\n\n");
+        print_prose(topic);
+        printf("\nSections for services that have no type of their own:\n\n");
         recipes_list();
         return true;
     }
@@ -349,7 +351,6 @@ static size_t all_topics(const char *words[TOPICS_MAX])
         words[n++] = probe_types[t]->name;
     words[n++] = "commands";
     words[n++] = "types";
-    words[n++] = "recipes";
     words[n++] = "agent";
     words[n++] = "defaults";
     for (size_t i = 0; i < ARRAY_LEN(proses); i++)

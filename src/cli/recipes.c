@@ -39,7 +39,9 @@ void recipes_list(void)
         const char *what = r->text + strspn(r->text, "# ");
         what += strcspn(what, ":");
         what += strspn(what, ": ");
-        printf("  %-14s %.*s\n", r->name, (int)strcspn(what, "\n"), what);
+        size_t len = strcspn(what, "\n"); /* its first sentence: where it was tested comes after */
+        const char *end = memmem(what, len, ". ", 2);
+        printf("  %-14s %.*s\n", r->name, (int)(end ? (size_t)(end - what) + 1 : len), what);
     }
     printf("\n'probe explain recipe:NAME' prints one, to be put into a configuration.\n");
 }

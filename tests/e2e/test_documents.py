@@ -16,7 +16,7 @@ from lib.sandbox import Sandbox, can_be_made
 from lib.servers import sbin
 
 EXAMPLES = all_examples()
-KINDS = {"ini", "sh", "console", "dockerfile", "yaml", "haproxy", "sse", "tree", "container",
+KINDS = {"ini", "sh", "console", "dockerfile", "yaml", "podman", "haproxy", "sse", "tree", "container",
          "not run"}
 
 # What the examples mean where they do not say it: the configuration of the agent that they ask.
@@ -179,6 +179,28 @@ def check_kubernetes(sandbox, probe):
     assert r.code == 0 and r.out, r
 
 
+def check_compose(sandbox, service):
+    """Its health check is run; the binary is where it mounts it."""
+    check = service["healthcheck"]
+    kind, binary, *words = check["test"]
+    assert kind == "CMD" and f":{binary}:ro" in "".join(service["volumes"])
+    own = int(words[words.index("--timeout") + 1][:-1])
+    assert own < int(check["timeout"][:-1]), "the check's own timeout is to be the shorter"
+    r = run_array(sandbox, ["probe", *words])
+    assert r.code == 0 and "healthy" in r.out, r
+
+
+@of("podman")
+def test_podman(example, sandbox):
+    """The health check is run as podman would run it: an array, no shell."""
+    done = subprocess.run(["bash", "-n", "-c", example.text], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    binary, *words = json.loads(re.search(r"--health-cmd[\s\\]*'(\[.*?\])'", example.text)[1])
+    assert f":{binary}:ro" in example.text
+    r = run_array(sandbox, ["probe", *words])
+    assert r.code == 0 and "healthy" in r.out, f"{example.id}\n{r}"
+
+
 @of("yaml")
 def test_yaml(example, sandbox, tmp_path):
     document = yaml.safe_load(example.text)
@@ -188,6 +210,17 @@ def test_yaml(example, sandbox, tmp_path):
         port = document["scrape_configs"][0]["static_configs"][0]["targets"][0].split(":")[1]
         r = sandbox.run(with_agent(f"curl -sf http://127.0.0.1:{port}/metrics"), config=CONFIG)
         assert r.code == 0 and "probe_healthy{" in r.out, r
+        return
+    if "groups" in document:
+        (tmp_path / "rules.yml").write_text(example.text)
+        subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yml"], check=True, capture_output=True)
+        metrics = (ROOT / "src/serve/metrics_probe.c").read_text()
+        used = set(re.findall(r"\bprobe_[a-z_]+", str(document)))
+        assert used and all(f'"{name}"' in metrics for name in used), used
+        return
+    if "services" in document:
+        for service in document["services"].values():
+            check_compose(sandbox, service)
         return
     probes = [document[key] for key in ("readinessProbe", "livenessProbe", "startupProbe") if key in document]
     assert probes, f"{example.id}: what is this?"

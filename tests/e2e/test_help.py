@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-TOPICS = ["commands", "types", "targets", "config", "durations", "patterns", "agent", "defaults", "options", "exit-codes", "states",
+TOPICS = ["commands", "types", "recipes", "targets", "config", "durations", "patterns", "agent", "defaults", "options", "exit-codes", "states",
           "reasons", "environment", "api", "status-json", "events", "metrics"]
 
 

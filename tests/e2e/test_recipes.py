@@ -56,7 +56,9 @@ def test_in_the_program(probe, name):
 
 def test_list(probe):
     r = probe.run("help", "recipes")
-    assert r.code == 0 and [line.split()[0] for line in r.out.splitlines() if line.startswith("  ")] == NAMES
+    tasks, _, services = r.out.partition("Sections for services")
+    assert r.code == 0 and "HEALTHCHECK" in tasks
+    assert [line.split()[0] for line in services.splitlines() if line.startswith("  ")] == NAMES
     r = probe.run("explain", "recipe:memcache")
     assert r.code == 64 and "did you mean memcached?" in r.err
 
