@@ -16,7 +16,7 @@ deps_list()
             git shellcheck python3-pytest python3-pytest-xdist python3-pytest-rerunfailures python3-pymongo python3-dnslib \
             openssl curl haproxy prometheus iproute2 nftables strace faketime s6 python3-yaml python3-pyte \
             'chromium|chromium-browser' python3-websocket fonts-dejavu-core \
-            mandoc zsh fish bash-completion redis-server redis-tools postgresql mariadb-server \
+            mandoc zsh fish bash-completion redis-server redis-tools postgresql pgbouncer mariadb-server \
             memcached nats-server mosquitto etcd-server openssh-server ;;
         static) echo debian-archive-keyring linux-libc-dev dpkg-dev make perl xz-utils ;;
         emulation) echo qemu-user-static ;;

@@ -402,15 +402,15 @@ static enum talk_next judge_role(struct postgres_run *r)
                     standby ? "standby" : "primary", read_only && !standby ? ", read-only" : "");
 }
 
+/* Where no role is asked for, an empty query: PgBouncer lets in whom it knows, also when nothing is
+ * behind it. */
 static enum talk_next take_ready(struct postgres_run *r)
 {
-    bool asks =
+    bool role =
         conf_of(r)->require >= POSTGRES_REQUIRE_PRIMARY || r->look.found == INIT_GUARD_UNSEEN;
     if (r->step == PG_QUERY)
-        return terminate(r, judge_role(r));
-    if (!asks)
-        return terminate(r, good(r, "let in as ", user_of(r)));
-    put_message(&r->talk.out, 'Q', QUERY, sizeof QUERY);
+        return terminate(r, role ? judge_role(r) : good(r, "let in as ", user_of(r)));
+    put_message(&r->talk.out, 'Q', role ? QUERY : "", role ? sizeof QUERY : 1);
     return go(r, PG_QUERY, TALK_SEND);
 }
 

@@ -2,8 +2,8 @@
  * protocol 3.0, and what its messages mean. Bytes in, bytes out.
  *
  *   on a Unix socket the look at who listens (init_guard); SSLRequest where TLS is wanted; the
- * startup message; the login where one is asked for and given; one query where more is required
- * than a connection; Terminate.
+ *   startup message; the login where one is asked for and given; a query, which is empty where no
+ *   role is asked for; Terminate.
  *
  * Where a login is asked for and none is given, the connection is closed at that point, as libpq
  * does: the server logs nothing. */

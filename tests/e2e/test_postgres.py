@@ -198,3 +198,18 @@ def test_settings_that_are_refused(probe, uri, words):
     config = probe.write("probe.ini", f"[probe x]\nuri = {uri}\n")
     r = probe.run("validate", "-c", config)
     assert r.code == 78 and words in r.out + r.err, str(r)
+
+
+def test_pgbouncer(probe, start):
+    """It answers for itself until one is logged in; then the server behind it is needed."""
+    server = start(servers.Postgres)
+    bouncer = start(servers.Pgbouncer, server)
+    uri = lambda password, database: f"uri = postgres://postgres:{password}@127.0.0.1:{bouncer.port}/{database}"
+    says(probe, at(bouncer, "/shop"), "ok", "asks for a login by SCRAM")
+    says(probe, uri("pencil", "shop") + "\nrequire = writable", "ok", "a primary")
+    says(probe, uri("other", "shop"), "auth")
+    says(probe, uri("pencil", "nothere"), "mismatch", "no such database")
+    server.down(signal.SIGQUIT)
+    says(probe, at(bouncer, "/shop"), "ok")
+    wait_until(lambda: check(probe, uri("pencil", "shop")).code == 1, 5, "it notices")
+    says(probe, uri("pencil", "shop") + "\nrequire = writable", "not-ready")

@@ -344,3 +344,20 @@ class Mariadb(Process):
                          *listen, *self.tls, *self.options),
             lambda: subprocess.run(["mariadb-admin", "--no-defaults", "-uroot", "-S", str(self.socket), "ping"],
                                    capture_output=True).returncode == 0)
+
+
+class Pgbouncer(Process):
+    """PgBouncer before a server of class Postgres; its users have the password "pencil"."""
+
+    def __init__(self, server, **settings):
+        super().__init__()
+        self.port = free_port()
+        if os.geteuid() == 0:
+            shutil.chown(self.dir, "postgres")
+        (self.dir / "users").write_text('"postgres" "pencil"\n')
+        lines = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "", "auth_type": "scram-sha-256",
+                 "auth_file": self.dir / "users", "server_login_retry": 1, "server_connect_timeout": 2, **settings}
+        (self.dir / "ini").write_text(
+            f"[databases]\nshop = host=127.0.0.1 port={server.port} dbname=postgres\n[pgbouncer]\n"
+            + "".join(f"{k} = {v}\n" for k, v in lines.items()))
+        self.launch(server.as_user(sbin("pgbouncer"), self.dir / "ini"), lambda: accepts(self.port))
