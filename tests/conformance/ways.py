@@ -201,6 +201,7 @@ SILENT = {
     "mongo": ["uri = mongodb://127.0.0.1:{port}/", "uri = mongodb://localhost:{port}/?tls=true",
               "uri = mongodb://localhost:{port},127.0.0.1:{port}/?replicaSet=rs0"],
     "redis": ["uri = redis://127.0.0.1:{port}", "uri = rediss://localhost:{port}"],
+    "grpc": ["url = grpc://127.0.0.1:{port}/x", "url = grpcs://localhost:{port}/x"],
     "dns": ["query = dns+tcp://127.0.0.1:{port}/name.test"],
     "postgres": ["uri = postgres://127.0.0.1:{port}", "uri = postgres://localhost:{port}/?sslmode=require"],
 }
