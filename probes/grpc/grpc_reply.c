@@ -100,8 +100,10 @@ bool grpc_reply_line(struct grpc_reply *r, const char *line, size_t len)
 {
     char value[128];
     if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-        const char *blank = memchr(line, ' ', len);
-        r->http_status = blank ? atoi(blank + 1) : 0;
+        const char *p = memchr(line, ' ', len), *end = line + len;
+        r->http_status = 0;
+        for (int i = 0; p && i < 3 && ++p < end && isdigit((unsigned char)*p); i++)
+            r->http_status = r->http_status * 10 + (*p - '0');
     } else if (value_of(line, len, "content-type", value, sizeof value)) {
         r->is_grpc = strncasecmp(value, "application/grpc", 16) == 0 &&
                      (!value[16] || strchr("+; ", value[16]));
