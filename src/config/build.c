@@ -147,6 +147,7 @@ static void fill_policy(struct check_conf *c, const struct probe_value *v)
         .jitter_percent = (uint32_t)v[COMMON_JITTER].num,
     };
     c->required = v[COMMON_REQUIRED].num;
+    c->history = v[COMMON_HISTORY].num;
     c->warn_after = v[COMMON_WARN_AFTER].num;
     c->timeout_given = v[COMMON_TIMEOUT].given;
 }

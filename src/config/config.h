@@ -44,6 +44,7 @@ struct check_conf {
     size_t n_after;
     struct check_label *labels;
     size_t n_labels;
+    int64_t history;   /* ns of the past that is kept for its page; 0: none */
     char *fingerprint; /* equal exactly when the settings are; a hash, it tells nothing of them */
     struct mask mask;  /* its secrets, which a detail may echo */
 

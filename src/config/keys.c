@@ -80,6 +80,12 @@ const struct probe_key config_common_keys[] = {
     [COMMON_LABELS] = {.name = "labels",
                        .kind = KEY_WORDS,
                        .doc = "Labels for metrics, JSON and events, e.g. team=shop, env=prod."},
+    [COMMON_HISTORY] = {.name = "history",
+                        .kind = KEY_DURATION,
+                        .min = 2 * 60 * NS_PER_S,
+                        .max = 24 * 3600 * NS_PER_S,
+                        .doc = "How much of the past its page /probe/NAME shows, e.g. 1h; it costs "
+                               "4 KiB. If not set, the last results alone."},
 };
 const size_t config_n_common_keys = COMMON_COUNT;
 

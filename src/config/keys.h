@@ -19,6 +19,7 @@ enum common_key {
     COMMON_AFTER,
     COMMON_WARN_AFTER,
     COMMON_LABELS,
+    COMMON_HISTORY,
     COMMON_COUNT
 };
 

@@ -95,6 +95,8 @@ struct check *check_new(struct engine *e, struct check_conf *conf)
     c->conf = check_conf_ref(conf);
     c->engine = e;
     c->next.fire = on_next;
+    if (conf->history && e->keep && (c->past = calloc(1, sizeof *c->past)))
+        c->past->width = conf->history / PAST_SLOTS;
     return c;
 }
 
@@ -220,6 +222,8 @@ static const struct check_result *store(struct check *c, struct check_result *r)
     int64_t since = r->started + r->duration - c->engine->started;
     c->trend[c->n_results % CHECK_TREND] = in_brief(r);
     c->trend_ends[c->n_results % CHECK_TREND] = since > 0 ? (uint32_t)(since / NS_PER_S) : 0;
+    if (c->past)
+        past_add(c->past, since > 0 ? since : 0, r->duration, r->reason == REASON_OK);
     c->n_results++;
     return slot;
 }
@@ -328,6 +332,7 @@ static void check_free(struct check *c)
     if (c->last_failure)
         result_fini(c->last_failure);
     free(c->last_failure);
+    free(c->past);
     free(c->warning_text);
     free(c->members);
     free(c->after);

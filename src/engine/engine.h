@@ -14,6 +14,7 @@
 #include "base/reason.h"
 #include "config/config.h"
 #include "config/names.h"
+#include "engine/past.h"
 #include "engine/warning.h"
 #include "health/health.h"
 #include "host.h"
@@ -86,6 +87,7 @@ struct check {
         history[CHECK_HISTORY];         /* ring; newest at (n_results - 1) % CHECK_HISTORY */
     uint32_t trend[CHECK_TREND];        /* ring as history; read by check_trend */
     uint32_t trend_ends[CHECK_TREND];   /* s since the engine's start */
+    struct past *past;                  /* NULL: not asked for, or no memory */
     struct check_result *last_failure;  /* however old; NULL: never failed */
     struct check_waiter *waiters;       /* of check_now */
     struct check **after, **dependents; /* the checks it comes after, and those after it */

@@ -35,6 +35,9 @@ void page_escape(struct buf *b, const char *s);
 /* A link to the row of that probe, whose id is "probe-NAME". */
 void page_add_link(struct buf *b, const char *name);
 
+/* How long the checks of the last while took, drawn; nothing where that is not kept. */
+void page_add_past(struct buf *b, const struct check *c, int64_t now);
+
 /* The results that are kept of a probe, as a table; for a page of its own. */
 void page_add_results(struct buf *b, const struct check *c, int64_t now);
 

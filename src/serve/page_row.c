@@ -292,6 +292,74 @@ static void add_latency(struct buf *b, const struct check *c)
     buf_puts(b, "</div>\n");
 }
 
+/* What of the past is summed up in words beside the drawing. */
+struct past_sum {
+    uint64_t checks, failed, sum;
+    uint32_t low, high;
+};
+
+static struct past_sum sum_past(const struct past *p, int64_t now)
+{
+    struct past_sum all = {.low = UINT32_MAX};
+    for (int i = 0; i < PAST_SLOTS; i++) {
+        const struct past_slot *s = past_get(p, now, i);
+        if (!s)
+            continue;
+        all.checks += s->checks;
+        all.failed += s->failed;
+        all.sum += s->sum;
+        all.low = s->low < all.low ? s->low : all.low;
+        all.high = s->high > all.high ? s->high : all.high;
+    }
+    return all;
+}
+
+/* A bar from the shortest to the longest of each step, and a mark where one failed. */
+static void draw_past(struct buf *b, const struct past *p, uint32_t high, int64_t now)
+{
+    double all = high ? high : 1;
+    buf_puts(b, "<svg class=past aria-hidden=true viewBox=\"0 0 120 40\" "
+                "preserveAspectRatio=none><path class=spread d=\"");
+    for (int i = 0; i < PAST_SLOTS; i++) {
+        const struct past_slot *s = past_get(p, now, i);
+        if (s && s->checks > s->failed)
+            buf_printf(b, "M%d.5 %.1fV%.1f", i, 33.0 - 32.0 * s->high / all,
+                       33.5 - 32.0 * s->low / all);
+    }
+    buf_puts(b, "\"/><path class=missed d=\"");
+    for (int i = 0; i < PAST_SLOTS; i++) {
+        const struct past_slot *s = past_get(p, now, i);
+        if (s && s->failed)
+            buf_printf(b, "M%d.5 35V40", i);
+    }
+    buf_puts(b, "\"/></svg>\n<p class=axis aria-hidden=true><span>");
+    page_add_age(b, p->width * PAST_SLOTS);
+    buf_puts(b, " ago</span><span>now</span></p>\n");
+}
+
+void page_add_past(struct buf *b, const struct check *c, int64_t now)
+{
+    if (!c->past)
+        return;
+    int64_t since = now - c->engine->started;
+    struct past_sum all = sum_past(c->past, since);
+    buf_puts(b, "<h2>The last ");
+    page_add_age(b, c->past->width * PAST_SLOTS);
+    buf_puts(b, "</h2>\n");
+    draw_past(b, c->past, all.high, since);
+    buf_printf(b, "<p class=totals>%" PRIu64 " checks, %" PRIu64 " of them failed", all.checks,
+               all.failed);
+    if (all.checks > all.failed) {
+        buf_puts(b, "; from ");
+        add_took(b, (int64_t)all.low * NS_PER_US);
+        buf_puts(b, " to ");
+        add_took(b, (int64_t)all.high * NS_PER_US);
+        buf_puts(b, ", on average ");
+        add_took(b, (int64_t)(all.sum / (all.checks - all.failed)) * NS_PER_US);
+    }
+    buf_puts(b, "</p>\n");
+}
+
 static void add_result(struct buf *b, const struct check_result *r, int64_t now)
 {
     char stamp[CLOCK_RFC3339_SIZE];

@@ -425,6 +425,21 @@ def test_tells_which_agent_and_when(mixed, browse):
     page.wait("document.querySelector('li:target')?.dataset.name === 'db'")
 
 
+def test_the_past_is_drawn_where_it_is_asked_for(probe, serve, browse):
+    server = serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("kept", server.port, "history = 1h") + tcp("not", server.port))
+    agent.wait_status("kept", "healthy")
+    server.down()
+    agent.wait_status("kept", "unhealthy")
+    page = browse(agent, path="/probe/kept")
+    assert "The last 1h" in page.text("h2") and " of them failed; from " in page.text(".past ~ .totals")
+    assert page.eval("/M119.5 /.test(document.querySelector('.missed').getAttribute('d'))")
+    assert page.eval("document.querySelector('.spread').getAttribute('d').length > 5")
+    agent.wait_status("not", "unhealthy")
+    page = browse(agent, path="/probe/not")
+    assert page.eval("document.querySelector('.past')") is None
+
+
 def test_a_probe_has_a_page(mixed, browse):
     page = browse(mixed, path="/probe/network")
     assert page.text("h1") == "network" and page.eval("document.title") == "network is unhealthy - probe"
