@@ -18,6 +18,7 @@ enum field {
     READ_ONLY,
     SET_NAME,
     PRIMARY,
+    MIN_WIRE_VERSION,
     MAX_WIRE_VERSION,
     LOCAL_TIME,
     LAST_WRITE,
@@ -35,6 +36,7 @@ static const char *const names[FIELD_COUNT] = {
     [READ_ONLY] = "readOnly",
     [SET_NAME] = "setName",
     [PRIMARY] = "primary",
+    [MIN_WIRE_VERSION] = "minWireVersion",
     [MAX_WIRE_VERSION] = "maxWireVersion",
     [LOCAL_TIME] = "localTime",
     [LAST_WRITE] = "lastWrite",
@@ -111,6 +113,12 @@ static int64_t read_lag(const struct fields *f)
     return now > written ? now - written : 0;
 }
 
+static int32_t read_version(const struct fields *f, enum field which, int32_t otherwise)
+{
+    const bson_iter_t *it = &f->of[which].it;
+    return f->of[which].there && BSON_ITER_HOLDS_INT32(it) ? bson_iter_int32(it) : otherwise;
+}
+
 static enum mongo_role read_role(const struct mongo_hello *h, const struct fields *f, bool primary)
 {
     char msg[MONGO_NAME_MAX];
@@ -138,9 +146,8 @@ void mongo_hello_read(struct mongo_hello *h, const bson_t *reply)
     h->writable = primary && !h->read_only;
     read_text(&f, SET_NAME, h->set_name);
     read_text(&f, PRIMARY, h->primary);
-    const bson_iter_t *version = &f.of[MAX_WIRE_VERSION].it;
-    if (f.of[MAX_WIRE_VERSION].there && BSON_ITER_HOLDS_INT32(version))
-        h->max_wire_version = bson_iter_int32(version);
+    h->min_wire_version = read_version(&f, MIN_WIRE_VERSION, 0);
+    h->max_wire_version = read_version(&f, MAX_WIRE_VERSION, -1);
     h->lag_ms = read_lag(&f);
     h->role = read_role(h, &f, primary);
 }
@@ -286,11 +293,26 @@ static enum reason judge_lag(const struct mongo_hello *h, int64_t max_lag, const
     return REASON_MISMATCH;
 }
 
+/* No driver would speak with it. */
+static bool is_incompatible(const struct mongo_hello *h)
+{
+    return h->min_wire_version > MONGO_WIRE_VERSION_MAX ||
+           (h->max_wire_version >= 0 && h->max_wire_version < MONGO_WIRE_VERSION_MIN);
+}
+
 enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wish *wish,
                               const char *address, char detail[PROBE_DETAIL_MAX])
 {
     char what[MONGO_NAME_MAX + 64];
     mongo_hello_describe(h, what, sizeof what);
+    if (is_incompatible(h)) {
+        snprintf(detail, PROBE_DETAIL_MAX,
+                 "%s is %s of wire versions %d to %d: too %s for drivers, which speak %d to %d",
+                 address, what, h->min_wire_version, h->max_wire_version,
+                 h->min_wire_version > MONGO_WIRE_VERSION_MAX ? "new" : "old",
+                 MONGO_WIRE_VERSION_MIN, MONGO_WIRE_VERSION_MAX);
+        return REASON_MISMATCH;
+    }
     if (wish->set_name && h->role == MONGO_NOT_INITIATED) {
         snprintf(detail, PROBE_DETAIL_MAX, "%s is %s, wanted set %s", address, what,
                  wish->set_name);

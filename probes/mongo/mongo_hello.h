@@ -28,13 +28,18 @@ enum mongo_role {
     MONGO_MONGOS,
 };
 
+/* What drivers speak: OP_MSG came with MongoDB 3.6; no server has given up what is below the upper
+ * one. */
+#define MONGO_WIRE_VERSION_MIN 6
+#define MONGO_WIRE_VERSION_MAX 29
+
 struct mongo_hello {
     enum mongo_role role;
     bool writable; /* isWritablePrimary and not readOnly */
     bool read_only;
-    char set_name[MONGO_NAME_MAX]; /* "": none */
-    char primary[MONGO_NAME_MAX];  /* "": none known */
-    int32_t max_wire_version;
+    char set_name[MONGO_NAME_MAX];              /* "": none */
+    char primary[MONGO_NAME_MAX];               /* "": none known */
+    int32_t min_wire_version, max_wire_version; /* 0, and -1: not told */
     int64_t lag_ms; /* localTime - lastWrite.lastWriteDate, never negative; -1: not told */
 };
 

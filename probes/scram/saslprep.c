@@ -99,7 +99,7 @@ static int check(const char *text, struct err *e)
 
 char *saslprep(const char *text, struct err *e)
 {
-    char *mapped = malloc(strlen(text) + 1), *normal = NULL;
+    char *mapped = calloc(1, strlen(text) + 1), *normal = NULL;
     if (!mapped)
         err_set(e, "out of memory");
     else if (map(text, mapped) < 0)

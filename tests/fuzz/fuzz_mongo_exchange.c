@@ -56,8 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     if (data[0] & 1)
-        conf.uri.user = user, conf.uri.password = password;
-    conf.prepared = password, conf.login = MONGO_LOGIN_AGREED;
+        conf.uri.user = user, conf.uri.password = password, conf.prepared = password,
+        conf.login = MONGO_LOGIN_AGREED;
     conf.wish.require = (enum mongo_require)((data[0] >> 1) % MONGO_REQUIRE_COUNT);
     buf_init(&in, MONGO_MESSAGE_MAX * 2);
     mongo_exchange_init(&x, &conf, "127.0.0.1:27017");

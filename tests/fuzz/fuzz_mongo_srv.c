@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mongo/mongo_srv.h"
 
@@ -15,7 +16,7 @@ static void check(const struct mongo_srv *s)
     const struct mongo_uri *u = &s->conf.uri;
     size_t len = u->n_hosts == 1 ? strlen(u->hosts[0]) : 0;
     if (len < sizeof ".shop.test:1" ||
-        strcmp(u->hosts[0] + len - strlen(".shop.test:1"), ".shop.test:1") != 0)
+        strcasecmp(u->hosts[0] + len - strlen(".shop.test:1"), ".shop.test:1") != 0)
         abort();
     if (strcmp(u->replica_set, "own") != 0 || !u->auth_db[0] || u->load_balanced == 1)
         abort();

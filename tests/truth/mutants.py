@@ -220,27 +220,18 @@ class Mongo(Kind):
         )
 
 
-class Driver(Kind):
-    """One wrong byte in ping's reply, to the driver; what it does not look at is left right."""
-
-    share = 0.03
-    timeout = 60
+class Set(Mongo):
+    """The same of a member of a set, which is named by its own hello."""
 
     def keys(self, number):
-        return f"uri = mongodb://{address_of(number)}:{PORT}/?directConnection=false\n"
+        return f"uri = mongodb://{address_of(number)}:{PORT}/?replicaSet=rs0\nrequire = primary\n"
 
-    def serve(self, sock, number):
-        options = mongos.SimpleNamespace(port=PORT, set=None, delay=0, hosts=None)
-        try:
-            with sock:
-                sock.settimeout(10)
-                connection = mongos.mongo_scripted.Connection(sock, options, number)
-                mongos.mongo_scripted.SCENARIOS["mutated-body"](connection)
-        except (mongos.mongo_scripted.Closed, OSError):
-            pass
-
-    def may_be_healthy(self, number):
-        return False
+    def answer(self, number, request):
+        me = f"{address_of(number)}:{PORT}"
+        ids = (self.requests(request) + [1, 2])[:2]
+        hello = dict(self.hello, hosts=[me], me=me, primary=me)
+        right = message(hello, ids[0]) + message({"ok": 1.0}, ids[1])
+        return mutate(self.rng(number), right)
 
 
 class Tls(Kind):
@@ -352,7 +343,7 @@ class Dns(Kind):
         return b"\x7f\0\0\1" in data
 
 
-KINDS = {"tcp": Tcp, "http": Http, "https": Https, "mongo": Mongo, "driver": Driver, "tls": Tls, "dns": Dns}
+KINDS = {"tcp": Tcp, "http": Http, "https": Https, "mongo": Mongo, "set": Set, "tls": Tls, "dns": Dns}
 
 
 class Server:

@@ -45,6 +45,12 @@ static const struct {
     const char *says;
 } rows[] = {
     {STANDALONE, PING, NULL, 0, REASON_OK, "ping ok from h:1, standalone"},
+    {"{\"isWritablePrimary\":true,\"minWireVersion\":99,\"maxWireVersion\":99,\"ok\":1}", PING,
+     NULL, 0, REASON_MISMATCH, "of wire versions 99 to 99: too new for drivers"},
+    {"{\"isWritablePrimary\":true,\"minWireVersion\":0,\"maxWireVersion\":5,\"ok\":1}", PING, NULL,
+     0, REASON_MISMATCH, "of wire versions 0 to 5: too old for drivers"},
+    {"{\"isWritablePrimary\":true,\"minWireVersion\":0,\"maxWireVersion\":99,\"ok\":1}", PING, NULL,
+     0, REASON_OK, "standalone"},
     {STANDALONE, DATA, NULL, 0, REASON_OK, "standalone"},
     {STANDALONE, WRITE, NULL, 0, REASON_OK, "standalone"},
     {STANDALONE, PRIM, NULL, 0, REASON_MISMATCH, "is standalone, wanted the primary of a set"},
