@@ -41,6 +41,7 @@ static int add_word(struct mask *m, const char *text, size_t len, bool is_line)
 static int add_base64_at(struct mask *m, const char *text, size_t len, size_t skip)
 {
     static const size_t lost[] = {0, 2, 3}; /* characters that the bytes before it have a part in */
+    len = strnlen(text, len);               /* a URI may hold %00 */
     char *padded = str_format("%.*s%.*s", (int)skip, "\x01\x01", (int)len, text);
     char *coded = padded ? str_base64(padded) : NULL;
     int rc = coded ? 0 : -1;
@@ -102,7 +103,7 @@ static size_t unescape(char *text)
         unsigned byte;
         int n = 0;
         if (from[0] == '\\' && from[1] == 'x' && sscanf(from + 2, "%2x%n", &byte, &n) == 1) {
-            *to++ = (char)byte;
+            *to++ = byte ? (char)byte : '\n'; /* a NUL ends a word as well */
             from += 1 + n;
         } else if (from[0] == '\\' && from[1]) {
             from++;

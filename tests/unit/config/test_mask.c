@@ -33,7 +33,8 @@ static int open_mask(void **state)
         [USER] = {.text = "app"},
         [PASSWORD] = {.text = "hunter2 s/cr+t\xc3\xa4"},
         [HEADER] = {.lines = headers, .n_lines = 2},
-        [SEND] = {.text = "AUTH default opensesame\\r\\nPING\\r\\n"},
+        [SEND] = {.text =
+                      "AUTH default opensesame\\r\\n\\x00\\0many bytes\\x00with\\x00zeros\\r\\n"},
         [URI] = {.text = "mongodb://me:p%40ssw0rd@db/?authSource=admin&jwt=eyJhbGciOi"},
     };
     return mask_init(&mask, keys, values, N);
