@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/output.h"
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/agent_client.h"
@@ -22,6 +24,8 @@
 
 #define OUTPUT_MAX    ((size_t)1 << 30)
 #define AGENT_TIMEOUT (2 * NS_PER_S)
+
+#define AGENT_TEXT_MAX ((size_t)4 << 20)
 
 /* What the agent said; `document` NULL: nothing, for the reason in `why`. */
 struct answer {
@@ -191,12 +195,80 @@ static int print_recipes(const struct cli *cli)
     return cli_finish(rc);
 }
 
+/* There is no file, and nothing but names is asked for: what the agent runs with is meant. */
+static bool is_of_agent(const struct cli *cli)
+{
+    size_t type;
+    const struct probe_scheme *scheme;
+    bool names = cli->n_targets && !cli->config && !config_default_path() && !cli->names;
+    for (size_t i = 0; names && i < cli->n_targets; i++)
+        names =
+            !target_name_len(cli->targets[i]) && !target_scheme(cli->targets[i], &type, &scheme);
+    return names;
+}
+
+/* The agent's sections of the named probes. 0, or the exit code with the words said. */
+static int fetch(const struct cli *cli, struct buf *text)
+{
+    int64_t deadline = time_add(clock_now(), cli->timeout_ns ? cli->timeout_ns : AGENT_TIMEOUT);
+    for (size_t i = 0; i < cli->n_targets; i++) {
+        struct buf body = {0};
+        struct err e;
+        const char *name = cli->targets[i];
+        char *path = str_format("/config/%s", name);
+        int status = path && target_is_name(name) ? agent_request(cli->agent, cli->token_file,
+                                                                  "GET", path, deadline, &body, &e)
+                                                  : 404;
+        free(path);
+        if (status == 200)
+            buf_add(text, body.data, body.len);
+        else if (status == 404)
+            fprintf(stderr, "probe: no configuration file, and the agent has no probe '%s'\n",
+                    name);
+        else
+            fprintf(stderr, "probe: %s\n",
+                    status < 0 || agent_refused(cli->agent, status, &e) < 0 ? e.text : "");
+        buf_fini(&body);
+        if (status != 200)
+            return status == 404 ? EXIT_USAGE : EXIT_NO_AGENT;
+    }
+    return text->failed ? EXIT_INTERNAL : 0;
+}
+
+static int load_of_agent(const struct cli *cli, struct config **out)
+{
+    struct buf text;
+    struct config_report report;
+    buf_init(&text, AGENT_TEXT_MAX);
+    int rc = fetch(cli, &text);
+    if (rc == 0) {
+        const struct config_source source = {.path = "the agent's settings",
+                                             .text = text.data ? text.data : "",
+                                             .text_len = text.len,
+                                             .targets = cli->targets,
+                                             .n_targets = cli->n_targets,
+                                             .keep_values = true,
+                                             .partial = true,
+                                             .lint = true};
+        config_report_init(&report);
+        rc = config_load(&source, out, &report) == CONFIG_OK ? 0 : EXIT_CONFIG;
+        if (rc) { /* of another version, perhaps: what it says is told all the same */
+            output_print(STDOUT_FILENO, "%s", text.data ? text.data : "");
+            cli_print_report(cli, &report);
+        }
+        config_report_fini(&report);
+    }
+    buf_fini(&text);
+    return rc;
+}
+
 int cmd_explain(const struct cli *cli)
 {
     struct config *config;
     if (cli->n_targets && recipes_is_word(cli->targets[0]))
         return print_recipes(cli);
-    int rc = cli_load(cli, !cli->names, NULL, &config);
+    int rc =
+        is_of_agent(cli) ? load_of_agent(cli, &config) : cli_load(cli, !cli->names, NULL, &config);
     if (rc)
         return rc;
     if (cli->names)

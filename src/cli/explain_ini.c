@@ -6,69 +6,10 @@
 
 #include "cli/explain.h"
 #include "config/keys.h"
-#include "config/redact.h"
+#include "config/shown.h"
 #include "config/target.h"
 
-#define INDENT     "\n    "
 #define NUMBER_MAX 8 /* what may follow a name that is taken */
-
-/* Text as a value: dollars that would expand are doubled, further lines indented. */
-static void add_text(struct buf *out, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '$' && (text[1] == '$' || text[1] == '{'))
-            buf_puts(out, "$$");
-        else if (*text == '\n')
-            buf_puts(out, INDENT);
-        else
-            buf_putc(out, *text);
-    }
-}
-
-static void add_shown(struct buf *out, const struct probe_key *key, const char *text)
-{
-    char *shown = redact_item(key, text);
-    if (shown)
-        add_text(out, shown);
-    free(shown);
-}
-
-/* What is hidden has to come from somewhere once this is pasted: from a file is best. */
-static void add_hint(struct buf *out, const struct probe_key *key, const struct probe_value *v)
-{
-    bool hides = v->n_lines ? false : v->text && redact_holds_secret(key, v->text);
-    for (size_t i = 0; i < v->n_lines; i++)
-        hides = hides || redact_holds_secret(key, v->lines[i]);
-    if (hides)
-        buf_printf(
-            out,
-            "# *** stands for what is not shown; write the whole %s to a file, and instead:\n"
-            "# %s_file = /run/secrets/%s\n",
-            key->name, key->name, key->name);
-}
-
-/* A default is commented out: given, it could be a setting that nothing would use. */
-static void add_value(struct buf *out, const struct probe_key *key, const struct probe_value *v)
-{
-    if (v->file) {
-        buf_printf(out, "%s%s_file = ", v->given ? "" : ";", key->name);
-        add_text(out, v->file);
-        buf_putc(out, '\n');
-        return;
-    }
-    add_hint(out, key, v);
-    buf_printf(out, "%s%s = ", v->given ? "" : ";", key->name);
-    if (key->kind == KEY_LINES || key->kind == KEY_WORDS) {
-        const char *between = key->kind == KEY_LINES ? INDENT : ", ";
-        for (size_t i = 0; i < v->n_lines; i++) {
-            buf_puts(out, i ? between : "");
-            add_shown(out, key, v->lines[i]);
-        }
-    } else {
-        add_shown(out, key, v->text);
-    }
-    buf_putc(out, '\n');
-}
 
 /* Where the value comes from, once for all keys in a row that come from there. */
 static void add_origin(struct buf *out, char *last, size_t size, const struct probe_value *v,
@@ -94,7 +35,7 @@ static void add_table(struct buf *out, const struct probe_key *keys, const struc
         if (!v[k].text || (given_only && !v[k].given))
             continue;
         add_origin(out, last, sizeof last, &v[k], path);
-        add_value(out, &keys[k], &v[k]);
+        shown_add_value(out, &keys[k], &v[k]);
     }
     const char *lead = "# not set: ";
     for (size_t k = 0; k < n && !given_only; k++) {

@@ -12,6 +12,7 @@
 #include "config/kind.h"
 #include "config/labels.h"
 #include "config/names.h"
+#include "config/shown.h"
 #include "config/value.h"
 #include "registry.h"
 
@@ -209,6 +210,17 @@ static int keep(struct probe_value **out, const struct table *t)
     return 0;
 }
 
+/* NULL out of memory. */
+static char *settings_of(const struct table *common, const struct table *own, const char *type)
+{
+    struct buf b;
+    buf_init(&b, SIZE_MAX / 2);
+    buf_printf(&b, "type = %s\n", type);
+    shown_add_given(&b, own->keys, own->values, own->n);
+    shown_add_given(&b, common->keys + 1, common->values + 1, common->n - 1); /* not its type */
+    return buf_take(&b);
+}
+
 static void prepare(struct check_conf *c, const struct table *own, bool all_known, struct source *s)
 {
     struct probe_report report = {.source = s, .table = own, .unknown = !all_known};
@@ -247,6 +259,8 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     if (mask_init(&c->mask, mine->keys, mine->values, mine->n) < 0)
         return -1;
     if (!(c->fingerprint = build_fingerprint(&b->common, own, c->type->name)))
+        return -1;
+    if (b->keep_settings && !(c->settings = settings_of(common, mine, c->type->name)))
         return -1;
     if (!b->keep_values)
         return 0;

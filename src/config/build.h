@@ -15,6 +15,7 @@
 struct builder {
     const struct config_override *overrides; /* may be NULL */
     bool keep_values;
+    bool keep_settings;                                       /* as text */
     int (*check_ready_file)(const char *path, struct err *e); /* NULL: not asked */
     struct config_report *report;                             /* for bugs in the tables */
     struct lookup lookup;

@@ -23,6 +23,7 @@ void check_conf_unref(struct check_conf *c)
         return;
     if (c->conf)
         c->type->dispose(c->conf);
+    free(c->settings);
     free_values(c->common, config_n_common_keys);
     if (c->values)
         free_values(c->values, c->type->n_keys);

@@ -162,6 +162,7 @@ static void read_probe(struct config_load *l, struct loaded *p)
 static int read_file(struct config_load *l)
 {
     l->builder.keep_values = l->src.keep_values;
+    l->builder.keep_settings = l->src.for_agent;
     l->builder.check_ready_file = l->src.check_ready_file;
     if (!l->path)
         return 0;
@@ -213,7 +214,7 @@ static void read_probes(struct config_load *l)
 {
     for (size_t i = 0; i < l->n_probes; i++)
         read_probe(l, &l->probes[i]);
-    for (size_t i = 0; i < l->n_probes; i++)
+    for (size_t i = 0; i < l->n_probes && !l->src.partial; i++)
         after_check_names(l->probes, l->n_probes, i, &l->names, l->path, l->report);
     if (l->n_probes)
         after_check_circles(l->probes, l->n_probes, &l->names, l->path, l->report);

@@ -47,6 +47,8 @@ struct check_conf {
     int64_t history;   /* ns of the past that is kept for its page; 0: none */
     char *fingerprint; /* equal exactly when the settings are; a hash, it tells nothing of them */
     struct mask mask;  /* its secrets, which a detail may echo */
+    char *settings;    /* those that are given, as lines of a section, without secrets; only with
+                          for_agent */
 
     /* Kept only with config_source.keep_values, for `explain`. `type` always has its text there. */
     struct probe_value *common; /* by config_common_keys */
@@ -109,6 +111,7 @@ struct config_source {
     size_t n_sets;
     bool keep_values;
     bool for_agent; /* it must watch something */
+    bool partial;   /* `after` may name probes that are not in it */
     bool lint;      /* the files that it names may be missing here: only for `validate` */
     /* Would an agent find at ready_file's path what it cannot use? 0, or -1 with the words. NULL:
      * not asked, by commands that are no agent's and whose verdict must not hang on it. */

@@ -132,8 +132,9 @@ static enum made events_more(struct document *d, int64_t now)
     return MADE_WAIT;
 }
 
-void events_begin(struct request *req)
+void events_begin(struct request *req, const char *name)
 {
+    (void)name;
     struct serve *s = request_serve(req);
     struct events *ev = s->events;
     conn_take_place(req->conn, PLACE_EVENTS);

@@ -279,6 +279,11 @@ void route_drop_wait(struct request *req); /* the request ends */
 /* Answers the oldest ?wait= of that listener as if its time were over. False: there is none. */
 bool route_end_oldest_wait(struct listener *l);
 
+/* ---- settings.c ---- */
+/* GET /config/NAME: the section that a probe runs with, what was given, secrets hidden. The status;
+ * the body is the caller's. */
+unsigned settings_text(const struct engine *e, const char *name, struct buf *out);
+
 /* ---- stream.c ---- */
 /* Begins the answer `status` with a body that `more` makes; `part`, `index` start at 0. Status 0:
  * `more` sets the request's with the first piece. Without a place it waits in line for one. */
@@ -296,7 +301,7 @@ bool stream_outdated(struct document *d);
 /* ---- events.c ---- */
 struct events *events_new(void); /* NULL: out of memory */
 void events_free(struct events *ev);
-void events_begin(struct request *req);
+void events_begin(struct request *req, const char *name); /* a route; no name follows it */
 void events_end(struct document *d);
 bool events_is(const struct document *d); /* one without end */
 void events_add(struct serve *s, const struct check *c, enum health_status from);

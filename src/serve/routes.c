@@ -390,10 +390,11 @@ void serve_answer_reload(struct serve *s, uint64_t number, bool done,
 
 /* ---- The table ---- */
 
-static void get_events(struct request *req, const char *name)
+static void get_config(struct request *req, const char *name)
 {
-    (void)name;
-    events_begin(req);
+    struct buf b;
+    unsigned status = settings_text(request_serve(req)->engine, name, &b);
+    request_answer(req, status, text_type, &b);
 }
 
 static void get_metrics(struct request *req, const char *name)
@@ -436,13 +437,14 @@ static const struct route routes[] = {
     {"/ready", false, false, get_ready},
     {"/status", false, false, get_status},
     {"/status/", false, false, get_status},
-    {"/events", false, false, get_events},
+    {"/events", false, false, events_begin},
     {"/metrics", false, false, get_metrics},
     {"/", false, false, get_page},
     {"/check/", true, false, post_check},
     {"/reload", true, false, post_reload},
     {"/healthz", false, true, get_healthz},
     {"/probe/", false, false, get_probe_page},
+    {"/config/", false, false, get_config},
 };
 
 /* The route, and in `name` what follows it. */
