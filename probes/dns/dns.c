@@ -371,7 +371,7 @@ static void ask_next(struct dns_run *d)
         int rc = send_question(d, s);
         if (rc == 0) {
             uint64_t round = d->n_sent++ / d->n_servers;
-            uint64_t pause = PAUSE_MS << (round < 3 ? round : 3);
+            uint64_t pause = (uint64_t)PAUSE_MS << (round < 3 ? round : 3);
             probe_note(&d->run, "no answer from the DNS server %s", s->text);
             uv_timer_start(&d->timer, on_timer, pause, 0);
             return;
