@@ -321,7 +321,7 @@ class Mariadb(Process):
         done = subprocess.run(
             self.as_user(sbin("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
                          "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M",
-                         "--innodb-use-native-aio=0"),
+                         "--innodb-use-native-aio=0", f"--tmpdir={self.dir}"),
             capture_output=True, text=True, cwd=self.dir)
         assert done.returncode == 0, done.stdout + done.stderr
         self.up()
@@ -342,7 +342,7 @@ class Mariadb(Process):
         self.launch(
             self.as_user(sbin("mariadbd"), "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
                          f"--pid-file={self.dir}/pid", "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M",
-                         "--innodb-use-native-aio=0",  # of which the kernel has a limit for all together
+                         f"--tmpdir={self.dir}", "--innodb-use-native-aio=0",  # of which the kernel has a limit for all together
                          *listen, *self.tls, *self.options),
             lambda: subprocess.run(["mariadb-admin", "--no-defaults", "-uroot", "-S", str(self.socket), "ping"],
                                    capture_output=True).returncode == 0)
