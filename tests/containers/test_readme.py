@@ -15,7 +15,7 @@ BLOCKS = dict(re.findall(r"<!-- runs: (\w+) -->\n```sh\n(.*?)```", TEXT, re.S))
 SHIM = """#!/bin/bash
 # Labels what is made, and uses the base image of the tests.
 case "$1" in
-    build) shift && DOCKER_BUILDKIT=0 exec {real} build --label {label} --build-arg BASE="$BASE" $PREBUILT "$@" ;;
+    build) shift && DOCKER_BUILDKIT=0 exec {real} build --label {label} --build-arg BASE="$BASE" $PREBUILT_ARGS "$@" ;;
     run) shift && exec {real} run --label {label} "$@" ;;
     network) [ "$2" != create ] || exec {real} network create --label {label} "$3" ;;
 esac
@@ -58,9 +58,9 @@ def test_block(name, images, tmp_path):
     mine = {f"{n}_IMAGE": f"probe-test/{n.lower()}-readme:{RUN}" for n in ("MONGO_SERVICE", "APP", "PROBE")}
     mongo = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"probe-test/mongo:{RUN}").stdout.strip()
     env = dict(os.environ, PATH=f"{shims}:{os.environ['PATH']}", BASE=os.environ["PROBE_TEST_BASE"],
-               PREBUILT=" ".join(f"--build-arg {name}={value}" for name, value in PREBUILT.items()), MONGO_IMAGE=mongo,
+               PREBUILT_ARGS=" ".join(f"--build-arg {name}={value}" for name, value in PREBUILT.items()), MONGO_IMAGE=mongo,
                COMPOSE_PROJECT_NAME=f"{RUN}readme", APP_PORT=str(free_port()), PROBE_PORT=str(free_port()),
-               SUBNET="172.30.19.0/24", **mine)
+               SUBNET="172.30.19.0/24", **mine, **PREBUILT)
     if name == "gate":
         # The stand-in runs as root here, as the official image does.
         assert mongo

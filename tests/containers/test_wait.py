@@ -6,6 +6,7 @@ import pytest
 
 HANDLER = 'trap "exit 7" TERM; echo up; while :; do sleep 0.05; done'
 ENTRY = ["--entrypoint", "probe"]
+NOBODY = ["--invert", "tcp://127.0.0.1:9"]  # what holds at once
 
 
 def stopped_in(container, seconds=10):
@@ -19,7 +20,7 @@ def stopped_in(container, seconds=10):
 def test_stop_ends_the_program_by_its_own_handler(run, images):
     from conftest import until
 
-    c = run(images["example-app"], "wait", "-q", "pid:1", "--", "bash", "-c", HANDLER, options=ENTRY)
+    c = run(images["example-app"], "wait", "-q", *NOBODY, "--", "bash", "-c", HANDLER, options=ENTRY)
     until(lambda: "up" in c.logs(), 20, "the program")
     assert stopped_in(c) < 5  # of the 10 that the engine would wait
     assert c.state["ExitCode"] == 7
@@ -27,7 +28,7 @@ def test_stop_ends_the_program_by_its_own_handler(run, images):
 
 
 def test_the_exit_code_is_the_programs(run, images):
-    c = run(images["example-app"], "wait", "-q", "pid:1", "--", "sh", "-c", "exit 3", options=ENTRY)
+    c = run(images["example-app"], "wait", "-q", *NOBODY, "--", "sh", "-c", "exit 3", options=ENTRY)
     assert c.wait_exit() == 3
 
 
@@ -48,7 +49,7 @@ def test_out_of_time(run, images):
 
 @pytest.mark.parametrize("command,code", [("/nowhere", 127), ("/etc/passwd", 126)])
 def test_a_program_that_cannot_run(run, images, command, code):
-    c = run(images["example-app"], "wait", "-q", "pid:1", "--", command, options=ENTRY)
+    c = run(images["example-app"], "wait", "-q", *NOBODY, "--", command, options=ENTRY)
     assert c.wait_exit() == code
 
 
