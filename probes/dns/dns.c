@@ -188,9 +188,8 @@ static bool judge(struct dns_run *d, struct dns_server *s, const struct dns_answ
     bool wrong_zone = c->authoritative && !a->authoritative;
     switch (a->is) {
     case DNS_ANSWER_OTHER:
+    case DNS_ANSWER_CUT: /* by UDP, and the caller has seen to it */
         return false;
-    case DNS_ANSWER_CUT:
-        return false; /* by UDP the caller has seen to it */
     case DNS_ANSWER_BROKEN:
     case DNS_ANSWER_ERROR:
         if (s)
