@@ -46,7 +46,7 @@ def filtered(at, rule, how):
 
 
 def black_hole(at):
-    return filtered(at, "meta l4proto tcp drop", "another host, which drops every packet")
+    return filtered(at, "meta l4proto { tcp, udp } drop", "another host, which drops every packet")
 
 
 def host_gone(at):
