@@ -6,7 +6,7 @@ import names
 from dnslib import MX, QTYPE, RR
 from lib import hostile
 from names import alias, by_tcp, code, late, lost, only
-from scenarios.common import Situation, black_hole, nobody, told
+from scenarios.common import Situation, filtered, nobody, told
 from table import HEALTHY, UNHEALTHY, rows
 
 UP = names.addresses("192.0.2.1")
@@ -159,7 +159,8 @@ ROWS = rows(
         {"detail": "no answer from the DNS server 127.0.0.1"}),
     ("refused", nobody(at), UNHEALTHY, "refused"),
     ("refused by TCP", nobody(at_tcp), UNHEALTHY, "refused"),
-    ("black-holed", black_hole(at), UNHEALTHY, "timeout", SHORT),
+    ("black-holed", filtered(at, "meta l4proto udp drop", "another host, which drops every packet"),
+        UNHEALTHY, "timeout", SHORT),
     ("first packet lost", asks(lost(1, UP), "the first question is lost"), HEALTHY, "ok", "",
         {"ways": ["check"]}),
     ("late", asks(late(0.3, UP), "answers after 0.3 s"), HEALTHY, "ok"),
