@@ -110,7 +110,7 @@ def build(target, tag, context=ROOT, buildkit=False, **args):
     for name, value in args.items():
         command += ["--build-arg", f"{name}={value}"]
     env = dict(os.environ, DOCKER_BUILDKIT="1" if buildkit else "0")
-    return sh(*command, context, timeout=1200, env=env)
+    return sh(*command, context, timeout=2400, env=env)
 
 
 def make_mongo(folder):

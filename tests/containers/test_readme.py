@@ -66,7 +66,7 @@ def test_block(name, images, tmp_path):
         assert mongo
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", own_names(BLOCKS[name])], cwd=tree, env=env, text=True,
-                              capture_output=True, timeout=600)
+                              capture_output=True, timeout=1800)
         assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     finally:
         for container in (f"{RUN}-demo-app", f"{RUN}-demo-db", f"{RUN}-demo-agent"):
