@@ -100,16 +100,19 @@ static int check(const char *text, struct err *e)
 char *saslprep(const char *text, struct err *e)
 {
     char *mapped = calloc(1, strlen(text) + 1), *normal = NULL;
-    if (!mapped)
-        err_set(e, "out of memory");
-    else if (map(text, mapped) < 0)
+    if (mapped && map(text, mapped) < 0) {
         err_set(e, "it is not UTF-8");
-    else if (!(normal = (char *)utf8proc_NFKC((const utf8proc_uint8_t *)mapped)))
+        str_wipe(mapped);
+        return NULL;
+    }
+    if (mapped)
+        normal = (char *)utf8proc_NFKC((const utf8proc_uint8_t *)mapped);
+    str_wipe(mapped);
+    if (!normal) {
         err_set(e, "out of memory");
-    else if (check(normal, e) < 0) {
+    } else if (check(normal, e) < 0) {
         str_wipe(normal);
         normal = NULL;
     }
-    str_wipe(mapped);
     return normal;
 }
