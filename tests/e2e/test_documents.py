@@ -101,7 +101,7 @@ def test_sh(example, sandbox):
 
 def shape(line):
     """Without what differs from run to run: times, addresses, numbers of processes; one blank for many."""
-    line = re.sub(r"\b\d+(\.\d+)?\s?(us|ms|s|m\d+s|h\d+m)\b", "TIME", line)
+    line = re.sub(r"\b\d+(\.\d+)?\s?(µs|ms|s|m\d+s|h\d+m)\b", "TIME", line)
     line = re.sub(r"\b\d+\.\d+\.\d+\.\d+\b", "ADDRESS", line)
     return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", line)).strip()
 
