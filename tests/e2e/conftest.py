@@ -56,6 +56,16 @@ def terminal(probe):
 
 
 @pytest.fixture
+def driver(probe):
+    """A login that only MongoDB's driver has, for what is said of its child; a build may have none."""
+    login = "authMechanism=MONGODB-AWS"
+    config = probe.write("driver.ini", f"[probe db]\nuri = mongodb://u:p@127.0.0.1:1/?{login}\n")
+    if "this build's driver has no authMechanism" in str(probe.run("validate", "-c", config)):
+        pytest.skip("this build's driver has no login that probe has not: there is no child")
+    return login
+
+
+@pytest.fixture
 def port():
     return free_port()
 

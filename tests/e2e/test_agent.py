@@ -153,10 +153,7 @@ def test_stops_within_a_second_whatever_hangs(probe, serve, number):
         "[defaults]\ninterval = 100ms\ntimeout = 1h\n"
         + "".join(f"[probe h{i}]\nurl = http://127.0.0.1:{server.port}/\n" for i in range(5))
         + "".join(f"[probe m{i}]\nuri = mongodb://127.0.0.1:{server.port}/\n" for i in range(5))
-        + "".join(
-            f"[probe w{i}]\nuri = mongodb://u:p@127.0.0.1:{server.port}/?authMechanism=MONGODB-AWS\n"
-            for i in range(3)
-        )
+        + "".join(f"[probe w{i}]\ncommand = /bin/sleep 3600\n" for i in range(3))
         + tcp("t", server.port, "send = x\nexpect = y")
     )
     wait_until(lambda: server.connections >= 11, 10, "every check hangs")

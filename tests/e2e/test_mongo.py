@@ -69,7 +69,6 @@ def verdict(r):
 
 # ---- logins
 
-DRIVER = "authMechanism=MONGODB-AWS"  # what our own codec does not speak
 
 
 @pytest.mark.parametrize("way", ["", "?replicaSet=rs0"], ids=["server", "set"])
@@ -88,11 +87,11 @@ def test_logins(probe, real, way):
     assert r.code == 0, str(r)
 
 
-def test_secrets_are_nowhere(probe, scripted):
+def test_secrets_are_nowhere(probe, driver, scripted):
     """Neither in argv nor in the environment of the child, while it hangs."""
     port = scripted("silent")
     config = probe.write(
-        "p.ini", f"[probe db]\ntimeout = 3s\nuri = mongodb://user:pencil@127.0.0.1:{port}/?{DRIVER}\n"
+        "p.ini", f"[probe db]\ntimeout = 3s\nuri = mongodb://user:pencil@127.0.0.1:{port}/?{driver}\n"
     )
     p = probe.spawn("check", "-c", config, "db")
 
@@ -253,27 +252,27 @@ def test_members_lag(probe, scripted):
 # ---- the driver's child
 
 
-def test_child_is_killed_at_the_deadline(probe, serve):
+def test_child_is_killed_at_the_deadline(probe, driver, serve):
     server = serve(hostile.silent)
     r = probe.run(
-        "check", "--json", "--timeout", "300ms", f"mongodb://u:p@127.0.0.1:{server.port}/?{DRIVER}"
+        "check", "--json", "--timeout", "300ms", f"mongodb://u:p@127.0.0.1:{server.port}/?{driver}"
     )
     assert verdict(r) == "timeout", str(r)
 
 
-def test_names_of_the_driver(probe, scripted, dns):
+def test_names_of_the_driver(probe, driver, scripted, dns):
     """It asks the servers of PROBE_DNS_SERVERS as well, though a library of its own does."""
     server = dns({"db.shop.test": ["127.0.0.1"]}, probe)
-    uri = f"mongodb://user:pencil@db.shop.test:{scripted('aws')}/?{DRIVER}"
+    uri = f"mongodb://user:pencil@db.shop.test:{scripted('aws')}/?{driver}"
     r = check(probe, uri, env={"PROBE_DNS_SERVERS": server.address})
     assert r.code == 0, str(r)
     assert verdict(check(probe, uri)) in ("dns", "timeout")
 
 
-def test_hostile_replies_to_the_driver(probe, scripted):
+def test_hostile_replies_to_the_driver(probe, driver, scripted):
     """Some of them crash it: whatever it does, nothing reads healthy that is not."""
     for scenario in ("garbage", "http", "huge-length", "deep-document", "reset-mid", "close-at-accept"):
-        r = check(probe, f"mongodb://u:p@127.0.0.1:{scripted(scenario)}/?{DRIVER}")
+        r = check(probe, f"mongodb://u:p@127.0.0.1:{scripted(scenario)}/?{driver}")
         assert r.code == 1 and verdict(r) not in ("internal", "ok"), f"{scenario}: {r}"
 
 
@@ -301,10 +300,10 @@ def test_one_wrong_byte_in_a_set_is_never_healthy(probe, scripted):
     bool(os.environ.get("PROBE_SANITIZED")),
     reason="a sanitizer turns the child's crash signal into an exit; the plain and static builds tell",
 )
-def test_crash_is_told(probe, serve, scripted):
+def test_crash_is_told(probe, driver, serve, scripted):
     """A child that is killed by another hand is ours to blame, not the server's."""
     port = scripted("silent")
-    p = probe.spawn("check", "--json", "--timeout", "20s", f"mongodb://u:p@127.0.0.1:{port}/?{DRIVER}")
+    p = probe.spawn("check", "--json", "--timeout", "20s", f"mongodb://u:p@127.0.0.1:{port}/?{driver}")
 
     def kill():
         done = subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True)
@@ -321,9 +320,9 @@ def test_crash_is_told(probe, serve, scripted):
     assert '"protocol"' in out and "SIGSEGV" in out, out
 
 
-def test_starved_of_workers(probe, serve):
+def test_starved_of_workers(probe, driver, serve):
     """Who gets no place, or one too late, is not the server's fault."""
-    uri = f"mongodb://u:p@127.0.0.1:{serve(hostile.silent).port}/?{DRIVER}"
+    uri = f"mongodb://u:p@127.0.0.1:{serve(hostile.silent).port}/?{driver}"
     names = "abcde"
     config = probe.write(
         "p.ini",
