@@ -14,6 +14,7 @@
 #include "mongo/mongo_driver.h"
 #include "mongo/mongo_set.h"
 #include "mongo/mongo_srv.h"
+#include "mongo/mongo_warn.h"
 
 /* A kept connection sees neither a changed address nor a listener that is gone, and something on
  * the way may have forgotten it: not for longer than this. */
@@ -216,8 +217,12 @@ static void on_end(void *owner, struct mongo_conn *c)
         open_conn(r);
         return;
     }
+    const struct mongo_exchange *x = &r->exchange;
     char detail[PROBE_DETAIL_MAX];
-    memcpy(detail, r->exchange.detail, sizeof detail);
+    if (x->reason == REASON_OK &&
+        mongo_warn_server(&x->hello, &conf_of(r)->wish, x->address, detail))
+        probe_degraded(&r->base, "%s", detail);
+    memcpy(detail, x->detail, sizeof detail);
     finish(r, r->exchange.reason, detail);
 }
 

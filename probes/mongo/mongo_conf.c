@@ -39,6 +39,9 @@ const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
      .kind = KEY_DURATION,
      .doc = "How far a secondary's last write may be behind its clock; an idle set writes every "
             "10s. Default: off."},
+    {.name = "warn_lag",
+     .kind = KEY_DURATION,
+     .doc = "The check warns where a secondary's last write is farther behind. Default: off."},
     {.name = "min_members",
      .kind = KEY_INT,
      .def = "0",
@@ -290,10 +293,15 @@ static void prepare_wish(struct build *b)
         .require = (enum mongo_require)b->values[MONGO_KEY_REQUIRE].num,
         .set_name = c->set_name,
         .max_lag = b->values[MONGO_KEY_MAX_LAG].num,
+        .warn_lag = b->values[MONGO_KEY_WARN_LAG].num,
         .min_members = (size_t)b->values[MONGO_KEY_MIN_MEMBERS].num,
     };
     if (c->wish.max_lag && (c->wish.require == MONGO_REQUIRE_PRIMARY))
         probe_warn(b->report, MONGO_KEY_MAX_LAG, "has no effect on a primary");
+    if (c->wish.warn_lag && c->wish.require == MONGO_REQUIRE_PRIMARY && !c->deployment)
+        probe_warn(b->report, MONGO_KEY_WARN_LAG, "has no effect on a primary");
+    if (!b->failed && c->wish.warn_lag && c->driver)
+        fail(b, MONGO_KEY_WARN_LAG, driver_words);
     if (!b->failed && c->wish.min_members > 0 && (!c->deployment || c->driver))
         fail(b, MONGO_KEY_MIN_MEMBERS,
              c->driver ? driver_words

@@ -209,7 +209,9 @@ void mongo_members_read(struct mongo_members *m, const bson_t *reply)
     if (bson_iter_init_find(&it, reply, "me") && BSON_ITER_HOLDS_UTF8(&it))
         m->me = lower_copy(&it);
     read_hosts(m, reply, "hosts");
+    size_t before = m->n_hosts;
     read_hosts(m, reply, "passives");
+    m->n_passives = m->n_hosts - before;
     read_hosts(m, reply, "arbiters");
 }
 

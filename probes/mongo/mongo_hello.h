@@ -66,6 +66,7 @@ struct mongo_members {
     char *me;                       /* its own address as the set knows it; NULL: not told */
     char *hosts[MONGO_MEMBERS_MAX]; /* hosts, passives and arbiters, in lower case */
     size_t n_hosts;
+    size_t n_passives; /* of these: never primary, perhaps without a vote */
 };
 
 /* Zeroed at first; reads nothing else than `reply`. */
@@ -81,6 +82,7 @@ struct mongo_wish {
     enum mongo_require require;
     const char *set_name; /* NULL: any */
     int64_t max_lag;      /* ns; 0: any */
+    int64_t warn_lag;     /* ns; 0: none warns */
     size_t min_members;   /* of a deployment that hold data and answer; 0: any */
 };
 

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "mongo/mongo_conn.h"
 #include "mongo/mongo_topology.h"
+#include "mongo/mongo_warn.h"
 
 #define END_MOST (20 * NS_PER_MS)
 
@@ -133,6 +134,15 @@ static void tell_members(struct mongo_set *s)
     probe_members(s->run, members, mongo_topology_members(&s->topology, members));
 }
 
+static void tell_warnings(struct mongo_set *s)
+{
+    char words[PROBE_DETAIL_MAX];
+    if (mongo_warn_lag(&s->topology, &s->conf->wish, words))
+        probe_degraded(s->run, "%s", words);
+    if (mongo_warn_reserve(&s->topology, &s->conf->wish, words))
+        probe_degraded(s->run, "%s", words);
+}
+
 /* After whatever became known. */
 static void advance(struct mongo_set *s)
 {
@@ -151,6 +161,8 @@ static void advance(struct mongo_set *s)
     tell_members(s);
     if (s->ended && r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
         return;
+    if (r->reason == REASON_OK)
+        tell_warnings(s);
     s->over = true;
     s->on_done(s->run, r);
 }

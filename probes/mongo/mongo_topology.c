@@ -132,6 +132,7 @@ static void take_primary(struct mongo_topology *t, struct mongo_server *s,
         snprintf(other->detail, sizeof other->detail, "primary of an older election");
         move_to(other, MONGO_SERVER_FAILED);
     }
+    t->passives = m->n_passives;
     for (size_t i = 0; i < m->n_hosts; i++)
         add(t, m->hosts[i]);
     for (size_t i = 0; i < t->n; i++)

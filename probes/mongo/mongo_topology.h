@@ -41,6 +41,7 @@ struct mongo_topology {
     enum mongo_topology_kind kind;
     struct mongo_server servers[MONGO_HOSTS_MAX];
     size_t n, n_seeds;
+    size_t passives; /* how many the primary named that may have no vote */
     /* Private. */
     char set_name[MONGO_NAME_MAX];
     struct mongo_election newest; /* of the primaries seen */

@@ -13,7 +13,7 @@ static const char *const requires[] = {
     [REDIS_REQUIRE_MASTER] = "master",     [REDIS_REQUIRE_REPLICA] = "replica",
     [REDIS_REQUIRE_WRITABLE] = "writable", NULL};
 
-enum { K_REQUIRE = SERVER_KEY_COUNT, K_MAX_LAG };
+enum { K_REQUIRE = SERVER_KEY_COUNT, K_MAX_LAG, K_WARN_LAG };
 
 static const struct probe_key keys[] = {
     SERVER_KEYS("A URL: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// with TLS, or "
@@ -29,6 +29,11 @@ static const struct probe_key keys[] = {
                    .min = NS_PER_S,
                    .doc = "How long ago a replica may have heard of its master last, which writes "
                           "or pings every 10s. Default: off."},
+    [K_WARN_LAG] = {.name = "warn_lag",
+                    .kind = KEY_DURATION,
+                    .min = NS_PER_S,
+                    .doc = "The check warns where a replica has heard of its master longer ago. "
+                           "Default: off."},
 };
 
 static const struct probe_scheme schemes[] = {{"redis://", "uri", false},
@@ -73,6 +78,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
     c->database = -1;
     c->require = (enum redis_require)v[K_REQUIRE].num;
     c->max_lag = v[K_MAX_LAG].num;
+    c->warn_lag = v[K_WARN_LAG].num;
     bool bad = server_conf_init(&c->server, c, &kind, v, report, target) < 0;
     const struct server_conf *s = &c->server;
     if (!bad && s->path && parse_database(s->path, &c->database, &e) < 0) {
@@ -84,8 +90,11 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
         probe_error(report, SERVER_KEY_USER, "a user name without a password");
         bad = true;
     }
-    if (c->max_lag && (c->require == REDIS_REQUIRE_MASTER || c->require == REDIS_REQUIRE_WRITABLE))
+    bool master = c->require == REDIS_REQUIRE_MASTER || c->require == REDIS_REQUIRE_WRITABLE;
+    if (c->max_lag && master)
         probe_warn(report, K_MAX_LAG, "has no effect on a master");
+    if (c->warn_lag && master)
+        probe_warn(report, K_WARN_LAG, "has no effect on a master");
     if (!bad)
         return c;
     dispose(c);

@@ -23,6 +23,12 @@ static const struct redis_conf *conf_of(const struct redis_run *r)
     return r->talk.run.conf;
 }
 
+/* Does the verdict hang on INFO? Otherwise it can only warn. */
+static bool is_judged(const struct redis_conf *c)
+{
+    return c->require != REDIS_REQUIRE_PING || c->max_lag;
+}
+
 /* ---- Commands ---- */
 
 /* One command of RESP; ends with a NULL. */
@@ -53,7 +59,7 @@ static enum talk_next opened(struct talk *t)
         add_command(r, REDIS_SELECT, (const char *const[]){"SELECT", number, NULL});
     }
     add_command(r, REDIS_PING, (const char *const[]){"PING", NULL});
-    if (c->require != REDIS_REQUIRE_PING || c->max_lag)
+    if (is_judged(c) || c->warn_lag)
         add_command(r, REDIS_INFO, (const char *const[]){"INFO", NULL});
     t->awaited = words_of[r->steps[0]];
     return TALK_SEND;
@@ -148,6 +154,35 @@ static void tell_role(struct redis_run *r, const struct info *i)
                  *i->replicas ? i->replicas : "no");
 }
 
+/* Seconds since it heard of its master; -1: not known. */
+static long long heard_ago(const struct info *i)
+{
+    char *end;
+    long long ago = strtoll(i->io, &end, 10);
+    return *i->io && !*end && ago >= 0 && ago < INT32_MAX ? ago : -1;
+}
+
+/* What is no failure, but somebody should look. */
+static void warn_of_lag(struct redis_run *r, const struct info *i)
+{
+    int64_t most = conf_of(r)->warn_lag;
+    struct probe_run *run = &r->talk.run;
+    long long ago = heard_ago(i);
+    char shown[CLOCK_SHORT_SIZE];
+    if (!most || strcmp(i->role, "master") == 0 || strcmp(i->mode, "sentinel") == 0)
+        return;
+    if (strcmp(i->role, "slave") != 0)
+        probe_degraded(run, "INFO does not say whether it is a replica");
+    else if (strcmp(i->link, "up") != 0)
+        probe_degraded(run, "%s, to which its link is %s", r->role,
+                       *i->link ? i->link : "not known");
+    else if (ago < 0)
+        probe_degraded(run, "%s, and how far behind is not known", r->role);
+    else if (ago * NS_PER_S > most)
+        probe_degraded(run, "%s, last heard of %lld s ago, warn_lag is %s", r->role, ago,
+                       clock_short(most, shown));
+}
+
 static enum talk_next judge_replica(struct redis_run *r, const struct info *i)
 {
     const struct redis_conf *c = conf_of(r);
@@ -158,10 +193,8 @@ static enum talk_next judge_replica(struct redis_run *r, const struct info *i)
         return talk_end(t, REASON_NOT_READY, "%s, to which its link is %s%s", r->role,
                         *i->link ? i->link : "not known",
                         strcmp(i->sync, "1") == 0 ? ": it copies the data" : "");
-    char *end;
-    long long ago = strtoll(i->io, &end, 10);
-    bool known = *i->io && !*end && ago >= 0 && ago < INT32_MAX;
-    if (c->max_lag && !known)
+    long long ago = heard_ago(i);
+    if (c->max_lag && ago < 0)
         return talk_end(t, REASON_MISMATCH, "%s, and how far behind is not known", r->role);
     if (c->max_lag && ago * NS_PER_S > c->max_lag)
         return talk_end(t, REASON_MISMATCH,
@@ -177,6 +210,12 @@ static enum talk_next judge_info(struct redis_run *r, const char *text, size_t l
     struct talk *t = &r->talk;
     struct info i;
     read_info(&i, text, len);
+    if (!is_judged(c)) {
+        tell_role(r, &i);
+        warn_of_lag(r, &i);
+        r->role[0] = '\0'; /* a ping's success tells of no more */
+        return TALK_WAIT;
+    }
     if (strcmp(i.mode, "sentinel") == 0 || strcmp(i.role, "sentinel") == 0)
         return talk_end(t, REASON_MISMATCH, "a sentinel, which holds no data");
     if (strcmp(i.role, "master") != 0 && strcmp(i.role, "slave") != 0)
@@ -190,6 +229,7 @@ static enum talk_next judge_info(struct redis_run *r, const char *text, size_t l
         enum talk_next next = judge_replica(r, &i);
         if (next != TALK_WAIT)
             return next;
+        warn_of_lag(r, &i);
     } else if (c->require == REDIS_REQUIRE_REPLICA) {
         return talk_end(t, REASON_MISMATCH, "%s, not a replica", r->role);
     }
@@ -259,6 +299,12 @@ static bool is_status(const struct answer *a, const char *word)
 /* TALK_WAIT: it is as it should be. */
 static enum talk_next judge(struct redis_run *r, enum redis_step step, const struct answer *a)
 {
+    if (a->kind == '-' && step == REDIS_INFO && !is_judged(conf_of(r))) {
+        char said[80];
+        str_excerpt(a->text, a->len, said, sizeof said);
+        probe_degraded(&r->talk.run, "how far behind is not known, INFO: %s", said);
+        return TALK_WAIT;
+    }
     if (a->kind == '-')
         return refused(r, step, a->text, a->len);
     bool text = a->kind == '$';

@@ -19,8 +19,9 @@ enum redis_require {
 struct redis_conf {
     struct server_conf server;
     enum redis_require require;
-    int64_t max_lag; /* ns; 0: not looked at */
-    int database;    /* -1: none is named */
+    int64_t max_lag;  /* ns; 0: not looked at */
+    int64_t warn_lag; /* the same */
+    int database;     /* -1: none is named */
 };
 
 enum redis_step { REDIS_AUTH, REDIS_SELECT, REDIS_PING, REDIS_INFO, REDIS_CLUSTER, REDIS_STEPS };

@@ -90,6 +90,8 @@ def test_replica(probe, start):
                     "--replica-serve-stale-data", "no", "--repl-timeout", "2")
     wait_until(lambda: "master_link_status:up" in replica.cli("info").stdout, 20, "it replicates")
     says(probe, f"{uri(replica)}\nrequire = replica\nmax_lag = 11s", "ok", "replica of 127.0.0.1")
+    r = says(probe, f"{uri(replica)}\nwarn_lag = 11s", "ok")
+    assert r.json["probes"][0]["last"]["warning"] is None, str(r)
     says(probe, f"{uri(replica)}\nrequire = data", "ok")
     says(probe, f"{uri(replica)}\nrequire = writable", "not-writable", "not a master")
     says(probe, f"{uri(replica)}\nrequire = master", "not-writable")
@@ -99,6 +101,8 @@ def test_replica(probe, start):
     says(probe, uri(replica), "not-ready", "MASTERDOWN")
     replica.cli("config", "set", "replica-serve-stale-data", "yes")
     says(probe, uri(replica), "ok")
+    r = says(probe, f"{uri(replica)}\nwarn_lag = 11s", "ok")
+    assert "its link is down" in r.json["probes"][0]["last"]["warning"], str(r)
     says(probe, f"{uri(replica)}\nrequire = data", "not-ready", "its link is down")
 
 

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char password[] = "pencil";
     struct redis_conf c = {.require = (enum redis_require)(data[0] % REDIS_REQUIRE_COUNT),
                            .max_lag = data[0] & 0x20 ? 5000000000 : 0,
+                           .warn_lag = data[0] & 0x10 ? 5000000000 : 0,
                            .database = data[0] & 0x40 ? 3 : -1};
     if (data[0] & 0x80)
         c.server.password = password;

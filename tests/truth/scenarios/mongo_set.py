@@ -201,6 +201,7 @@ def answers(what):
 PRIMARY, WRITABLE = "require = primary", "require = writable"
 SECONDARY, DATA = "require = secondary", "require = data"
 SHORT = "timeout = 500ms"
+CALM = r"\n\Z"  # no warning
 S = "secondary"
 
 # fmt: off
@@ -229,6 +230,11 @@ ROWS = rows(
         SECONDARY),
     ("set: lagging", members("primary", "lagging", "lagging"), UNHEALTHY, "mismatch",
         f"{SECONDARY}; max_lag = 10s", {"detail": "behind"}),
+    ("set: lags, and warns", members("primary", "lagging", "lagging"), HEALTHY, "ok",
+        f"{PRIMARY}; min_members = 3; warn_lag = 10s",
+        {"detail": r"last write of 127.0.0.1:[0-9]+ is 1m0s behind, warn_lag is 10 s\Z"}),
+    ("set: lags, and need not warn", members("primary", "lagging", "lagging"), HEALTHY, "ok",
+        f"{PRIMARY}; min_members = 3; warn_lag = 5m", {"detail": CALM}),
     ("set: not initiated", members(*["not-initiated"] * 3), UNHEALTHY, "not-initiated", PRIMARY),
     ("set: recovering", members(*["recovering"] * 3), UNHEALTHY, "mismatch|no-primary", DATA),
     ("set: wrong set", one("wrong-set", "a member of another set", "?replicaSet=rs0"),
@@ -242,6 +248,13 @@ ROWS = rows(
         f"{PRIMARY}; min_members = 3", {"detail": "2 members that hold data answer, at least 3"}),
     ("set: its reserve is gone", members("primary", S, S, then=("primary", S, None)), HEALTHY, "ok",
         f"{PRIMARY}; min_members = 3", {"then": (UNHEALTHY, "mismatch")}),
+    ("set: no reserve", members("primary", S, S, then=("primary", S, None)), HEALTHY, "ok",
+        f"{PRIMARY}; min_members = 2", {"detail": CALM, "then": (HEALTHY, "ok"), "then_detail":
+        r"1 of 3 members does not answer \(127.0.0.1:[0-9]+\): one more loss leaves no majority\Z"}),
+    ("set: a member hangs", members("primary", S, "silent"), HEALTHY, "ok",
+        f"{PRIMARY}; min_members = 2; timeout = 2s", {"detail": CALM}),
+    ("set: no reserve, nobody waits", members("primary", S, None), HEALTHY, "ok", PRIMARY,
+        {"detail": CALM}),
     ("set: no primary, one member hangs", members("silent", S, S, how="the primary hangs"),
         UNHEALTHY, "no-primary", f"{PRIMARY}; timeout = 1s",
         {"detail": "^rs0: .* no answer, .* secondary, .* secondary"}),

@@ -59,6 +59,7 @@ def unix(behave, how):
 
 
 SHORT = "timeout = 400ms"
+CALM = r"\n\Z"  # no warning
 LOADING = "-LOADING Redis is loading the dataset in memory"
 DATA, MASTERS, REPLICAS = "require = data", "require = master", "require = replica"
 WRITES = "require = writable"
@@ -134,6 +135,29 @@ ROWS = rows(
     ("lag within", knows(REPLICA, "heard of its master 3 s ago"), HEALTHY, "ok", "max_lag = 3s"),
     ("lag beyond", knows({**REPLICA, "master_last_io_seconds_ago": "31"}, "heard of its master 31 s ago"),
         UNHEALTHY, "mismatch", "max_lag = 30s", {"detail": "31 s ago"}),
+    ("lag worth a warning", knows({**REPLICA, "master_last_io_seconds_ago": "31"},
+        "heard of its master 31 s ago"), HEALTHY, "ok", "warn_lag = 30s",
+        {"detail": "replica of db, last heard of 31 s ago, warn_lag is 30 s"}),
+    ("lag worth a warning, data", knows({**REPLICA, "master_last_io_seconds_ago": "31"},
+        "heard of its master 31 s ago"), HEALTHY, "ok", f"{DATA}; warn_lag = 30s", {"detail": "warn_lag is 30 s"}),
+    ("lag worth none", knows({**REPLICA, "master_last_io_seconds_ago": "30"},
+        "heard of its master 30 s ago"), HEALTHY, "ok", "warn_lag = 30s", {"detail": CALM}),
+    ("lag: a master", knows({**MASTER, "master_last_io_seconds_ago": "31"}, "a master"), HEALTHY, "ok",
+        "warn_lag = 30s", {"detail": CALM}),
+    ("lag: its link is down", knows({**REPLICA, "master_link_status": "down"}, "a replica without its master"),
+        HEALTHY, "ok", "warn_lag = 30s", {"detail": "\nreplica of db, to which its link is down"}),
+    ("lag: beyond both", knows({**REPLICA, "master_last_io_seconds_ago": "31"}, "heard of its master 31 s ago"),
+        UNHEALTHY, "mismatch", "warn_lag = 5s; max_lag = 30s"),
+    ("lag: not told", knows({**REPLICA, "master_last_io_seconds_ago": "-1"}, "never heard of its master"),
+        HEALTHY, "ok", "warn_lag = 30s", {"detail": "how far behind is not known"}),
+    ("lag: INFO refused", serves(at, redis(info=b"-NOPERM no permissions to run 'info'\r\n"), "refuses INFO"),
+        HEALTHY, "ok", "warn_lag = 30s", {"detail": "not known, INFO: NOPERM"}),
+    ("lag: nothing known", knows({}, "an INFO that says nothing"), HEALTHY, "ok", "warn_lag = 30s",
+        {"detail": "does not say whether it is a replica"}),
+    ("lag: a sentinel", knows({"redis_mode": "sentinel"}, "a sentinel"), HEALTHY, "ok", "warn_lag = 30s",
+        {"detail": CALM}),
+    ("lag: loads, and warns only", knows({**MASTER, "loading": "1"}, "loads, and answers PONG"), HEALTHY, "ok",
+        "warn_lag = 30s", {"detail": CALM}),
     ("lag not known", knows({**REPLICA, "master_last_io_seconds_ago": "-1"}, "never heard of its master"),
         UNHEALTHY, "mismatch", "max_lag = 30s"),
 

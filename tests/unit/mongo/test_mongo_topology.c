@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "mongo/mongo_topology.h"
+#include "mongo/mongo_warn.h"
 
 /* Shorthand for replies: {WHO: what hello says}, in this order; FAIL is a refusal. */
 #define FAIL    NULL
@@ -345,11 +347,145 @@ static void members(void **state)
     mongo_topology_fini(&t);
 }
 
+/* ---- What somebody should look at ---- */
+
+#define BEHIND(seconds)                                                                            \
+    "{'secondary':true," SET ",'localTime':{'$date':{'$numberLong':'100000'}},"                    \
+    "'lastWrite':{'lastWriteDate':{'$date':{'$numberLong':'" #seconds "000'}}}}"
+#define PASSIVE                                                                                    \
+    "{'isWritablePrimary':true,'setName':'rs0','ok':1,'hosts':['a:1','b:1'],'passives':['c:1']}"
+#define OF_FIVE                                                                                    \
+    "{'isWritablePrimary':true,'setName':'rs0','ok':1,'hosts':['a:1','b:1','c:1','d:1'],"          \
+    "'arbiters':['e:1']}"
+
+static const struct {
+    const char *name, *seed;
+    struct step steps[6];
+    size_t min_members;
+    const char *lag, *reserve; /* NULL: none */
+} told[] = {
+    {"none is behind", "a:1", {{"a:1", PRIMARY}, {"b:1", BEHIND(90)}}, 0, NULL, NULL},
+    {"one is behind",
+     "a:1",
+     {{"a:1", PRIMARY}, {"b:1", BEHIND(89)}},
+     0,
+     "the last write of b:1 is 11 s behind, warn_lag is 10 s",
+     NULL},
+    {"the farthest",
+     "a:1",
+     {{"a:1", PRIMARY}, {"b:1", BEHIND(80)}, {"c:1", BEHIND(70)}},
+     0,
+     "of c:1 is 30 s",
+     NULL},
+    {"it does not tell",
+     "b:1",
+     {{"b:1", SECOND}},
+     0,
+     "b:1 does not tell its last write, warn_lag is 10 s",
+     NULL},
+    {"who is out does not count", "x:1", {{"x:1", BEHIND(1)}, {"a:1", PRIMARY}}, 0, NULL, NULL},
+    {"none is lost", "a:1", {{"a:1", PRIMARY}, {"b:1", BEHIND(99)}}, 2, NULL, NULL},
+    {"one of three",
+     "a:1",
+     {{"a:1", PRIMARY}, {"b:1", BEHIND(99)}, {"c:1", FAIL}},
+     2,
+     NULL,
+     "1 of 3 members does not answer (c:1): one more loss leaves no majority"},
+    {"the check waits for nobody",
+     "a:1",
+     {{"a:1", PRIMARY}, {"b:1", BEHIND(99)}, {"c:1", FAIL}},
+     0,
+     NULL,
+     NULL},
+    {"two of three",
+     "a:1",
+     {{"a:1", PRIMARY}, {"b:1", FAIL}, {"c:1", FAIL}},
+     1,
+     NULL,
+     "2 of 3 members do not answer (b:1, c:1): the others are no majority"},
+    {"an arbiter has a vote",
+     "a:1",
+     {{"a:1", PRIMARY}, {"b:1", FAIL}, {"c:1", ARBITER}},
+     1,
+     NULL,
+     "one more loss"},
+    {"it has failed without a primary", "b:1", {{"b:1", BEHIND(99)}, {"a:1", FAIL}}, 1, NULL, NULL},
+    {"a seed that is no member", "x:1", {{"x:1", FAIL}, {"a:1", PRIMARY}}, 1, NULL, NULL},
+    {"one of five", "a:1", {{"a:1", OF_FIVE}, {"b:1", FAIL}}, 1, NULL, NULL},
+    {"two of five",
+     "a:1",
+     {{"a:1", OF_FIVE}, {"b:1", FAIL}, {"e:1", FAIL}},
+     1,
+     NULL,
+     "2 of 5 members do not answer (b:1, e:1): one more loss"},
+    {"a vote that is not known", "a:1", {{"a:1", PASSIVE}, {"b:1", FAIL}}, 1, NULL, NULL},
+    {"a primary of before answers",
+     "a:1",
+     {{"a:1", ELECTED(1, 1, "'a:1','b:1'")}, {"b:1", ELECTED(1, 2, "'a:1','b:1'")}},
+     1,
+     NULL,
+     NULL},
+};
+
+static void warnings(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    for (size_t i = 0; i < ARRAY_LEN(told); i++) {
+        char *seeds[] = {(char *)(uintptr_t)told[i].seed, (char *)(uintptr_t) "a:1"};
+        size_t n = told[i].seed[0] == 'x' ? 2 : 1;
+        const struct mongo_wish wish = {.min_members = told[i].min_members,
+                                        .warn_lag = 10 * NS_PER_S};
+        char words[PROBE_DETAIL_MAX];
+        assert_int_equal(mongo_topology_init(&t, seeds, n, "rs0"), 0);
+        for (const struct step *s = told[i].steps; s->who; s++)
+            answer(&t, s->who, s->says);
+        bool lags = mongo_warn_lag(&t, &wish, words);
+        if (lags != (told[i].lag != NULL) || (lags && !strstr(words, told[i].lag)))
+            fail_msg("%s: lag: %s", told[i].name, lags ? words : "none");
+        bool bare = mongo_warn_reserve(&t, &wish, words);
+        if (bare != (told[i].reserve != NULL) || (bare && !strstr(words, told[i].reserve)))
+            fail_msg("%s: reserve: %s", told[i].name, bare ? words : "none");
+        mongo_topology_fini(&t);
+    }
+}
+
+/* Only what is known to be lost: a login that is refused was answered by somebody alive, and a name
+ * server that fails says nothing of the member. */
+static void who_is_lost(void **state)
+{
+    (void)state;
+    static const struct {
+        enum reason reason;
+        const char *detail;
+        bool lost;
+    } ways[] = {{REASON_REFUSED, "connection refused", true},
+                {REASON_UNREACHABLE, "no route", true},
+                {REASON_TIMEOUT, "no answer", true},
+                {REASON_DNS, "c: no such name", true},
+                {REASON_DNS, "c: no answer of the DNS server", false},
+                {REASON_AUTH, "c:1: the login is refused", false},
+                {REASON_TLS, "c:1: certificate", false},
+                {REASON_INTERNAL, "out of memory", false}};
+    static struct mongo_topology t;
+    char seed[] = "a:1", *seeds[] = {seed}, words[PROBE_DETAIL_MAX];
+    const struct mongo_wish wish = {.min_members = 1};
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
+        answer(&t, "a:1", PRIMARY);
+        mongo_topology_fail(&t, 2, ways[i].reason, ways[i].detail);
+        if (mongo_warn_reserve(&t, &wish, words) != ways[i].lost)
+            fail_msg("%s: %s", reason_name(ways[i].reason), ways[i].detail);
+        mongo_topology_fini(&t);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts),
-                                       cmocka_unit_test(advertised_in_vain),
-                                       cmocka_unit_test(enough_members),
-                                       cmocka_unit_test(the_deadline), cmocka_unit_test(members)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verdicts),       cmocka_unit_test(advertised_in_vain),
+        cmocka_unit_test(enough_members), cmocka_unit_test(the_deadline),
+        cmocka_unit_test(members),        cmocka_unit_test(warnings),
+        cmocka_unit_test(who_is_lost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
