@@ -205,55 +205,58 @@ static void cancel_at_any_time(void **state)
 
 /* ---- the settings ---- */
 
+static const struct {
+    const char *pairs[9];
+    bool good;
+    const char *says;
+} cases[] = {
+    {{"uri", "mongodb://db/"}, true, ""},
+    {{"uri", "mongodb://localhost/"}, true, "uri: localhost is loopback"},
+    {{"uri", "mongodb://[::1]/"}, true, "uri: ::1 is loopback"},
+    {{"uri", "mongodb://db/?colour=red"}, true, "does not know the option colour"},
+    {{"uri", "mongodb://db:99999/"}, false, "uri: "},
+    {{"uri", "mongodb://db,,/"}, false, "uri: the driver does not take the hosts"},
+    {{"uri", "mongodb://u@db/"}, false, "user: a user name without a password"},
+    {{"uri", "mongodb://u@db/", "password", "x"}, true, ""},
+    {{"uri", "mongodb://db/", "password", "x"}, false, "password: a password without"},
+    {{"uri", "mongodb://u:p@db/", "user", "v"}, false, "user: given twice"},
+    {{"uri", "mongodb://db/", "user", "u", "password", "x\n"}, true, "ends in a line end"},
+    {{"uri", "mongodb://db/?authMechanism=SCRAM-SHA-1", "user", "u", "password", "x"}, true, ""},
+    {{"uri", "mongodb://db/?authMechanism=SCRAM-SHA-1"}, false, "without a user name"},
+    {{"uri", "mongodb://db/?loadBalanced=true"}, true, ""},
+    {{"uri", "mongodb://db/?replicaSet=a", "set_name", "b"}, false, "set_name: differs"},
+    {{"uri", "mongodb://db/?tls=false", "tls_ca", "/nonexistent"}, false, "tls_ca: "},
+    {{"uri", "mongodb://db/?tls=true&tlsInsecure=true"}, true, "takes any certificate"},
+    {{"uri", "mongodb://db/", "family", "6"}, true, ""},
+    {{"uri", "mongodb://db/", "warn_lag", "9s", "require", "primary"},
+     true,
+     "warn_lag: has no effect on a primary"},
+    {{"uri", "mongodb://a,b/", "family", "6"}, true, ""},
+    {{"uri", "mongodb://a,b/?tls=true", "tls_min_days", "7"}, true, ""},
+    {{"uri", "mongodb+srv://a.b.c/", "tls_min_days", "7"}, true, ""},
+    {{"uri", "mongodb+srv://a.b.c/", "tls_server_name", "c"}, true, ""},
+    {{"uri", "mongodb+srv://a.b.c/", "family", "6"}, true, ""},
+    {{"uri", "mongodb://db/?authMechanism=MONGODB-X509&tls=true"}, true, ""},
+    {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN"}, false, "sends the password as it is"},
+    {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN&tls=true"}, true, ""},
+    {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN&tls=false"}, true, ""},
+    {{"uri", "mongodb+srv://u:p@db/?authMechanism=PLAIN"}, true, ""},
+    {{"uri", "mongodb://u:%EE%80%80@db/"}, true, "none for SCRAM-SHA-256: it holds"},
+    {{"uri", "mongodb://db/", "user", "u", "password", "\xee\x80\x80"}, true, "password: the"},
+    {{"uri", "mongodb://u:%EE%80%80@db/?authMechanism=SCRAM-SHA-256"}, false, "it holds"},
+    {{"uri", "mongodb://u:%EE%80%80@db/?authMechanism=SCRAM-SHA-1"}, true, ""},
+#ifdef MONGOC_ENABLE_MONGODB_AWS_AUTH
+    {{"uri", "mongodb://db/?authMechanism=MONGODB-AWS", "family", "6"}, false, "family: does"},
+    {{"uri", "mongodb+srv://db/?authMechanism=MONGODB-AWS", "tls_min_days", "1"},
+     false,
+     "tls_min_days: does"},
+    {{"uri", "mongodb://db/?authMechanism=MONGODB-AWS", "warn_lag", "9s"}, false, "warn_lag: does"},
+#endif
+};
+
 static void settings(void **state)
 {
     (void)state;
-    static const struct {
-        const char *pairs[9];
-        bool good;
-        const char *says;
-    } cases[] = {
-        {{"uri", "mongodb://db/"}, true, ""},
-        {{"uri", "mongodb://localhost/"}, true, "uri: localhost is loopback"},
-        {{"uri", "mongodb://[::1]/"}, true, "uri: ::1 is loopback"},
-        {{"uri", "mongodb://db/?colour=red"}, true, "does not know the option colour"},
-        {{"uri", "mongodb://db:99999/"}, false, "uri: "},
-        {{"uri", "mongodb://db,,/"}, false, "uri: the driver does not take the hosts"},
-        {{"uri", "mongodb://u@db/"}, false, "user: a user name without a password"},
-        {{"uri", "mongodb://u@db/", "password", "x"}, true, ""},
-        {{"uri", "mongodb://db/", "password", "x"}, false, "password: a password without"},
-        {{"uri", "mongodb://u:p@db/", "user", "v"}, false, "user: given twice"},
-        {{"uri", "mongodb://db/", "user", "u", "password", "x\n"}, true, "ends in a line end"},
-        {{"uri", "mongodb://db/?authMechanism=SCRAM-SHA-1", "user", "u", "password", "x"},
-         true,
-         ""},
-        {{"uri", "mongodb://db/?authMechanism=SCRAM-SHA-1"}, false, "without a user name"},
-        {{"uri", "mongodb://db/?loadBalanced=true"}, true, ""},
-        {{"uri", "mongodb://db/?replicaSet=a", "set_name", "b"}, false, "set_name: differs"},
-        {{"uri", "mongodb://db/?tls=false", "tls_ca", "/nonexistent"}, false, "tls_ca: "},
-        {{"uri", "mongodb://db/?tls=true&tlsInsecure=true"}, true, "takes any certificate"},
-        {{"uri", "mongodb://db/", "family", "6"}, true, ""},
-        {{"uri", "mongodb://a,b/", "family", "6"}, true, ""},
-        {{"uri", "mongodb://a,b/?tls=true", "tls_min_days", "7"}, true, ""},
-        {{"uri", "mongodb+srv://a.b.c/", "tls_min_days", "7"}, true, ""},
-        {{"uri", "mongodb+srv://a.b.c/", "tls_server_name", "c"}, true, ""},
-        {{"uri", "mongodb+srv://a.b.c/", "family", "6"}, true, ""},
-        {{"uri", "mongodb://db/?authMechanism=MONGODB-X509&tls=true"}, true, ""},
-        {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN"}, false, "sends the password as it is"},
-        {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN&tls=true"}, true, ""},
-        {{"uri", "mongodb://u:p@db/?authMechanism=PLAIN&tls=false"}, true, ""},
-        {{"uri", "mongodb+srv://u:p@db/?authMechanism=PLAIN"}, true, ""},
-        {{"uri", "mongodb://u:%EE%80%80@db/"}, true, "none for SCRAM-SHA-256: it holds"},
-        {{"uri", "mongodb://db/", "user", "u", "password", "\xee\x80\x80"}, true, "password: the"},
-        {{"uri", "mongodb://u:%EE%80%80@db/?authMechanism=SCRAM-SHA-256"}, false, "it holds"},
-        {{"uri", "mongodb://u:%EE%80%80@db/?authMechanism=SCRAM-SHA-1"}, true, ""},
-#ifdef MONGOC_ENABLE_MONGODB_AWS_AUTH
-        {{"uri", "mongodb://db/?authMechanism=MONGODB-AWS", "family", "6"}, false, "family: does"},
-        {{"uri", "mongodb+srv://db/?authMechanism=MONGODB-AWS", "tls_min_days", "1"},
-         false,
-         "tls_min_days: does"},
-#endif
-    };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct probe_report report;
         void *conf = make_conf(cases[i].pairs, &report);
