@@ -65,7 +65,8 @@ def check(row, stage):
 def one_wait(row, situation, stage, config, expected, detail):
     patience = 30
     if expected[0] != HEALTHY:
-        patience = PATIENCE + (row.timeout if "timeout" in expected[1] else 0)
+        # A row with a timeout of its own is one that is told at its deadline.
+        patience = PATIENCE + (row.timeout if "timeout" in expected[1] + row.lines else 0)
     r = stage.program.run(
         "wait", "--json", "-c", config, "--timeout", f"{round(patience * 1000)}ms", "x",
         env=situation.env, prefix=situation.prefix,
