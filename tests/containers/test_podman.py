@@ -24,8 +24,11 @@ def podman(tmp_path_factory):
     where = ["--root", own / "root", "--runroot", own / "run", "--storage-driver", "vfs", "--runtime", "runc",
              "--cgroup-manager", "cgroupfs", "--tmpdir", own / "tmp"]
 
+    # It would read the Docker client's file of registries, where one is named.
+    env = {name: value for name, value in os.environ.items() if name != "DOCKER_CONFIG"}
+
     def run(*words, **kw):
-        return sh("podman", *where, *words, **kw)
+        return sh("podman", *where, *words, env=env, **kw)
 
     for target in ("binary", "sidecar"):
         layout = own / f"layout-{target}"
