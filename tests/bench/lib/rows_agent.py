@@ -12,6 +12,7 @@ MS = 1000
 
 # With more, 2 cores do not suffice for it: its own timeouts would be what is measured.
 BLACKBOX_TARGETS = 300
+RESET = "probe, close = reset"
 
 
 class Counter:
@@ -48,8 +49,9 @@ def probes(kind, targets, certs):
 
 def contestant(ctx, who, kind, targets, certs):
     """Starts it; its processes."""
-    if who == "probe":
-        return [Agent(ctx, probes(kind, targets, certs), cpu=0).process]
+    if who in ("probe", RESET):
+        more = "\nclose = reset" if who == RESET else ""
+        return [Agent(ctx, {name: lines + more for name, lines in probes(kind, targets, certs).items()}, cpu=0).process]
     if who == "HAProxy":
         return [rivals.haproxy(ctx, kind, targets, certs, cpu=0)]
     return list(rivals.blackbox(ctx, kind, targets, certs))
@@ -101,6 +103,8 @@ def versus(ctx, row):
         rounds = [("probe", 2.5, 5), ("HAProxy", 2.5, 5)] * ctx.pick(2, 1)
         if kind in ctx.pick(("tcp", "http", "https"), ("tcp",)):
             rounds.insert(2, ("blackbox + Prometheus", 2.5, 5))
+        if kind == "tcp":
+            rounds.append((RESET, 2.5, 5))
         seen = {}
         for who, warm, seconds in rounds:
             warm, seconds = ctx.pick(warm, 1.2), ctx.pick(seconds, 1)
@@ -123,7 +127,7 @@ def versus(ctx, row):
                                                             "RSS", "of it anonymous", "checks/s", "windows"], lines)
         row.data(kind, seen)
         # A rival that does not keep up spends its CPU on timeouts: to be better than that says nothing.
-        for who in [w for w in best if w != "probe"]:
+        for who in [w for w in best if w not in ("probe", RESET)]:
             planned = min(n, BLACKBOX_TARGETS) if who.startswith("blackbox") else n
             if best[who]["checks_per_s"] < planned / 2:
                 row.note(f"{title}: {who} did not keep up, {best[who]['checks_per_s']:.0f} checks a second instead of"
