@@ -7,13 +7,11 @@
 
 #include "base/str.h"
 #include "dns/dns_answer.h"
+#include "net/family.h"
 
 #define DNS_PORT 53
 
 enum { K_QUERY, K_EXPECT, K_AUTHORITATIVE, K_FAMILY };
-
-static const char *const families[] = {"any", "4", "6", NULL};
-static const int family_of[] = {0, 4, 6};
 
 const struct probe_key dns_keys[DNS_N_KEYS] = {
     [K_QUERY] = {.name = "query",
@@ -33,7 +31,7 @@ const struct probe_key dns_keys[DNS_N_KEYS] = {
     [K_FAMILY] = {.name = "family",
                   .kind = KEY_CHOICE,
                   .def = "any",
-                  .choices = families,
+                  .choices = family_choices,
                   .doc = "The family of the server's addresses to use: any, 4 or 6."},
 };
 
@@ -102,7 +100,7 @@ void *dns_conf_prepare(const struct probe_value *v, struct probe_report *report,
         bad = true;
     }
     if (!bad && c->server.host &&
-        endpoint_set_family(&c->server, family_of[v[K_FAMILY].num], &e) < 0) {
+        endpoint_set_family(&c->server, family_of(&v[K_FAMILY]), &e) < 0) {
         probe_error(report, K_FAMILY, "%s", e.text);
         bad = true;
     }

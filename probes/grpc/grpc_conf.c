@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "grpc/grpc_reply.h"
+#include "net/family.h"
 #include "net/http2.h"
 
 #define TLS_PORT    443
@@ -15,9 +16,6 @@
 
 enum { K_URL, K_METADATA, K_FAMILY, K_TLS_FIRST };
 _Static_assert(K_TLS_FIRST + TLS_KEY_COUNT == GRPC_N_KEYS, "the table and its index");
-
-static const char *const families[] = {"any", "4", "6", NULL};
-static const int family_of[] = {0, 4, 6};
 
 const struct probe_key grpc_keys[GRPC_N_KEYS] = {
     [K_URL] = {.name = "url",
@@ -32,7 +30,7 @@ const struct probe_key grpc_keys[GRPC_N_KEYS] = {
     [K_FAMILY] = {.name = "family",
                   .kind = KEY_CHOICE,
                   .def = "any",
-                  .choices = families,
+                  .choices = family_choices,
                   .doc = "The family of addresses to use: any, 4 or 6."},
     TLS_KEYS,
 };
@@ -77,7 +75,7 @@ static void take_url(struct build *b, const char *text)
         fail(b, K_URL, "a gRPC URL has no user: give what is asked for as metadata");
     else if (endpoint_parse(&c->ep, c->authority, c->use_tls ? TLS_PORT : 0, &e) < 0)
         fail(b, K_URL, e.text);
-    else if (endpoint_set_family(&c->ep, family_of[b->values[K_FAMILY].num], &e) < 0)
+    else if (endpoint_set_family(&c->ep, family_of(&b->values[K_FAMILY]), &e) < 0)
         fail(b, K_FAMILY, e.text);
     if (b->failed)
         return;

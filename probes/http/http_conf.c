@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "http/http_expect_conf.h"
+#include "net/family.h"
 #include "net/http2.h"
 
 enum {
@@ -33,7 +34,6 @@ enum {
 _Static_assert(K_COUNT == HTTP_N_KEYS, "the table and its index");
 
 static const char *const versions[] = {"any", "1.0", "1.1", "2", NULL};
-static const char *const families[] = {"any", "4", "6", NULL};
 
 const struct probe_key http_keys[HTTP_N_KEYS] = {
     {.name = "url",
@@ -86,7 +86,7 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
     {.name = "family",
      .kind = KEY_CHOICE,
      .def = "any",
-     .choices = families,
+     .choices = family_choices,
      .doc = "The family of addresses to use: any, 4 or 6."},
 };
 
@@ -398,7 +398,7 @@ void *http_conf_prepare(const struct probe_value *values, struct probe_report *r
         return NULL;
     }
     prepare_version(&b);
-    c->family = values[K_FAMILY].num == 1 ? 4 : values[K_FAMILY].num == 2 ? 6 : 0;
+    c->family = family_of(&values[K_FAMILY]);
     c->follow = values[K_FOLLOW_REDIRECTS].num != 0;
     c->max_body = (size_t)values[K_MAX_BODY].num;
     c->max_body_text = copy(&b, K_MAX_BODY);

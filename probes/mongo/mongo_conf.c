@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "net/family.h"
 #include "scram/saslprep.h"
 
 static const char *const requires[] = {
@@ -14,7 +15,6 @@ static const char *const requires[] = {
     [MONGO_REQUIRE_PRIMARY] = "primary",   [MONGO_REQUIRE_SECONDARY] = "secondary",
     [MONGO_REQUIRE_WRITABLE] = "writable", NULL};
 static const char *const guards[] = {"off", "auto", NULL};
-static const char *const families[] = {"any", "4", "6", NULL};
 
 const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
     {.name = "uri",
@@ -56,7 +56,7 @@ const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
     {.name = "family",
      .kind = KEY_CHOICE,
      .def = "any",
-     .choices = families,
+     .choices = family_choices,
      .doc = "The family of addresses to use: any, 4 or 6."},
 };
 
@@ -322,7 +322,7 @@ void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *
     if (!c->tls)
         fail(&b, MONGO_KEY_URI, "out of memory");
     c->init_guard = values[MONGO_KEY_INIT_GUARD].num == 1;
-    c->family = values[MONGO_KEY_FAMILY].num == 1 ? 4 : values[MONGO_KEY_FAMILY].num == 2 ? 6 : 0;
+    c->family = family_of(&values[MONGO_KEY_FAMILY]);
     if (c->tls) {
         prepare_uri(&b);
         prepare_wish(&b);

@@ -10,7 +10,6 @@ static const char *const requires[] = {[MYSQL_REQUIRE_PING] = "ping",
                                        [MYSQL_REQUIRE_LOGIN] = "login",
                                        [MYSQL_REQUIRE_WRITABLE] = "writable",
                                        NULL};
-static const char *const guards[] = {"off", "auto", NULL};
 
 enum { K_REQUIRE = SERVER_KEY_COUNT, K_INIT_GUARD };
 
@@ -23,12 +22,7 @@ static const struct probe_key keys[] = {
                    .choices = requires,
                    .doc = "What the server must be: ping (it finishes the handshake, and answers a "
                           "ping where a user is given), login (it lets the user in), writable."},
-    [K_INIT_GUARD] = {.name = "init_guard",
-                      .kind = KEY_CHOICE,
-                      .def = "auto",
-                      .choices = guards,
-                      .doc = "auto: on a Unix socket the temporary server of an image's init phase "
-                             "is never healthy."},
+    [K_INIT_GUARD] = INIT_GUARD_KEY,
 };
 
 static const struct probe_scheme schemes[] = {{"mysql://", "uri", false}, {NULL, NULL, false}};
@@ -78,20 +72,13 @@ static int take_option(struct server_conf *s, void *type_conf, const char *name,
 static const struct server_kind kind = {
     .schemes = schemes, .tls_by_keys = true, .port = 3306, .option = take_option};
 
-static void dispose(void *conf)
-{
-    struct mysql_conf *c = conf;
-    server_conf_fini(&c->server);
-    free(c);
-}
-
 static void *prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
     struct mysql_conf *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     c->require = (enum mysql_require)v[K_REQUIRE].num;
-    c->init_guard = v[K_INIT_GUARD].num == 1;
+    c->init_guard = v[K_INIT_GUARD].num == INIT_GUARD_AUTO;
     bool bad = server_conf_init(&c->server, c, &kind, v, report, target) < 0;
     if (!bad && c->server.password && !c->server.user &&
         !probe_is_missing(report, SERVER_KEY_USER)) {
@@ -103,7 +90,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
         probe_warn(report, K_REQUIRE, "asks for a login, and no user is given");
     if (!bad)
         return c;
-    dispose(c);
+    server_conf_dispose(c);
     free(*target);
     *target = NULL;
     return NULL;
@@ -122,7 +109,7 @@ const struct probe_type probe_type_mysql = {
     .n_keys = ARRAY_LEN(keys),
     .schemes = schemes,
     .prepare = prepare,
-    .dispose = dispose,
+    .dispose = server_conf_dispose,
     .run_size = sizeof(struct mysql_run),
     .start = start,
     .cancel = talk_cancel,

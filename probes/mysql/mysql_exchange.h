@@ -21,7 +21,7 @@ enum mysql_require {
 };
 
 struct mysql_conf {
-    struct server_conf server;
+    struct server_conf server; /* first: server_conf_dispose */
     enum mysql_require require;
     bool init_guard;
 };

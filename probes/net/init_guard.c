@@ -8,6 +8,9 @@
 
 #include "base/str.h"
 
+const char *const init_guard_choices[] = {
+    [INIT_GUARD_OFF] = "off", [INIT_GUARD_AUTO] = "auto", NULL};
+
 #define CMDLINE_MAX 16384 /* bytes of a command line; the signs stand at its end */
 
 static bool postgres_is_temporary(const char *cmdline, size_t len)

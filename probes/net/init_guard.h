@@ -1,11 +1,11 @@
 /* init_guard: tells the temporary server of an image's init phase from the real one, where that is
  * reached by a Unix socket. On its first start an image runs a server of its own, without a
- * network, creates users and runs scripts, ends it and starts the real one: docker-library/postgres
- * postgres ... -c listen_addresses= -p 5432 docker-library/mysql     mysqld --daemonize
- * --skip-networking --default-time-zone=SYSTEM
- *                            --socket=PATH
- *   mariadb-docker           mariadbd --skip-networking --default-time-zone=SYSTEM --socket=PATH
- *                            --wsrep_on=OFF ...
+ * network, creates users and runs scripts, ends it and starts the real one:
+ *
+ *   docker-library/postgres  postgres ... -c listen_addresses= -p 5432
+ *   docker-library/mysql     mysqld --daemonize --skip-networking --socket=PATH ...
+ *   mariadb-docker           mariadbd --skip-networking --socket=PATH --wsrep_on=OFF ...
+ *
  * The sign is the command line of the very process that listens at the socket. Where that process
  * is not seen (another pid namespace), a server that one is logged in to can be asked. */
 #ifndef PROBE_NET_INIT_GUARD_H
@@ -13,6 +13,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* The key of types that have it. */
+#define INIT_GUARD_KEY                                                                             \
+    {                                                                                              \
+        .name = "init_guard", .kind = KEY_CHOICE, .def = "auto", .choices = init_guard_choices,    \
+        .doc = "auto: on a Unix socket the temporary server of an image's init phase is never "    \
+               "healthy."                                                                          \
+    }
+enum { INIT_GUARD_OFF, INIT_GUARD_AUTO };
+extern const char *const init_guard_choices[];
 
 enum init_guard_server { INIT_GUARD_POSTGRES, INIT_GUARD_MYSQL };
 

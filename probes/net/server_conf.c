@@ -7,8 +7,6 @@
 
 #include "base/str.h"
 
-const char *const server_families[] = {"any", "4", "6", NULL};
-
 /* What init works on. */
 struct build {
     struct server_conf *c;
@@ -226,8 +224,8 @@ static void build(struct build *b, const char *uri)
         u.path = NULL;
     }
     server_url_fini(&u);
-    int family = (int)b->values[SERVER_KEY_FAMILY].num;
-    if (!b->failed && endpoint_set_family(&b->c->ep, family ? 2 + 2 * family : 0, &e) < 0)
+    int family = family_of(&b->values[SERVER_KEY_FAMILY]);
+    if (!b->failed && endpoint_set_family(&b->c->ep, family, &e) < 0)
         fail(b, SERVER_KEY_FAMILY, e.text);
     set_tls(b);
 }
@@ -254,4 +252,10 @@ void server_conf_fini(struct server_conf *c)
     free(c->option_host);
     tls_conf_fini(&c->tls);
     *c = (struct server_conf){0};
+}
+
+void server_conf_dispose(void *conf)
+{
+    server_conf_fini(conf);
+    free(conf);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/endpoint.h"
+#include "net/family.h"
 #include "net/server_url.h"
 #include "probe.h"
 #include "tls/tls.h"
@@ -20,7 +21,7 @@
          .doc = "Password, instead of one in the uri."},                                           \
         TLS_KEYS,                                                                                  \
     {                                                                                              \
-        .name = "family", .kind = KEY_CHOICE, .def = "any", .choices = server_families,            \
+        .name = "family", .kind = KEY_CHOICE, .def = "any", .choices = family_choices,             \
         .doc = "The family of addresses to use: any, 4 or 6."                                      \
     }
 
@@ -32,8 +33,6 @@ enum {
     SERVER_KEY_FAMILY = SERVER_KEY_TLS + TLS_KEY_COUNT,
     SERVER_KEY_COUNT
 };
-
-extern const char *const server_families[];
 
 /* How TLS is come by; what a server says to a wish is the type's to judge. */
 enum server_tls {
@@ -71,5 +70,8 @@ struct server_kind {
 int server_conf_init(struct server_conf *c, void *type_conf, const struct server_kind *kind,
                      const struct probe_value *values, struct probe_report *report, char **target);
 void server_conf_fini(struct server_conf *c);
+
+/* The `dispose` of a type whose conf begins with its server_conf and owns nothing else. */
+void server_conf_dispose(void *conf);
 
 #endif

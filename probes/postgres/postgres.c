@@ -9,7 +9,6 @@ static const char *const requires[] = {
     [POSTGRES_REQUIRE_PING] = "ping",         [POSTGRES_REQUIRE_LOGIN] = "login",
     [POSTGRES_REQUIRE_PRIMARY] = "primary",   [POSTGRES_REQUIRE_STANDBY] = "standby",
     [POSTGRES_REQUIRE_WRITABLE] = "writable", NULL};
-static const char *const guards[] = {"off", "auto", NULL};
 
 enum { K_REQUIRE = SERVER_KEY_COUNT, K_INIT_GUARD };
 
@@ -23,12 +22,7 @@ static const struct probe_key keys[] = {
                    .doc = "What the server must be: ping (it accepts connections, and the login "
                           "where a password is given), login (it lets the user in), primary, "
                           "standby, writable."},
-    [K_INIT_GUARD] = {.name = "init_guard",
-                      .kind = KEY_CHOICE,
-                      .def = "auto",
-                      .choices = guards,
-                      .doc = "auto: on a Unix socket the temporary server of an image's init phase "
-                             "is never healthy."},
+    [K_INIT_GUARD] = INIT_GUARD_KEY,
 };
 
 static const struct probe_scheme schemes[] = {
@@ -97,20 +91,13 @@ static const struct server_kind kind = {.schemes = schemes,
                                         .socket_name = ".s.PGSQL.",
                                         .option = take_option};
 
-static void dispose(void *conf)
-{
-    struct postgres_conf *c = conf;
-    server_conf_fini(&c->server);
-    free(c);
-}
-
 static void *prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
     struct postgres_conf *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     c->require = (enum postgres_require)v[K_REQUIRE].num;
-    c->init_guard = v[K_INIT_GUARD].num == 1;
+    c->init_guard = v[K_INIT_GUARD].num == INIT_GUARD_AUTO;
     bool bad = server_conf_init(&c->server, c, &kind, v, report, target) < 0;
     if (!bad && c->server.password && strlen(c->server.password) > POSTGRES_PASSWORD_MAX) {
         probe_error(report, SERVER_KEY_PASSWORD, "is over %d bytes", POSTGRES_PASSWORD_MAX);
@@ -118,7 +105,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
     }
     if (!bad)
         return c;
-    dispose(c);
+    server_conf_dispose(c);
     free(*target);
     *target = NULL;
     return NULL;
@@ -137,7 +124,7 @@ const struct probe_type probe_type_postgres = {
     .n_keys = ARRAY_LEN(keys),
     .schemes = schemes,
     .prepare = prepare,
-    .dispose = dispose,
+    .dispose = server_conf_dispose,
     .run_size = sizeof(struct postgres_run),
     .start = start,
     .cancel = talk_cancel,

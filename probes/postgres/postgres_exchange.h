@@ -25,7 +25,7 @@ enum postgres_require {
 };
 
 struct postgres_conf {
-    struct server_conf server;
+    struct server_conf server; /* first: server_conf_dispose */
     enum postgres_require require;
     bool init_guard;
 };

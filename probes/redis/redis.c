@@ -62,13 +62,6 @@ static int take_option(struct server_conf *s, void *type_conf, const char *name,
 static const struct server_kind kind = {
     .schemes = schemes, .tls_scheme = "rediss://", .port = 6379, .option = take_option};
 
-static void dispose(void *conf)
-{
-    struct redis_conf *c = conf;
-    server_conf_fini(&c->server);
-    free(c);
-}
-
 static void *prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
     struct redis_conf *c = calloc(1, sizeof *c);
@@ -97,7 +90,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
         probe_warn(report, K_WARN_LAG, "has no effect on a master");
     if (!bad)
         return c;
-    dispose(c);
+    server_conf_dispose(c);
     free(*target);
     *target = NULL;
     return NULL;
@@ -118,7 +111,7 @@ const struct probe_type probe_type_redis = {
     .n_keys = ARRAY_LEN(keys),
     .schemes = schemes,
     .prepare = prepare,
-    .dispose = dispose,
+    .dispose = server_conf_dispose,
     .run_size = sizeof(struct redis_run),
     .start = start,
     .cancel = talk_cancel,

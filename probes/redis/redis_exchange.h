@@ -17,7 +17,7 @@ enum redis_require {
 };
 
 struct redis_conf {
-    struct server_conf server;
+    struct server_conf server; /* first: server_conf_dispose */
     enum redis_require require;
     int64_t max_lag;  /* ns; 0: not looked at */
     int64_t warn_lag; /* the same */

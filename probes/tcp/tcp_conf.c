@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "net/family.h"
 
 enum { K_ADDRESS, K_SEND, K_EXPECT, K_REJECT, K_DIALOGUE, K_FAMILY, K_CLOSE, K_TLS, K_TLS_FIRST };
 _Static_assert(K_TLS_FIRST + TLS_KEY_COUNT == TCP_N_KEYS, "the table and its index");
 
 static const char *const closes[] = {"order", "reset", NULL};
-
-static const char *const families[] = {"any", "4", "6", NULL};
-static const int family_of[] = {0, 4, 6};
 
 const struct probe_key tcp_keys[TCP_N_KEYS] = {
     [K_ADDRESS] = {.name = "address",
@@ -40,7 +38,7 @@ const struct probe_key tcp_keys[TCP_N_KEYS] = {
     [K_FAMILY] = {.name = "family",
                   .kind = KEY_CHOICE,
                   .def = "any",
-                  .choices = families,
+                  .choices = family_choices,
                   .doc =
                       "4 or 6: only addresses of this family are tried. any: both, side by side."},
     [K_CLOSE] = {.name = "close",
@@ -249,7 +247,7 @@ void *tcp_conf_prepare(const struct probe_value *v, struct probe_report *report,
         probe_error(report, K_ADDRESS, "%s", e.text);
         bad = true;
     }
-    if (!bad && endpoint_set_family(&c->ep, family_of[v[K_FAMILY].num], &e) < 0) {
+    if (!bad && endpoint_set_family(&c->ep, family_of(&v[K_FAMILY]), &e) < 0) {
         probe_error(report, K_FAMILY, "%s", e.text);
         bad = true;
     }
