@@ -138,8 +138,14 @@ def test_full(probe, start):
     server = start(servers.Postgres, "-c", "max_connections=2", "-c", "superuser_reserved_connections=0",
                    "-c", "max_wal_senders=0")
     psql = server.as_user(servers.postgres_bin("psql"), "-h", server.dir, "-p", server.port, "-U", "postgres")
-    clients = [subprocess.Popen(psql, stdin=subprocess.PIPE) for _ in range(2)]
-    wait_until(lambda: check(probe, at(server)).json["probes"][0]["last"]["reason"] == "full", 20, "it is full")
+    clients = []
+
+    def full():
+        """One client more each time: one that came while a check had its place was refused."""
+        clients.append(subprocess.Popen(psql, stdin=subprocess.PIPE))
+        return check(probe, at(server)).json["probes"][0]["last"]["reason"] == "full"
+
+    wait_until(full, 20, "it is full")
     says(probe, by_socket(server), "full", "53300")
     for client in clients:
         client.stdin.close()
