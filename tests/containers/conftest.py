@@ -175,7 +175,7 @@ def network():
 
 
 class Stack:
-    """packaging/compose under one generation of Compose, with a project, ports and a subnet of its own."""
+    """packaging/compose under one generation of Compose, with a project and ports of its own."""
 
     def __init__(self, command, images, tmp):
         self.command, self.project = command, f"{RUN}{secrets.token_hex(3)}"
@@ -185,7 +185,7 @@ class Stack:
         self.env = dict(
             os.environ, SECRETS_DIR=str(self.secrets), MONGO_SERVICE_IMAGE=images["mongodb"],
             APP_IMAGE=images["example-app"], PROBE_IMAGE=images["sidecar"], HEALTH_INTERVAL="1s", PROBE_INTERVAL="1s",
-            SUBNET=f"172.30.{secrets.randbelow(200) + 20}.0/24", **{k: str(v) for k, v in self.ports.items()})
+            **{k: str(v) for k, v in self.ports.items()})
         sh(COMPOSE_DIR / "make-secrets", env=self.env)
 
     def compose(self, *args, check=True, timeout=180, popen=False):
