@@ -3,9 +3,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "child/worker.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -25,6 +27,25 @@ static void fill_closed_streams(void)
             (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* The exit code. */
+static int run_command(const struct cli *cli)
+{
+    static const struct {
+        const char *name;
+        int (*main)(const struct cli *cli);
+    } commands[] = {
+        {"run", cmd_run},         {"check", cmd_check},       {"wait", cmd_wait},
+        {"status", cmd_status},   {"explain", cmd_explain},   {"validate", cmd_validate},
+        {"version", cmd_version}, {"help", cmd_help},
+    };
+    if (cli->watch)
+        return cmd_watch(cli);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i].name, cli->command) == 0)
+            return commands[i].main(cli);
+    abort(); /* options_parse knows the same commands */
+}
+
 int main(int argc, char **argv)
 {
     fill_closed_streams();
@@ -40,7 +61,7 @@ int main(int argc, char **argv)
     struct cli cli;
     int rc = options_parse(&cli, argc, argv);
     if (rc == OPTIONS_RUN)
-        rc = options_command(&cli)->main(&cli);
+        rc = run_command(&cli);
     rc = cli_finish(rc);
     if (work_any_running())
         _exit(rc); /* it may read what the command line gave */

@@ -46,7 +46,6 @@ struct cli {
 struct cli_command {
     const char *name;
     const char *synopsis, *summary, *example;
-    int (*main)(const struct cli *cli); /* the exit code */
 };
 
 extern const struct cli_command cli_commands[]; /* ends with a NULL name */

@@ -15,99 +15,6 @@
 #include "config/sets.h"
 #include "config/target.h"
 
-const struct option_spec options_table[] = {
-    {"config", 'c', ARG_TEXT, "FILE", NULL, "run check wait explain validate",
-     "configuration file, - for standard input (else $PROBE_CONFIG, else /etc/probe/probe.ini if "
-     "it "
-     "is there)"},
-    {"agent", 0, ARG_TEXT, "ADDR", NULL, "status explain",
-     "the agent: a socket path or http://HOST:PORT (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
-     ")"},
-    {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate", NULL,
-     "a key of every target that has it, or of one (NAME.KEY=VALUE); repeatable, wins over the "
-     "file"},
-    {"token-file", 0, ARG_TEXT, "FILE", "status explain", NULL,
-     "file with the token that the agent asks for on TCP (else $PROBE_TOKEN_FILE)"},
-    {"timeout", 0, ARG_DURATION, "D", NULL, "run check wait status explain",
-     "the whole budget: of each check (default 5s), of the wait (5m), of the agent's answer"},
-    {"interval", 0, ARG_DURATION, "D", "wait", NULL,
-     "the longest pause between two tries (default 1s)"},
-    {"successes", 0, ARG_COUNT, "N", "wait", NULL,
-     "successes in a row that are enough (default 1)"},
-    {"any", 0, ARG_NONE, NULL, "wait", NULL, "one target is enough"},
-    {"invert", 0, ARG_NONE, NULL, "check wait", NULL,
-     "succeed once the target is truly down: refused or gone"},
-    {"strict", 0, ARG_NONE, NULL, "check status", NULL, "a warning is a failure"},
-    {"lint", 0, ARG_NONE, NULL, "validate", NULL,
-     "secrets and certificates need not be on this machine"},
-    {"watch", 0, ARG_NONE, NULL, "status", NULL,
-     "stay and follow the agent: in place on a terminal, else a line a change"},
-    {"names", 0, ARG_NONE, NULL, "explain help", NULL,
-     "only the names, one a line: of the probes, of the topics"},
-    {"json", 0, ARG_NONE, NULL, NULL, "check wait status explain validate version",
-     "one JSON document on standard output"},
-    {"quiet", 'q', ARG_NONE, NULL, NULL, "run check wait status explain validate",
-     "no output but errors"},
-    {"verbose", 'v', ARG_NONE, NULL, NULL, "check wait explain", "say more"},
-    {"help", 'h', ARG_NONE, NULL, NULL, NULL, "this help"},
-    {"version", 'V', ARG_NONE, NULL, NULL, NULL, "the version, and that of every library"},
-    {NULL, 0, ARG_NONE, NULL, NULL, NULL, NULL},
-};
-
-const struct cli_command cli_commands[] = {
-    {"run", "[TARGET...]", "the agent: runs every probe on its schedule until SIGTERM",
-     "probe run -c probe.ini", cmd_run},
-    {"check", "TARGET...", "runs each probe once, now, all at the same time",
-     "probe check mongodb://db:27017/ http://app:8080/health", cmd_check},
-    {"wait", "TARGET... [-- COMMAND [ARG...]]", "retries until all succeed, then becomes COMMAND",
-     "probe wait --timeout 2m tcp://cache:6379 -- app --port 80", cmd_wait},
-    {"status", "[NAME...]", "asks a running agent for its verdict",
-     "probe status --agent http://127.0.0.1:9797", cmd_status},
-    {"explain", "[NAME|URL...]", "the effective configuration, and the agent's view of it",
-     "probe explain http://app:8080/health", cmd_explain},
-    {"validate", "", "reads the configuration, prints every error and warning",
-     "probe validate -c probe.ini", cmd_validate},
-    {"version", "", "the version, and that of every library", "probe version --json", cmd_version},
-    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", "probe help start_period",
-     cmd_help},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static const struct cli_command *find_command(const char *name)
-{
-    for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (strcmp(c->name, name) == 0)
-            return c;
-    return NULL;
-}
-
-const struct cli_command *options_command(const struct cli *cli)
-{
-    static const struct cli_command watch = {.name = "status", .main = cmd_watch};
-    if (cli->watch)
-        return &watch;
-    return find_command(cli->command);
-}
-
-static bool has_word(const char *words, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
-            return true;
-    return false;
-}
-
-bool options_apply(const struct option_spec *o, const char *command)
-{
-    return !o->commands || has_word(o->commands, command);
-}
-
-bool options_used(const struct option_spec *o, const char *command)
-{
-    return options_apply(o, command) && (!o->used_by || has_word(o->used_by, command));
-}
-
 static int usage_error(const struct cli *cli, const char *what, const char *word, const char *near)
 {
     struct buf shown; /* a URL in the wrong place holds its password all the same */
@@ -126,7 +33,7 @@ static int usage_error(const struct cli *cli, const char *what, const char *word
 
 static int unknown_command(struct cli *cli, const char *word)
 {
-    const char *names[ARRAY_LEN(cli_commands)];
+    const char *names[OPTIONS_COMMANDS_MAX];
     size_t n = 0;
     for (const struct cli_command *c = cli_commands; c->name; c++)
         names[n++] = c->name;
@@ -153,7 +60,7 @@ static const struct option_spec *find_option(const struct cli *cli, const char *
     }
     const char *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word - 2) : strlen(word + 2);
-    const char *names[ARRAY_LEN(options_table)];
+    const char *names[OPTIONS_MAX];
     size_t n = 0;
     for (const struct option_spec *o = options_table; o->name; o++) {
         names[n++] = o->name;
@@ -310,7 +217,7 @@ static int take_words(struct cli *cli, int argc, char **argv)
         if (word[0] == '-' && word[1])
             rc = take_option(cli, argc, argv, &i);
         else if (!cli->command) {
-            if (!find_command(word))
+            if (!options_command(word))
                 return unknown_command(cli, word);
             cli->command = word;
         } else
@@ -357,7 +264,7 @@ int options_parse(struct cli *cli, int argc, char **argv)
     if (rc != OPTIONS_RUN)
         return rc;
     if (cli->help) {
-        help_print(stdout, cli->command ? find_command(cli->command) : NULL);
+        help_print(stdout, cli->command ? options_command(cli->command) : NULL);
         return EXIT_HEALTHY;
     }
     if (cli->version)

@@ -6,10 +6,13 @@
 
 #define OPTIONS_RUN (-1)
 
+/* At least as many as there are, with the end. */
+#define OPTIONS_MAX          32
+#define OPTIONS_COMMANDS_MAX 16
+
 /* Reads argv. OPTIONS_RUN: run the command; else the exit code of what was already done (help) or
  * already said (a usage error). The strings stay argv's; options_fini frees the rest. */
 int options_parse(struct cli *cli, int argc, char **argv);
-const struct cli_command *options_command(const struct cli *cli);
 void options_fini(struct cli *cli);
 
 enum option_arg { ARG_NONE, ARG_TEXT, ARG_DURATION, ARG_COUNT };
@@ -31,5 +34,7 @@ bool options_apply(const struct option_spec *o, const char *command);
 bool options_used(const struct option_spec *o, const char *command);
 
 extern const struct option_spec options_table[]; /* ends with a NULL name */
+
+const struct cli_command *options_command(const char *name); /* NULL: there is none */
 
 #endif

@@ -1,0 +1,94 @@
+/* options_table: the commands and options that there are; see options.h. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/options.h"
+#include "config/config.h"
+
+const struct option_spec options_table[] = {
+    {"config", 'c', ARG_TEXT, "FILE", NULL, "run check wait explain validate",
+     "configuration file, - for standard input (else $PROBE_CONFIG, else /etc/probe/probe.ini if "
+     "it "
+     "is there)"},
+    {"agent", 0, ARG_TEXT, "ADDR", NULL, "status explain",
+     "the agent: a socket path or http://HOST:PORT (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
+     ")"},
+    {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate", NULL,
+     "a key of every target that has it, or of one (NAME.KEY=VALUE); repeatable, wins over the "
+     "file"},
+    {"token-file", 0, ARG_TEXT, "FILE", "status explain", NULL,
+     "file with the token that the agent asks for on TCP (else $PROBE_TOKEN_FILE)"},
+    {"timeout", 0, ARG_DURATION, "D", NULL, "run check wait status explain",
+     "the whole budget: of each check (default 5s), of the wait (5m), of the agent's answer"},
+    {"interval", 0, ARG_DURATION, "D", "wait", NULL,
+     "the longest pause between two tries (default 1s)"},
+    {"successes", 0, ARG_COUNT, "N", "wait", NULL,
+     "successes in a row that are enough (default 1)"},
+    {"any", 0, ARG_NONE, NULL, "wait", NULL, "one target is enough"},
+    {"invert", 0, ARG_NONE, NULL, "check wait", NULL,
+     "succeed once the target is truly down: refused or gone"},
+    {"strict", 0, ARG_NONE, NULL, "check status", NULL, "a warning is a failure"},
+    {"lint", 0, ARG_NONE, NULL, "validate", NULL,
+     "secrets and certificates need not be on this machine"},
+    {"watch", 0, ARG_NONE, NULL, "status", NULL,
+     "stay and follow the agent: in place on a terminal, else a line a change"},
+    {"names", 0, ARG_NONE, NULL, "explain help", NULL,
+     "only the names, one a line: of the probes, of the topics"},
+    {"json", 0, ARG_NONE, NULL, NULL, "check wait status explain validate version",
+     "one JSON document on standard output"},
+    {"quiet", 'q', ARG_NONE, NULL, NULL, "run check wait status explain validate",
+     "no output but errors"},
+    {"verbose", 'v', ARG_NONE, NULL, NULL, "check wait explain", "say more"},
+    {"help", 'h', ARG_NONE, NULL, NULL, NULL, "this help"},
+    {"version", 'V', ARG_NONE, NULL, NULL, NULL, "the version, and that of every library"},
+    {NULL, 0, ARG_NONE, NULL, NULL, NULL, NULL},
+};
+
+const struct cli_command cli_commands[] = {
+    {"run", "[TARGET...]", "the agent: runs every probe on its schedule until SIGTERM",
+     "probe run -c probe.ini"},
+    {"check", "TARGET...", "runs each probe once, now, all at the same time",
+     "probe check mongodb://db:27017/ http://app:8080/health"},
+    {"wait", "TARGET... [-- COMMAND [ARG...]]", "retries until all succeed, then becomes COMMAND",
+     "probe wait --timeout 2m tcp://cache:6379 -- app --port 80"},
+    {"status", "[NAME...]", "asks a running agent for its verdict",
+     "probe status --agent http://127.0.0.1:9797"},
+    {"explain", "[NAME|URL...]", "the effective configuration, and the agent's view of it",
+     "probe explain http://app:8080/health"},
+    {"validate", "", "reads the configuration, prints every error and warning",
+     "probe validate -c probe.ini"},
+    {"version", "", "the version, and that of every library", "probe version --json"},
+    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", "probe help start_period"},
+    {NULL, NULL, NULL, NULL},
+};
+
+static_assert(ARRAY_LEN(options_table) <= OPTIONS_MAX, "room for each name");
+static_assert(ARRAY_LEN(cli_commands) <= OPTIONS_COMMANDS_MAX, "room for each name");
+
+const struct cli_command *options_command(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+bool options_apply(const struct option_spec *o, const char *command)
+{
+    return !o->commands || has_word(o->commands, command);
+}
+
+bool options_used(const struct option_spec *o, const char *command)
+{
+    return options_apply(o, command) && (!o->used_by || has_word(o->used_by, command));
+}
