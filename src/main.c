@@ -34,8 +34,8 @@ static int run_command(const struct cli *cli)
         const char *name;
         int (*main)(const struct cli *cli);
     } commands[] = {
-        {"run", cmd_run},         {"check", cmd_check},       {"wait", cmd_wait},
-        {"status", cmd_status},   {"explain", cmd_explain},   {"validate", cmd_validate},
+        {"run", cmd_run},         {"check", cmd_check},     {"wait", cmd_wait},
+        {"status", cmd_status},   {"explain", cmd_explain}, {"validate", cmd_validate},
         {"version", cmd_version}, {"help", cmd_help},
     };
     if (cli->watch)

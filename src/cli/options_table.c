@@ -59,7 +59,8 @@ const struct cli_command cli_commands[] = {
     {"validate", "", "reads the configuration, prints every error and warning",
      "probe validate -c probe.ini"},
     {"version", "", "the version, and that of every library", "probe version --json"},
-    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", "probe help start_period"},
+    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason",
+     "probe help start_period"},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -7,17 +7,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/str.h"
-#include "engine/prior.h"
+#include "engine/record.h"
 #include "engine/run.h"
-
-/* Finer than Prometheus' defaults at the low end: a health check takes from under 1 ms to seconds.
- */
-const int64_t check_bucket_bounds[CHECK_BUCKETS] = {
-    500 * NS_PER_US, NS_PER_MS,      2500 * NS_PER_US, 5 * NS_PER_MS,
-    10 * NS_PER_MS,  25 * NS_PER_MS, 50 * NS_PER_MS,   100 * NS_PER_MS,
-    250 * NS_PER_MS, NS_PER_S,       5 * NS_PER_S,     30 * NS_PER_S,
-};
 
 /* How long after its result a run may take to let go of everything before that is a failure. */
 #define STUCK_NS NS_PER_S
@@ -30,39 +23,14 @@ struct check_waiter {
 };
 
 static void on_next(struct sched_entry *entry, int64_t now);
+static void on_result(struct check *c, struct check_result *r);
+static void on_release(struct check *c);
 
-const struct check_result *check_last(const struct check *c)
-{
-    return c->n_results ? &c->history[(c->n_results - 1) % CHECK_HISTORY] : NULL;
-}
+static const struct run_owner run_owner = {.on_result = on_result, .on_release = on_release};
 
 const char *check_warning(const struct check *c)
 {
     return c->warning.on && c->health.status == HEALTH_HEALTHY ? c->warning_text : NULL;
-}
-
-/* A result in 32 bits: the reason in the upper ones, the duration in steps below. */
-#define TREND_STEP (10 * NS_PER_US)
-#define TREND_BITS 27
-#define TREND_MAX  ((UINT32_C(1) << TREND_BITS) - 1)
-_Static_assert(REASON_COUNT <= 1 << (32 - TREND_BITS), "a reason fits its bits");
-
-static uint32_t in_brief(const struct check_result *r)
-{
-    int64_t steps = r->duration / TREND_STEP;
-    return (uint32_t)r->reason << TREND_BITS | (steps < TREND_MAX ? (uint32_t)steps : TREND_MAX);
-}
-
-enum reason check_trend(const struct check *c, uint64_t i, int64_t *duration)
-{
-    uint32_t brief = c->trend[i % CHECK_TREND];
-    *duration = (int64_t)(brief & TREND_MAX) * TREND_STEP;
-    return (enum reason)(brief >> TREND_BITS);
-}
-
-int64_t check_trend_end(const struct check *c, uint64_t i)
-{
-    return c->engine->started + (int64_t)c->trend_ends[i % CHECK_TREND] * NS_PER_S;
 }
 
 bool check_is_stale(const struct check *c, int64_t now)
@@ -137,14 +105,14 @@ void check_arm(struct check *c)
     health_init(&c->health, now);
     c->since_wall = clock_wall();
     open_kept(c);
-    plan(c, health_first_start(&c->conf->policy, now, engine_random(c->engine)));
+    plan(c, health_first_start(&c->conf->policy, now, random_next(&c->engine->random)));
 }
 
 static void on_next(struct sched_entry *entry, int64_t now)
 {
     struct check *c = container_of(entry, struct check, next);
     if (!c->run) {
-        run_start(c);
+        run_start(c, &run_owner);
         return;
     }
     if (run_is_open(c->run)) /* asked for while it is under way: its result will do */
@@ -163,79 +131,7 @@ static void on_next(struct sched_entry *entry, int64_t now)
         .phases = {-1, -1, -1, -1},
         .detail = str_format("%s: the last check could not be ended yet", c->conf->target),
     };
-    check_on_result(c, &stuck);
-}
-
-static void result_fini(struct check_result *r)
-{
-    free(r->detail);
-    free(r->warning);
-}
-
-static void remember_failure(struct check *c, const struct check_result *r)
-{
-    if (!c->last_failure)
-        c->last_failure = calloc(1, sizeof *c->last_failure);
-    if (!c->last_failure)
-        return;
-    char *detail = strdup(r->detail);
-    if (!detail)
-        return;
-    result_fini(c->last_failure);
-    *c->last_failure = *r;
-    c->last_failure->detail = detail;
-}
-
-static void count(struct check *c, const struct check_result *r)
-{
-    c->checks_total++;
-    for (int i = 0; i < PHASE_COUNT; i++)
-        c->phases_seen |= r->phases[i] >= 0 ? 1U << i : 0;
-    int bucket = 0;
-    while (bucket < CHECK_BUCKETS && r->duration > check_bucket_bounds[bucket])
-        bucket++;
-    c->durations->buckets[bucket]++;
-    c->durations->sum += r->duration;
-    if (r->reason == REASON_OK) {
-        c->last_success_wall = r->started_wall + r->duration;
-        return;
-    }
-    c->failures_total++;
-    c->failures_by_reason[r->reason]++;
-    remember_failure(c, r);
-}
-
-/* Keeps the result; what it held before goes. Never leaves a NULL detail. */
-static const struct check_result *store(struct check *c, struct check_result *r)
-{
-    if (!r->detail)
-        r->detail = strdup("");
-    if (!r->detail)
-        abort(); /* a single byte could not be had: nothing true can be said any more */
-    str_printable(r->detail, PROBE_DETAIL_MAX);
-    if (r->warning)
-        str_printable(r->warning, PROBE_DETAIL_MAX);
-    count(c, r);
-    struct check_result *slot = &c->history[c->n_results % CHECK_HISTORY];
-    result_fini(slot);
-    *slot = *r;
-    int64_t since = r->started + r->duration - c->engine->started;
-    c->trend[c->n_results % CHECK_TREND] = in_brief(r);
-    c->trend_ends[c->n_results % CHECK_TREND] = since > 0 ? (uint32_t)(since / NS_PER_S) : 0;
-    if (c->past)
-        past_add(c->past, since > 0 ? since : 0, r->duration, r->reason == REASON_OK);
-    c->n_results++;
-    return slot;
-}
-
-void check_announce(struct check *c, enum health_status from)
-{
-    struct engine *e = c->engine;
-    c->since_wall = clock_wall();
-    c->transitions_total++;
-    if (e->hooks.on_transition)
-        e->hooks.on_transition(e->hooks.ctx, c, from);
-    prior_review_dependents(c);
+    on_result(c, &stuck);
 }
 
 static void answer_waiters(struct check *c, const struct check_result *r)
@@ -262,21 +158,168 @@ static void plan_next(struct check *c)
             plan(c, time_add(now, delay));
         return;
     }
-    plan(c, health_next_start(&c->health, &c->conf->policy, now, engine_random(e)));
+    plan(c, health_next_start(&c->health, &c->conf->policy, now, random_next(&e->random)));
 }
 
-void check_replan(struct check *c)
+/* Its status is another than a moment ago: plans the next start by it, unless a run is under way.
+ */
+static void replan(struct check *c)
 {
     if (!c->run || !run_is_open(c->run))
         plan_next(c);
 }
 
-void check_rest(struct check *c)
+/* Blocked from now on: nothing is planned, and a run that nobody asked for is dropped. */
+static void rest(struct check *c)
 {
     sched_clear(&c->engine->sched, &c->next);
     if (c->run && !c->waiters)
         run_drop(c->run);
 }
+
+/* Checks it now; a run under way will do, its result comes. `planned` stays. */
+static void start_now(struct check *c)
+{
+    if (!c->run || !run_is_open(c->run))
+        sched_set(&c->engine->sched, &c->next, clock_now());
+}
+
+/* ---- What it owes to those that it comes `after`: it is blocked while one of them is down, and a
+ * failure of its own waits until all of them have answered. The rule itself is health's. ---- */
+
+static void announce(struct check *c, enum health_status from);
+
+/* What the checks before it say of a failure that ended at `failed`. */
+static enum health_prior prior_of(const struct check *c, int64_t failed)
+{
+    enum health_prior worst = HEALTH_PRIOR_GOOD;
+    for (size_t i = 0; i < c->n_after; i++) {
+        const struct check_result *last = check_last(c->after[i]);
+        struct health_evidence evidence = {0};
+        if (last)
+            evidence = (struct health_evidence){true, last->reason == REASON_OK, last->started};
+        enum health_prior prior = health_prior(&evidence, 1, failed);
+        if (prior > worst)
+            worst = prior;
+    }
+    return worst;
+}
+
+static void ask(const struct check *c)
+{
+    for (size_t i = 0; i < c->n_after; i++) {
+        const struct check_result *last = check_last(c->after[i]);
+        if (!last || last->started < c->doubt_ended)
+            start_now(c->after[i]);
+    }
+}
+
+static void doubt(struct check *c, const struct check_result *r)
+{
+    c->doubt_started = r ? r->started : 0;
+    c->doubt_ended = r ? r->started + r->duration : 0;
+}
+
+/* A failure waits (HEALTH_WAITS): those that have not answered since are checked now. It is kept
+ * until they have, however many more failures follow. */
+static void prior_wait(struct check *c, const struct check_result *failure)
+{
+    if (!c->doubt_ended)
+        doubt(c, failure);
+    ask(c);
+}
+
+/* No failure waits any more: `why` is told of each. */
+static void prior_drop(struct check *c, enum health_counted why)
+{
+    struct check_result *r;
+    if (!c->doubt_ended)
+        return;
+    while ((r = record_oldest_waiting(c)))
+        record_decide(r, why);
+    record_decide(c->last_failure, why);
+    doubt(c, NULL);
+}
+
+/* The oldest failure that waits is decided; it may have left the history meanwhile. */
+static void decide(struct check *c, enum health_counted counted)
+{
+    struct check_result *r = record_oldest_waiting(c);
+    if (r && r->started == c->doubt_started)
+        record_decide(r, counted);
+    if (c->last_failure && c->last_failure->started == c->doubt_started)
+        record_decide(c->last_failure, counted);
+    doubt(c, record_oldest_waiting(c));
+}
+
+static void settle(struct check *c)
+{
+    while (c->doubt_ended) {
+        enum health_status from = c->health.status;
+        enum health_counted counted;
+        bool changed =
+            health_apply(&c->health, &c->conf->policy, HEALTH_FAILURE, prior_of(c, c->doubt_ended),
+                         c->doubt_started, clock_now(), &counted);
+        if (counted == HEALTH_WAITS) {
+            ask(c);
+            return;
+        }
+        if (counted == HEALTH_EXCUSED) {
+            prior_drop(c, counted);
+            return;
+        }
+        decide(c, counted);
+        replan(c); /* a failure that counts may ask for fail_interval */
+        if (changed)
+            announce(c, from);
+    }
+}
+
+static bool held_back(const struct check *c)
+{
+    for (size_t i = 0; i < c->n_after; i++)
+        if (check_is_down(c->after[i]))
+            return true;
+    return false;
+}
+
+void check_review(struct check *c)
+{
+    enum health_status from = c->health.status;
+    if (c->state != CHECK_LIVE)
+        return;
+    bool held = held_back(c);
+    if (held ? health_block(&c->health, clock_now()) : health_unblock(&c->health, clock_now())) {
+        prior_drop(c, HEALTH_EXCUSED);
+        if (held) {
+            rest(c);
+        } else {
+            c->planned = clock_now();
+            start_now(c);
+        }
+        announce(c, from);
+    }
+    settle(c);
+}
+
+static void review_dependents(struct check *c)
+{
+    for (size_t i = 0; i < c->n_dependents; i++)
+        check_review(c->dependents[i]);
+}
+
+/* Tells everybody that its status changed. */
+static void announce(struct check *c, enum health_status from)
+{
+    struct engine *e = c->engine;
+    c->since_wall = clock_wall();
+    c->transitions_total++;
+    if (e->hooks.on_transition)
+        e->hooks.on_transition(e->hooks.ctx, c, from);
+    review_dependents(c);
+}
+
+/* ---- Results ---- */
 
 static bool apply(struct check *c, struct check_result *r)
 {
@@ -301,18 +344,18 @@ static void apply_warning(struct check *c, const char *text)
     }
 }
 
-void check_on_result(struct check *c, struct check_result *r)
+static void on_result(struct check *c, struct check_result *r)
 {
     struct engine *e = c->engine;
     enum health_status from = c->health.status;
     bool warned = check_warning(c) != NULL, changed = apply(c, r);
-    const struct check_result *stored = store(c, r);
+    const struct check_result *stored = record_add(c, r);
     if (stored->reason == REASON_OK)
         apply_warning(c, stored->warning);
     if (!e->hooks.next_delay)
         plan_next(c);
     if (changed)
-        check_announce(c, from);
+        announce(c, from);
     else if (e->hooks.on_warning && warned != (check_warning(c) != NULL))
         e->hooks.on_warning(e->hooks.ctx, c);
     if (e->hooks.on_result)
@@ -321,18 +364,13 @@ void check_on_result(struct check *c, struct check_result *r)
         plan_next(c);
     if (stored->counted == HEALTH_WAITS)
         prior_wait(c, stored);
-    prior_review_dependents(c);
+    review_dependents(c);
     answer_waiters(c, stored);
 }
 
 static void check_free(struct check *c)
 {
-    for (size_t i = 0; i < CHECK_HISTORY; i++)
-        result_fini(&c->history[i]);
-    if (c->last_failure)
-        result_fini(c->last_failure);
-    free(c->last_failure);
-    free(c->past);
+    record_fini(c);
     free(c->warning_text);
     free(c->members);
     free(c->after);
@@ -340,7 +378,7 @@ static void check_free(struct check *c)
     check_conf_unref(c->conf);
     struct engine *e = c->engine;
     free(c);
-    engine_on_check_gone(e);
+    e->on_check_gone(e);
 }
 
 /* A removed check goes step by step: run, kept state, memory. */
@@ -362,7 +400,7 @@ void check_on_kept_closed(struct check *c)
     check_free(c);
 }
 
-void check_on_release(struct check *c)
+static void on_release(struct check *c)
 {
     if (c->state == CHECK_REMOVED)
         wind_up(c);
@@ -382,12 +420,6 @@ void check_remove(struct check *c)
         wind_up(c);
 }
 
-void check_start_now(struct check *c)
-{
-    if (!c->run || !run_is_open(c->run))
-        sched_set(&c->engine->sched, &c->next, clock_now());
-}
-
 struct check_waiter *
 engine_check_now(struct engine *e, struct check *c,
                  void (*done)(void *ctx, struct check *c, const struct check_result *r), void *ctx)
@@ -398,7 +430,7 @@ engine_check_now(struct engine *e, struct check *c,
         return NULL;
     *w = (struct check_waiter){.next = c->waiters, .check = c, .done = done, .ctx = ctx};
     c->waiters = w;
-    check_start_now(c);
+    start_now(c);
     return w;
 }
 

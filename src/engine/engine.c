@@ -11,6 +11,7 @@
 #include "engine/check.h"
 
 static void on_stop(struct sched_entry *entry, int64_t now);
+static void on_check_gone(struct engine *e);
 
 int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_workers,
                 const struct engine_hooks *hooks)
@@ -27,18 +28,10 @@ int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_worke
         e->random = (uint64_t)e->started;
     e->random |= 1;
     e->stop.fire = on_stop;
+    e->on_check_gone = on_check_gone;
     names_init(&e->by_name);
     sched_init(&e->sched, loop);
     return sched_reserve(&e->sched, ENGINE_OWN_ENTRIES);
-}
-
-/* xorshift64*: spreads starts, guards nothing. */
-uint32_t engine_random(struct engine *e)
-{
-    e->random ^= e->random >> 12;
-    e->random ^= e->random << 25;
-    e->random ^= e->random >> 27;
-    return (uint32_t)((e->random * UINT64_C(0x2545f4914f6cdd1d)) >> 32);
 }
 
 struct check *engine_find(const struct engine *e, const char *name)
@@ -66,7 +59,7 @@ static void stop_if_gone(struct engine *e)
     sched_close(&e->sched, on_sched_closed);
 }
 
-void engine_on_check_gone(struct engine *e)
+static void on_check_gone(struct engine *e)
 {
     e->n_closing--;
     stop_if_gone(e);

@@ -92,7 +92,7 @@ struct check {
     struct check_waiter *waiters;       /* of check_now */
     struct check **after, **dependents; /* the checks it comes after, and those after it */
     size_t n_after, n_dependents;
-    int64_t doubt_started, doubt_ended; /* of the oldest failure that waits; 0: none, see prior.h */
+    int64_t doubt_started, doubt_ended; /* of the oldest failure that waits; 0: none, see check.c */
     size_t slot;                        /* its place in engine.checks at the last load */
     uint64_t generation;                /* of the load that it belongs to */
 };
@@ -143,7 +143,8 @@ struct engine {
     bool allow_empty;                  /* ready though nothing is watched */
     struct check_durations *durations; /* of each type that has been checked */
     size_t n_closing;                  /* removed ones whose run or kept state is still closing */
-    bool keep;                         /* types keep state between runs (the agent) */
+    void (*on_check_gone)(struct engine *e); /* one of these is gone for good */
+    bool keep;                               /* types keep state between runs (the agent) */
     bool stopping;
     struct sched_entry stop;
     void (*on_stopped)(struct engine *e);

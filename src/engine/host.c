@@ -111,7 +111,7 @@ void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, 
     struct run *r = run_of(probe);
     if (!run_is_open(r))
         return;
-    char *detail = NULL; /* whole: a secret is looked for before the cut, which store makes */
+    char *detail = NULL; /* whole: a secret is looked for before the cut, which record_add makes */
     va_list ap;
     va_start(ap, fmt);
     int n = vasprintf(&detail, fmt, ap);

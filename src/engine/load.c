@@ -6,7 +6,6 @@
 #include "base/str.h"
 #include "engine/check.h"
 #include "engine/engine.h"
-#include "engine/prior.h"
 
 /* What a check of the draft gets at the commit. */
 struct links {
@@ -165,7 +164,7 @@ void engine_draft_commit(struct engine_draft *d)
         if (e->checks[i]->state == CHECK_DRAFT)
             check_arm(e->checks[i]);
     for (size_t i = 0; i < e->n_checks; i++)
-        prior_review(e->checks[i]);
+        check_review(e->checks[i]);
 }
 
 int engine_load(struct engine *e, struct config *config, struct err *err)

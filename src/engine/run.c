@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "engine/check.h"
 
 static struct probe_run *probe_of(struct run *r)
 {
@@ -97,7 +96,7 @@ static void finish(struct run *r, enum reason reason, char *detail)
         .warning = warning,
     };
     memcpy(result.phases, r->phases, sizeof result.phases);
-    check_on_result(r->check, &result);
+    r->owner->on_result(r->check, &result);
 }
 
 /* While the program was stopped (SIGSTOP, a frozen cgroup, a sleeping machine) or starved,
@@ -163,14 +162,15 @@ static struct run *run_new(struct check *c)
 static void run_free(struct run *r)
 {
     struct check *c = r->check;
+    const struct run_owner *owner = r->owner;
     c->run = NULL;
     check_conf_unref(r->conf);
     free(r->warning);
     free(r);
-    check_on_release(c);
+    owner->on_release(c);
 }
 
-void run_start(struct check *c)
+void run_start(struct check *c, const struct run_owner *owner)
 {
     struct engine *e = c->engine;
     struct run *r = run_new(c);
@@ -180,10 +180,11 @@ void run_start(struct check *c)
                                       .reason = REASON_INTERNAL,
                                       .phases = {-1, -1, -1, -1},
                                       .detail = str_format("out of memory")};
-        check_on_result(c, &result);
+        owner->on_result(c, &result);
         return;
     }
     c->run = r;
+    r->owner = owner;
     r->timeout =
         e->hooks.run_timeout ? e->hooks.run_timeout(e->hooks.ctx, c) : c->conf->policy.timeout;
     struct probe_run *probe = probe_of(r);

@@ -15,9 +15,16 @@ enum run_state {
     RUN_RELEASED,  /* every handle is closed; the memory goes when type->start has returned */
 };
 
+/* Whose runs they are: the check, which run.c does not know by more than its data. */
+struct run_owner {
+    void (*on_result)(struct check *c, struct check_result *r); /* takes what `r` holds */
+    void (*on_release)(struct check *c);                        /* the run's memory went */
+};
+
 struct run {
     enum run_state state;
     bool in_start; /* inside type->start: cancel and free wait for its end */
+    const struct run_owner *owner;
     struct check *check;
     struct check_conf *conf; /* counted: outlives a reload */
     struct sched_entry deadline;
@@ -36,9 +43,9 @@ struct run {
     alignas(max_align_t) unsigned char memory[]; /* the type's: begins with struct probe_run */
 };
 
-/* Begins a run of the check, which has none; the result comes by check_on_result, also when it
- * could not be begun. */
-void run_start(struct check *c);
+/* Begins a run of the check, which has none; the result comes by on_result, also when it could not
+ * be begun. `owner` outlives the run. */
+void run_start(struct check *c, const struct run_owner *owner);
 
 /* Ends a run whose result is not wanted. The release comes later (perhaps from inside). */
 void run_drop(struct run *r);
