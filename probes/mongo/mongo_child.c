@@ -305,6 +305,22 @@ static int select_server(struct session *s)
     return 0;
 }
 
+/* Where the string says where reads go, a member has to be there for them too. */
+static int select_reader(struct session *s)
+{
+    bson_error_t error;
+    if (s->job.direct || !mongoc_uri_has_option(s->uri, MONGOC_URI_READPREFERENCE))
+        return 0;
+    const mongoc_read_prefs_t *prefs = mongoc_uri_get_read_prefs_t(s->uri);
+    bool primary = mongoc_read_prefs_get_mode(prefs) == MONGOC_READ_PRIMARY;
+    mongoc_server_description_t *server =
+        mongoc_client_select_server(s->client, primary, primary ? NULL : prefs, &error);
+    if (!server)
+        return fail_selection(s, &error, primary);
+    mongoc_server_description_destroy(server);
+    return 0;
+}
+
 /* 0: answered with ok 1. The driver takes a reply without `ok`, or with a text, for a success, and
  * does not look whether its document is whole. */
 static int command(struct session *s, const char *name, bson_t *reply)
@@ -362,7 +378,7 @@ static int check(struct session *s, bson_t *hello)
 {
     bson_t pong = BSON_INITIALIZER;
     if (make_uri(s) || use_dns_servers(s) || make_client(s) || select_server(s) ||
-        say_hello(s, hello))
+        select_reader(s) || say_hello(s, hello))
         return -1;
     int rc = command(s, "ping", &pong);
     bson_destroy(&pong);

@@ -291,11 +291,16 @@ static void prepare_wish(struct build *b)
     c->set_name = copy(b, set ? set : uri_set);
     c->wish = (struct mongo_wish){
         .require = (enum mongo_require)b->values[MONGO_KEY_REQUIRE].num,
+        .prefer = c->uri.prefer.given ? &c->uri.prefer : NULL,
         .set_name = c->set_name,
         .max_lag = b->values[MONGO_KEY_MAX_LAG].num,
         .warn_lag = b->values[MONGO_KEY_WARN_LAG].num,
         .min_members = (size_t)b->values[MONGO_KEY_MIN_MEMBERS].num,
     };
+    if (mongo_prefer_is_too_strict(&c->uri.prefer))
+        probe_warn(b->report, MONGO_KEY_URI,
+                   "drivers refuse maxStalenessSeconds of less than 90, or less than 10 above "
+                   "heartbeatFrequencyMS, with a replica set");
     if (c->wish.max_lag && (c->wish.require == MONGO_REQUIRE_PRIMARY))
         probe_warn(b->report, MONGO_KEY_MAX_LAG, "has no effect on a primary");
     if (c->wish.warn_lag && c->wish.require == MONGO_REQUIRE_PRIMARY && !c->deployment)

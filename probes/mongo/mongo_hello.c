@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #define HOST_BYTES_MAX 300 /* a name of DNS and a port */
+#define TAGS_MAX       4096
 
 /* The reply's fields that tell something. */
 enum field {
@@ -98,17 +99,22 @@ static int64_t read_date(const bson_iter_t *it)
     return ms >= 0 && ms < INT64_MAX / NS_PER_MS ? ms : -1;
 }
 
-/* Both dates are of the server's own making: what it has seen written last, and its clock. */
-static int64_t read_lag(const struct fields *f)
+/* What it has seen written last. */
+static int64_t read_last_write(const struct fields *f)
 {
     const bson_iter_t *last = &f->of[LAST_WRITE].it;
     bson_iter_t date;
-    int64_t now = f->of[LOCAL_TIME].there ? read_date(&f->of[LOCAL_TIME].it) : -1;
-    if (now < 0 || !f->of[LAST_WRITE].there || !BSON_ITER_HOLDS_DOCUMENT(last) ||
+    if (!f->of[LAST_WRITE].there || !BSON_ITER_HOLDS_DOCUMENT(last) ||
         !bson_iter_recurse(last, &date) || !bson_iter_find(&date, "lastWriteDate"))
         return -1;
-    int64_t written = read_date(&date);
-    if (written < 0)
+    return read_date(&date);
+}
+
+/* Both dates are of the server's own making: the last write that it has seen, and its clock. */
+static int64_t read_lag(const struct fields *f, int64_t written)
+{
+    int64_t now = f->of[LOCAL_TIME].there ? read_date(&f->of[LOCAL_TIME].it) : -1;
+    if (now < 0 || written < 0)
         return -1;
     return now > written ? now - written : 0;
 }
@@ -147,8 +153,9 @@ void mongo_hello_read(struct mongo_hello *h, const bson_t *reply)
     read_text(&f, SET_NAME, h->set_name);
     read_text(&f, PRIMARY, h->primary);
     h->min_wire_version = read_version(&f, MIN_WIRE_VERSION, 0);
-    h->max_wire_version = read_version(&f, MAX_WIRE_VERSION, -1);
-    h->lag_ms = read_lag(&f);
+    h->max_wire_version = read_version(&f, MAX_WIRE_VERSION, 0);
+    h->last_write_ms = read_last_write(&f);
+    h->lag_ms = read_lag(&f, h->last_write_ms);
     h->role = read_role(h, &f, primary);
 }
 
@@ -197,6 +204,20 @@ static void read_hosts(struct mongo_members *m, const bson_t *reply, const char 
     }
 }
 
+/* More than TAGS_MAX bytes are nobody's tags. */
+static bson_t *copy_tags(const bson_t *reply)
+{
+    bson_iter_t it;
+    bson_t tags;
+    const uint8_t *data;
+    uint32_t len;
+    if (!bson_iter_init_find(&it, reply, "tags") || !BSON_ITER_HOLDS_DOCUMENT(&it))
+        return NULL;
+    bson_iter_document(&it, &len, &data);
+    bool some = len <= TAGS_MAX && bson_init_static(&tags, data, len) && !bson_empty(&tags);
+    return some ? bson_copy(&tags) : NULL;
+}
+
 void mongo_members_read(struct mongo_members *m, const bson_t *reply)
 {
     bson_iter_t it;
@@ -208,6 +229,7 @@ void mongo_members_read(struct mongo_members *m, const bson_t *reply)
         memcpy(m->election.election_id, bson_iter_oid(&it)->bytes, sizeof m->election.election_id);
     if (bson_iter_init_find(&it, reply, "me") && BSON_ITER_HOLDS_UTF8(&it))
         m->me = lower_copy(&it);
+    m->tags = copy_tags(reply);
     read_hosts(m, reply, "hosts");
     size_t before = m->n_hosts;
     read_hosts(m, reply, "passives");
@@ -220,6 +242,8 @@ void mongo_members_fini(struct mongo_members *m)
     for (size_t i = 0; i < m->n_hosts; i++)
         free(m->hosts[i]);
     free(m->me);
+    if (m->tags)
+        bson_destroy(m->tags);
     *m = (struct mongo_members){.election.set_version = -1};
 }
 
@@ -295,11 +319,10 @@ static enum reason judge_lag(const struct mongo_hello *h, int64_t max_lag, const
     return REASON_MISMATCH;
 }
 
-/* No driver would speak with it. */
-static bool is_incompatible(const struct mongo_hello *h)
+bool mongo_hello_is_incompatible(const struct mongo_hello *h)
 {
     return h->min_wire_version > MONGO_WIRE_VERSION_MAX ||
-           (h->max_wire_version >= 0 && h->max_wire_version < MONGO_WIRE_VERSION_MIN);
+           h->max_wire_version < MONGO_WIRE_VERSION_MIN;
 }
 
 enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wish *wish,
@@ -307,7 +330,7 @@ enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wi
 {
     char what[MONGO_NAME_MAX + 64];
     mongo_hello_describe(h, what, sizeof what);
-    if (is_incompatible(h)) {
+    if (mongo_hello_is_incompatible(h)) {
         snprintf(detail, PROBE_DETAIL_MAX,
                  "%s is %s of wire versions %d to %d: too %s for drivers, which speak %d to %d",
                  address, what, h->min_wire_version, h->max_wire_version,

@@ -39,8 +39,9 @@ struct mongo_hello {
     bool read_only;
     char set_name[MONGO_NAME_MAX];              /* "": none */
     char primary[MONGO_NAME_MAX];               /* "": none known */
-    int32_t min_wire_version, max_wire_version; /* 0, and -1: not told */
-    int64_t lag_ms; /* localTime - lastWrite.lastWriteDate, never negative; -1: not told */
+    int32_t min_wire_version, max_wire_version; /* 0 where it tells none, as drivers have it */
+    int64_t last_write_ms; /* lastWrite.lastWriteDate, since the epoch; -1: not told */
+    int64_t lag_ms;        /* localTime - last_write_ms, never negative; -1: not told */
 };
 
 enum mongo_require {
@@ -67,6 +68,7 @@ struct mongo_members {
     char *hosts[MONGO_MEMBERS_MAX]; /* hosts, passives and arbiters, in lower case */
     size_t n_hosts;
     size_t n_passives; /* of these: never primary, perhaps without a vote */
+    bson_t *tags;      /* its own; NULL: none */
 };
 
 /* Zeroed at first; reads nothing else than `reply`. */
@@ -76,14 +78,19 @@ void mongo_members_fini(struct mongo_members *m);
 /* The role in words: "primary of rs0", "standalone". */
 void mongo_hello_describe(const struct mongo_hello *h, char *out, size_t size);
 
+/* No driver would speak with it. */
+bool mongo_hello_is_incompatible(const struct mongo_hello *h);
+
 bool mongo_hello_has_role(const struct mongo_hello *h, enum mongo_require require);
 
+struct mongo_prefer;
 struct mongo_wish {
     enum mongo_require require;
-    const char *set_name; /* NULL: any */
-    int64_t max_lag;      /* ns; 0: any */
-    int64_t warn_lag;     /* ns; 0: none warns */
-    size_t min_members;   /* of a deployment that hold data and answer; 0: any */
+    const struct mongo_prefer *prefer; /* where reads go, in a deployment; NULL: anywhere */
+    const char *set_name;              /* NULL: any */
+    int64_t max_lag;                   /* ns; 0: any */
+    int64_t warn_lag;                  /* ns; 0: none warns */
+    size_t min_members;                /* of a deployment that hold data and answer; 0: any */
 };
 
 /* Is that what is wanted? `address` is the server's; the detail is one line for a person, of a

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "mongo/mongo_conn.h"
 #include "mongo/mongo_topology.h"
+#include "mongo/mongo_verdict.h"
 #include "mongo/mongo_warn.h"
 
 #define END_MOST (20 * NS_PER_MS)
@@ -84,6 +85,7 @@ static void on_end(void *owner, struct mongo_conn *c)
     s->holds++;
     probe_phase(s->run, PHASE_REQUEST);
     s->topology.servers[a->index].rtt = c->rtt;
+    s->topology.servers[a->index].answered = clock_now();
     if (x->whole && x->scram.keys.valid)
         s->result.keys = x->scram.keys;
     if (x->whole)
@@ -141,6 +143,8 @@ static void tell_warnings(struct mongo_set *s)
         probe_degraded(s->run, "%s", words);
     if (mongo_warn_reserve(&s->topology, &s->conf->wish, words))
         probe_degraded(s->run, "%s", words);
+    if (mongo_warn_versions(&s->topology, words))
+        probe_degraded(s->run, "%s", words);
 }
 
 /* After whatever became known. */
@@ -156,7 +160,7 @@ static void advance(struct mongo_set *s)
             ask(s, i);
     }
     struct mongo_set_result *r = &s->result;
-    if (s->over || !mongo_topology_judge(t, &s->conf->wish, &r->reason, r->detail, &r->gone))
+    if (s->over || !mongo_verdict(t, &s->conf->wish, &r->reason, r->detail, &r->gone))
         return;
     tell_members(s);
     if (s->ended && r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
@@ -227,7 +231,7 @@ void mongo_set_start(struct mongo_set *s)
 
 void mongo_set_note(const struct mongo_set *s, char out[PROBE_DETAIL_MAX])
 {
-    mongo_topology_describe(&s->topology, out);
+    mongo_verdict_describe(&s->topology, out);
 }
 
 void mongo_set_close(struct mongo_set *s, void (*on_closed)(void *owner), void *owner)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -66,8 +65,11 @@ int mongo_topology_init(struct mongo_topology *t, char *const *seeds, size_t n,
 
 void mongo_topology_fini(struct mongo_topology *t)
 {
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = 0; i < t->n; i++) {
         free(t->servers[i].address);
+        if (t->servers[i].tags)
+            bson_destroy(t->servers[i].tags);
+    }
     t->n = 0;
 }
 
@@ -79,7 +81,7 @@ static bool names(const struct mongo_members *m, const char *address)
     return false;
 }
 
-static bool is_of_set(enum mongo_role role)
+bool mongo_topology_is_member(enum mongo_role role)
 {
     return role == MONGO_PRIMARY || role == MONGO_SECONDARY || role == MONGO_HIDDEN ||
            role == MONGO_ARBITER || role == MONGO_OTHER;
@@ -140,13 +142,21 @@ static void take_primary(struct mongo_topology *t, struct mongo_server *s,
             drop(&t->servers[i], "not named by the primary");
 }
 
-static bool has_primary(const struct mongo_topology *t)
+const struct mongo_server *mongo_topology_primary(const struct mongo_topology *t)
 {
     for (size_t i = 0; i < t->n; i++)
         if (t->servers[i].state == MONGO_SERVER_ANSWERED &&
             t->servers[i].hello.role == MONGO_PRIMARY)
-            return true;
-    return false;
+            return &t->servers[i];
+    return NULL;
+}
+
+bool mongo_topology_is_complete(const struct mongo_topology *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->servers[i].state == MONGO_SERVER_ASKED)
+            return false;
+    return true;
 }
 
 static void take_member(struct mongo_topology *t, struct mongo_server *s,
@@ -162,7 +172,7 @@ static void take_member(struct mongo_topology *t, struct mongo_server *s,
         take_primary(t, s, m);
         return;
     }
-    for (size_t i = 0; i < m->n_hosts && !has_primary(t); i++)
+    for (size_t i = 0; i < m->n_hosts && !mongo_topology_primary(t); i++)
         add(t, m->hosts[i]);
     if (m->me && strcasecmp(m->me, s->address) != 0)
         drop(s, "known to its set by another name");
@@ -177,16 +187,17 @@ void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mong
         return;
     s->told = true;
     s->hello = *hello;
+    s->tags = members->tags ? bson_copy(members->tags) : NULL;
     move_to(s, MONGO_SERVER_ANSWERED);
     if (role == MONGO_NOT_INITIATED)
         return;
     if (t->kind == MONGO_KIND_UNKNOWN && role == MONGO_MONGOS)
         t->kind = MONGO_KIND_SHARDED;
-    else if (t->kind == MONGO_KIND_UNKNOWN && is_of_set(role))
+    else if (t->kind == MONGO_KIND_UNKNOWN && mongo_topology_is_member(role))
         t->kind = MONGO_KIND_SET;
     else if (t->kind == MONGO_KIND_UNKNOWN && t->n_seeds == 1)
         t->kind = MONGO_KIND_SINGLE;
-    if (t->kind == MONGO_KIND_SET && is_of_set(role))
+    if (t->kind == MONGO_KIND_SET && mongo_topology_is_member(role))
         take_member(t, s, members);
     else if (t->kind == MONGO_KIND_SET)
         drop(s, "no member of a set");
@@ -252,208 +263,4 @@ size_t mongo_topology_members(const struct mongo_topology *t,
         take_state(s, &out[n++]);
     }
     return n;
-}
-
-static void describe_server(const struct mongo_server *s, struct buf *b)
-{
-    static const char *const roles[] = {[MONGO_STANDALONE] = "standalone",
-                                        [MONGO_PRIMARY] = "primary",
-                                        [MONGO_SECONDARY] = "secondary",
-                                        [MONGO_HIDDEN] = "hidden secondary",
-                                        [MONGO_ARBITER] = "arbiter",
-                                        [MONGO_OTHER] = "starting up, recovering or rolling back",
-                                        [MONGO_MONGOS] = "mongos",
-                                        [MONGO_NOT_INITIATED] = "not initiated"};
-    char lag[CLOCK_SHORT_SIZE];
-    buf_printf(b, "%s ", s->address);
-    if (s->told)
-        buf_puts(b, roles[s->hello.role]);
-    if (s->told && s->hello.role == MONGO_SECONDARY && s->hello.lag_ms > 0)
-        buf_printf(b, " (lag %s)", clock_short(s->hello.lag_ms * NS_PER_MS, lag));
-    if (s->state == MONGO_SERVER_DROPPED && s->told)
-        buf_printf(b, ", %s", s->detail);
-    else if (s->state == MONGO_SERVER_FAILED && s->told)
-        buf_printf(b, " (%s)", s->detail);
-    else if (s->state == MONGO_SERVER_FAILED)
-        buf_puts(b, s->reason == REASON_DNS && strstr(s->detail, "no such name") ? "no such name"
-                    : s->reason == REASON_TIMEOUT                                ? "no answer"
-                                                  : reason_name(s->reason));
-    else if (s->state == MONGO_SERVER_ASKED)
-        buf_puts(b, "no answer yet");
-}
-
-static void describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX])
-{
-    struct buf b;
-    bool first = true;
-    buf_init(&b, PROBE_DETAIL_MAX - 1);
-    if (t->set_name[0])
-        buf_printf(&b, "%s: ", t->set_name);
-    for (size_t i = 0; i < t->n; i++) {
-        const struct mongo_server *s = &t->servers[i];
-        if (s->state == MONGO_SERVER_DROPPED && !s->told)
-            continue;
-        buf_puts(&b, first ? "" : ", ");
-        describe_server(s, &b);
-        first = false;
-    }
-    snprintf(out, PROBE_DETAIL_MAX, "%s", b.data ? b.data : "");
-    buf_fini(&b);
-}
-
-/* ---- Whether it is what is wanted ---- */
-
-/* May the deployment's clients be led to it? A hidden member, an arbiter or one that is starting up
- * answers, and serves nobody. */
-static bool is_candidate(const struct mongo_server *s, enum mongo_require require)
-{
-    if (s->state != MONGO_SERVER_ANSWERED || s->hello.role == MONGO_HIDDEN)
-        return false;
-    return mongo_hello_has_role(&s->hello,
-                                require == MONGO_REQUIRE_PING ? MONGO_REQUIRE_DATA : require);
-}
-
-struct tally {
-    size_t asked, members, ghosts, failed, refused, silent, dropped;
-    const struct mongo_server *worst; /* of those that failed */
-    const struct mongo_server *seed;  /* answered, but is not what the set's members are called */
-};
-
-/* The more it tells, the later in the list. */
-static int weight(enum reason reason)
-{
-    static const enum reason order[] = {REASON_REFUSED, REASON_DNS,      REASON_RESET,
-                                        REASON_CLOSED,  REASON_PROTOCOL, REASON_TLS,
-                                        REASON_AUTH,    REASON_INTERNAL, REASON_INIT_PHASE};
-    for (size_t i = 0; i < ARRAY_LEN(order); i++)
-        if (order[i] == reason)
-            return (int)i + 2;
-    return 1;
-}
-
-static struct tally count(const struct mongo_topology *t)
-{
-    struct tally n = {0};
-    for (size_t i = 0; i < t->n; i++) {
-        const struct mongo_server *s = &t->servers[i];
-        n.asked += s->state == MONGO_SERVER_ASKED;
-        n.dropped += s->state == MONGO_SERVER_DROPPED && s->told;
-        if (s->state == MONGO_SERVER_ANSWERED && s->hello.role == MONGO_NOT_INITIATED)
-            n.ghosts++;
-        else if (s->state == MONGO_SERVER_ANSWERED)
-            n.members++;
-        if (s->state == MONGO_SERVER_DROPPED && s->told && is_of_set(s->hello.role) &&
-            strcmp(s->hello.set_name, t->set_name) == 0)
-            n.seed = s;
-        if (s->state != MONGO_SERVER_FAILED)
-            continue;
-        n.failed++;
-        n.refused += s->reason == REASON_REFUSED;
-        n.silent += s->reason == REASON_TIMEOUT;
-        if (!n.worst || weight(s->reason) > weight(n.worst->reason))
-            n.worst = s;
-    }
-    return n;
-}
-
-/* The commonest mistake with containers: who was asked is known to its set by another name, and no
- * name of the set leads anywhere. */
-static bool is_advertised_in_vain(const struct tally *n)
-{
-    return n->seed && n->members == 0 && n->failed + n->asked > 0;
-}
-
-void mongo_topology_describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX])
-{
-    const struct tally n = count(t);
-    char seen[PROBE_DETAIL_MAX];
-    describe(t, seen);
-    if (is_advertised_in_vain(&n))
-        snprintf(out, PROBE_DETAIL_MAX,
-                 "%s answers, but its set advertises addresses that cannot be reached from here: "
-                 "%.200s (directConnection=true asks that one host alone)",
-                 n.seed->address, seen);
-    else
-        memcpy(out, seen, sizeof seen);
-}
-
-static size_t count_data(const struct mongo_topology *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->n; i++)
-        n += t->servers[i].state == MONGO_SERVER_ANSWERED &&
-             mongo_hello_has_role(&t->servers[i].hello, MONGO_REQUIRE_DATA);
-    return n;
-}
-
-static enum reason too_few(const struct mongo_topology *t, size_t wanted,
-                           char detail[PROBE_DETAIL_MAX])
-{
-    char seen[PROBE_DETAIL_MAX];
-    describe(t, seen);
-    snprintf(detail, PROBE_DETAIL_MAX,
-             "%zu members that hold data answer, at least %zu wanted: %.300s", count_data(t),
-             wanted, seen);
-    return REASON_MISMATCH;
-}
-
-/* Nobody is left who could still meet it. */
-static enum reason conclude(const struct mongo_topology *t, const struct mongo_wish *wish,
-                            char detail[PROBE_DETAIL_MAX], bool *gone)
-{
-    bool for_writes =
-        wish->require == MONGO_REQUIRE_PRIMARY || wish->require == MONGO_REQUIRE_WRITABLE;
-    const struct tally n = count(t);
-    if (n.worst && weight(n.worst->reason) >= weight(REASON_AUTH)) {
-        snprintf(detail, PROBE_DETAIL_MAX, "%.390s", n.worst->detail);
-        return n.worst->reason;
-    }
-    if (is_advertised_in_vain(&n)) {
-        mongo_topology_describe(t, detail);
-        return n.worst->reason;
-    }
-    if (t->n == 1 && n.members == 1) {
-        enum reason reason =
-            mongo_hello_judge(&t->servers[0].hello, wish, t->servers[0].address, detail);
-        if (reason != REASON_OK)
-            return reason;
-    }
-    describe(t, detail);
-    if (n.members > 0 && for_writes && t->kind == MONGO_KIND_SET)
-        return REASON_NO_PRIMARY;
-    if (n.members > 0) /* one that hangs may be what is wanted */
-        return n.silent > 0 ? REASON_TIMEOUT : REASON_MISMATCH;
-    if (n.ghosts > 0)
-        return REASON_NOT_INITIATED;
-    if (!n.worst)
-        return REASON_MISMATCH; /* all were dropped */
-    *gone = n.refused == t->n;
-    if (n.failed == 1 && n.dropped == 0)
-        snprintf(detail, PROBE_DETAIL_MAX, "%.390s", n.worst->detail);
-    return n.worst->reason;
-}
-
-bool mongo_topology_judge(const struct mongo_topology *t, const struct mongo_wish *wish,
-                          enum reason *reason, char detail[PROBE_DETAIL_MAX], bool *gone)
-{
-    bool asked = false, judged = false, met = false;
-    *gone = false;
-    for (size_t i = 0; i < t->n; i++) {
-        const struct mongo_server *s = &t->servers[i];
-        asked |= s->state == MONGO_SERVER_ASKED;
-        if (!is_candidate(s, wish->require))
-            continue;
-        judged = true;
-        *reason = mongo_hello_judge(&s->hello, wish, s->address, detail);
-        if (*reason == REASON_OK && count_data(t) >= wish->min_members)
-            return true;
-        met |= *reason == REASON_OK;
-    }
-    if (asked)
-        return false;
-    if (met)
-        *reason = too_few(t, wish->min_members, detail);
-    else if (!judged) /* else no candidate was good enough: the last one's words */
-        *reason = conclude(t, wish, detail, gone);
-    return true;
 }

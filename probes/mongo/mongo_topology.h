@@ -1,6 +1,6 @@
 /* mongo_topology: what a deployment is, from what each of its servers said once: the rules of
- * MongoDB's specification "Server Discovery and Monitoring", and whether that is what is wanted.
- * Pure: no I/O, no clock. */
+ * MongoDB's specification "Server Discovery and Monitoring". Pure: no I/O, no clock; whether it is
+ * what is wanted is told by mongo_verdict. */
 #ifndef PROBE_MONGO_MONGO_TOPOLOGY_H
 #define PROBE_MONGO_MONGO_TOPOLOGY_H
 
@@ -25,8 +25,10 @@ struct mongo_server {
     char *address;            /* "name:port", as the string or a member names it */
     bool told;                /* `hello` holds */
     struct mongo_hello hello; /* also of one that was dropped */
+    bson_t *tags;             /* its own; NULL: none */
     enum reason reason;       /* FAILED, or DROPPED: why */
     int64_t rtt;              /* ns until hello was answered; -1: it was not. The owner's */
+    int64_t answered;         /* clock_now() when it was. The owner's */
     char detail[256];
 };
 
@@ -41,9 +43,9 @@ struct mongo_topology {
     enum mongo_topology_kind kind;
     struct mongo_server servers[MONGO_HOSTS_MAX];
     size_t n, n_seeds;
-    size_t passives; /* how many the primary named that may have no vote */
+    size_t passives;               /* how many the primary named that may have no vote */
+    char set_name[MONGO_NAME_MAX]; /* "": none is known */
     /* Private. */
-    char set_name[MONGO_NAME_MAX];
     struct mongo_election newest; /* of the primaries seen */
 };
 
@@ -58,18 +60,20 @@ void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mong
 void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason,
                          const char *detail);
 
+/* Is it a member of a set that has a configuration? */
+bool mongo_topology_is_member(enum mongo_role role);
+
+/* The primary that has answered; NULL: none. */
+const struct mongo_server *mongo_topology_primary(const struct mongo_topology *t);
+
+/* Has everybody answered who will? */
+bool mongo_topology_is_complete(const struct mongo_topology *t);
+
 /* Nobody who has not answered yet will: false where nobody has, so that there is nothing to say. */
 bool mongo_topology_end(struct mongo_topology *t);
 
 /* What each server is, for probe_members; the texts are the topology's. Returns how many. */
 size_t mongo_topology_members(const struct mongo_topology *t,
                               struct probe_member out[MONGO_HOSTS_MAX]);
-
-/* The verdict, as soon as there can be one; false: not yet. `*gone`: see probe_gone. */
-bool mongo_topology_judge(const struct mongo_topology *t, const struct mongo_wish *wish,
-                          enum reason *reason, char detail[PROBE_DETAIL_MAX], bool *gone);
-
-/* "rs0: a:27017 secondary, b:27017 refused, c:27017 no answer yet". */
-void mongo_topology_describe(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX]);
 
 #endif

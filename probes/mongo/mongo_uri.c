@@ -403,6 +403,8 @@ static int read_all(struct mongo_uri *u, const char *text, const mongoc_uri_t *u
         return err_set(e, "out of memory");
     if (!u->auth_db[0])
         return err_set(e, "the option authSource is empty");
+    if (mongo_prefer_init(&u->prefer, uri, e))
+        return -1;
     return u->srv ? read_srv(u, text, uri, e) : read_hosts(u, uri, e);
 }
 
@@ -455,6 +457,7 @@ void mongo_uri_fini(struct mongo_uri *u)
     free(u->ca_file);
     free(u->cert_key_file);
     str_wipe(u->key_password);
+    mongo_prefer_fini(&u->prefer);
     *u = (struct mongo_uri){0};
 }
 

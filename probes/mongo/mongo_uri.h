@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "mongo/mongo_prefer.h"
 
 #define MONGO_HOSTS_MAX   50
 #define MONGO_UNKNOWN_MAX 8
@@ -26,6 +27,7 @@ struct mongo_uri {
     char *auth_mechanism;  /* NULL: none given, or DEFAULT */
     char *replica_set, *ca_file, *cert_key_file, *key_password; /* NULL: none */
     int tls, direct, load_balanced;                             /* -1: not given, 0, 1 */
+    struct mongo_prefer prefer;
     bool insecure;                    /* tlsInsecure, tlsAllowInvalidCertificates */
     bool any_hostname;                /* tlsAllowInvalidHostnames */
     char *unknown[MONGO_UNKNOWN_MAX]; /* names of options that the driver does not know */

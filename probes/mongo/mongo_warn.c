@@ -66,22 +66,14 @@ static bool is_gone(const struct mongo_server *s)
     }
 }
 
-static bool has_primary(const struct mongo_topology *t)
-{
-    for (size_t i = 0; i < t->n; i++)
-        if (t->servers[i].state == MONGO_SERVER_ANSWERED &&
-            t->servers[i].hello.role == MONGO_PRIMARY)
-            return true;
-    return false;
-}
-
 /* Once the primary has named its members, whoever else was asked is dropped. */
 bool mongo_warn_reserve(const struct mongo_topology *t, const struct mongo_wish *wish,
                         char out[PROBE_DETAIL_MAX])
 {
     struct buf b;
     size_t all = 0, gone = 0;
-    if (wish->min_members == 0 || t->kind != MONGO_KIND_SET || t->passives || !has_primary(t))
+    if (wish->min_members == 0 || t->kind != MONGO_KIND_SET || t->passives ||
+        !mongo_topology_primary(t))
         return false;
     buf_init(&b, PROBE_DETAIL_MAX / 2);
     for (size_t i = 0; i < t->n; i++) {
@@ -101,4 +93,20 @@ bool mongo_warn_reserve(const struct mongo_topology *t, const struct mongo_wish 
                                         : "the others are no majority");
     buf_fini(&b);
     return bare;
+}
+
+bool mongo_warn_versions(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX])
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct mongo_server *s = &t->servers[i];
+        if (s->state != MONGO_SERVER_ANSWERED || !mongo_hello_is_incompatible(&s->hello))
+            continue;
+        snprintf(out, PROBE_DETAIL_MAX,
+                 "%s has wire versions %d to %d, drivers speak %d to %d and refuse the whole "
+                 "deployment",
+                 s->address, s->hello.min_wire_version, s->hello.max_wire_version,
+                 MONGO_WIRE_VERSION_MIN, MONGO_WIRE_VERSION_MAX);
+        return true;
+    }
+    return false;
 }

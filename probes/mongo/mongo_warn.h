@@ -1,6 +1,6 @@
 /* mongo_warn: what somebody should look at of a server or a set that is as it is wanted: a lag, and
- * a majority without a reserve. Only what has been found out counts: who has not answered yet may
- * be well. Pure. */
+ * a majority without a reserve, a member that drivers do not speak with. Only what has been found
+ * out counts: who has not answered yet may be well. Pure. */
 #ifndef PROBE_MONGO_MONGO_WARN_H
 #define PROBE_MONGO_MONGO_WARN_H
 
@@ -20,5 +20,9 @@ bool mongo_warn_lag(const struct mongo_topology *t, const struct mongo_wish *wis
  * primary has named them; nor where some may have no vote. */
 bool mongo_warn_reserve(const struct mongo_topology *t, const struct mongo_wish *wish,
                         char out[PROBE_DETAIL_MAX]);
+
+/* A member that drivers do not speak with: they refuse the whole deployment once they see it. The
+ * verdict goes by the others, since it would else depend on who answers first. */
+bool mongo_warn_versions(const struct mongo_topology *t, char out[PROBE_DETAIL_MAX]);
 
 #endif

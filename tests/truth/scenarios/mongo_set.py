@@ -35,6 +35,11 @@ def members(*scenarios, then=None, seeds=slice(None), more="", how=None):
     return told(how or words(scenarios) + (f"; then {words(then)}" if then else ""), make)
 
 
+def reads(preference, *scenarios, then=None):
+    how = f"readPreference={preference}: " + ", ".join(word or "down" for word in scenarios)
+    return members(*scenarios, then=then, more=f"&readPreference={preference}", how=how)
+
+
 def one(scenario, how, more="?directConnection=false", user="", **kw):
     """One scripted server, asked as a deployment."""
 
@@ -270,6 +275,53 @@ ROWS = rows(
     ("set: black-holed", black_hole, UNHEALTHY, "timeout", SHORT, {"detail": "10.99.0.2"}),
     ("set: a seed is black-holed", one_black_holed, HEALTHY, "ok", f"{PRIMARY}; timeout = 2s"),
     ("set: a seed is silent", one_silent, HEALTHY, "ok", f"{PRIMARY}; timeout = 2s"),
+
+    ("reads: primary", reads("primary", "primary", S, S), HEALTHY, "ok", "",
+        {"detail": "primary of rs0"}),
+    ("reads: no primary", reads("primary", None, S, S), UNHEALTHY, "no-primary", "",
+        {"detail": "no member for readPreference=primary: rs0: .* refused, .* secondary"}),
+    ("reads: primary if there is one", reads("primaryPreferred", None, S, S), HEALTHY, "ok"),
+    ("reads: secondary", reads("secondary", "primary", S, None), HEALTHY, "ok", "",
+        {"detail": "secondary of rs0"}),
+    ("reads: no secondary", reads("secondary", "primary", None, "hidden"), UNHEALTHY, "mismatch", "",
+        {"detail": "no member for readPreference=secondary"}),
+    ("reads: secondary if there is one", reads("secondaryPreferred", "primary", None, None), HEALTHY,
+        "ok"),
+    ("reads: nearest", reads("nearest", None, None, S), HEALTHY, "ok"),
+    ("reads: one that hangs", reads("secondary", "primary", S, "silent"), HEALTHY, "ok",
+        "timeout = 2s"),
+    ("reads: all secondaries hang", reads("secondary", "primary", "silent", "silent"), UNHEALTHY,
+        "timeout", SHORT, {"detail": "primary, .* no answer"}),
+    ("reads: tags", reads("secondary&readPreferenceTags=dc:ny", "primary", S, "tagged"), HEALTHY,
+        "ok"),
+    ("reads: tags of nobody", reads("secondary&readPreferenceTags=dc:sf", "primary", S, "tagged"),
+        UNHEALTHY, "mismatch", "", {"detail": r"tags dc:sf: rs0: .*\(tags dc:ny\)"}),
+    ("reads: other tags at last", reads("nearest&readPreferenceTags=dc:sf&readPreferenceTags=",
+        None, S, None), HEALTHY, "ok"),
+    ("reads: stale", reads("secondary&maxStalenessSeconds=120", "primary", "stale", "stale"),
+        UNHEALTHY, "mismatch", "", {"detail": "maxStalenessSeconds=120"}),
+    ("reads: one is fresh", reads("secondary&maxStalenessSeconds=120", "primary", "stale", S),
+        HEALTHY, "ok"),
+    ("reads: stale beside the primary alone", reads("secondary&maxStalenessSeconds=120", None,
+        "stale", "stale"), HEALTHY, "ok"),
+    ("reads: too strict", reads("secondary&maxStalenessSeconds=60", "primary", S, S), UNHEALTHY,
+        "mismatch", "", {"detail": "drivers refuse maxStalenessSeconds=60"}),
+    ("reads and writes", reads("secondary", "primary", S, None), HEALTHY, "ok", WRITABLE,
+        {"detail": "primary of rs0; reads go to .*secondary of rs0"}),
+    ("reads without writes", reads("secondary", None, S, S), UNHEALTHY, "no-primary", WRITABLE),
+    ("writes without reads", reads("secondary", "primary", None, None), UNHEALTHY,
+        "mismatch", WRITABLE, {"detail": "no member for readPreference=secondary"}),
+    ("reads end", reads("secondary", "primary", S, S, then=("primary", None, None)), HEALTHY, "ok",
+        "", {"then": (UNHEALTHY, "mismatch")}),
+    ("reads: from one server as it is", one("primary", "the one server is a primary",
+        "?readPreference=secondary"), HEALTHY, "ok"),
+    ("reads: from a mongos", one("mongos", "whom a mongos reads from is its affair",
+        "?directConnection=false&readPreference=secondary&readPreferenceTags=dc:ny"), HEALTHY, "ok"),
+    ("set: a member that is too old", members("primary", "too-old", S), HEALTHY, "ok",
+        f"{PRIMARY}; min_members = 3",
+        {"detail": r"has wire versions 0 to 5, drivers speak 6 to 29 and refuse the whole"}),
+    ("set: too old alone", members("too-old"), UNHEALTHY, "mismatch", "",
+        {"detail": "too old for drivers"}),
 
     ("deployment: up", one("up", "one server, asked as a deployment"), HEALTHY, "ok"),
     ("deployment: real", real("", "a real server", "?directConnection=false"), HEALTHY, "ok"),

@@ -43,7 +43,7 @@ static void answers(void **state)
 {
     (void)state;
     const struct worker_result fine = {.outcome = WORKER_ENDED};
-    answer(REASON_OK, "", false, "{\"isWritablePrimary\":true,\"ok\":1}");
+    answer(REASON_OK, "", false, "{\"isWritablePrimary\":true,\"maxWireVersion\":21,\"ok\":1}");
     expect(fine, REASON_OK, "ping ok from a:1, standalone", false);
     answer(REASON_OK, "", false, "{\"isWritablePrimary\":true,\"ok\":0}");
     expect(fine, REASON_PROTOCOL, "without a good hello", false);

@@ -1,5 +1,5 @@
 /* What hello says and what is wanted: the table of verdicts. The replies are MongoDB's documented
- * shapes, shortened to what is read. */
+ * shapes, shortened to what is read; maxWireVersion is 21 where none is written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,6 +113,8 @@ static void verdicts(void **state)
         bson_t *doc = bson_new_from_json((const uint8_t *)rows[i].reply, -1, &error);
         if (!doc)
             fail_msg("%s: %s", rows[i].reply, error.message);
+        if (!bson_has_field(doc, "maxWireVersion"))
+            BSON_APPEND_INT32(doc, "maxWireVersion", 21);
         struct mongo_hello hello;
         mongo_hello_read(&hello, doc);
         bson_destroy(doc);
@@ -126,8 +128,24 @@ static void verdicts(void **state)
     }
 }
 
+/* Drivers take it for 0, which is too old. */
+static void no_wire_version(void **state)
+{
+    (void)state;
+    const struct mongo_wish wish = {.require = MONGO_REQUIRE_PING};
+    char detail[PROBE_DETAIL_MAX];
+    struct mongo_hello hello;
+    bson_t doc = BSON_INITIALIZER;
+    BSON_APPEND_BOOL(&doc, "isWritablePrimary", true);
+    mongo_hello_read(&hello, &doc);
+    bson_destroy(&doc);
+    assert_int_equal(mongo_hello_judge(&hello, &wish, "h:1", detail), REASON_MISMATCH);
+    assert_non_null(strstr(detail, "of wire versions 0 to 0: too old for drivers"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts),
+                                       cmocka_unit_test(no_wire_version)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

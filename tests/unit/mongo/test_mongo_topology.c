@@ -11,9 +11,11 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "mongo/mongo_topology.h"
+#include "mongo/mongo_verdict.h"
 #include "mongo/mongo_warn.h"
 
-/* Shorthand for replies: {WHO: what hello says}, in this order; FAIL is a refusal. */
+/* Shorthand for replies: {WHO: what hello says}, in this order; FAIL is a refusal. maxWireVersion
+ * is 21 where none is written. */
 #define FAIL    NULL
 #define SET     "'setName':'rs0','ok':1,'hosts':['a:1','b:1','c:1']"
 #define PRIMARY "{'isWritablePrimary':true,'maxWireVersion':21," SET "}"
@@ -193,6 +195,8 @@ static void answer(struct mongo_topology *t, const char *who, const char *says)
     bson_t *doc = bson_new_from_json((const uint8_t *)json, -1, &error);
     if (!doc)
         fail_msg("%s: %s", json, error.message);
+    if (!bson_has_field(doc, "maxWireVersion"))
+        BSON_APPEND_INT32(doc, "maxWireVersion", 21);
     struct mongo_hello hello;
     struct mongo_members members = {0};
     mongo_hello_read(&hello, doc);
@@ -218,7 +222,7 @@ static void verdicts(void **state)
         char detail[PROBE_DETAIL_MAX] = "";
         enum reason reason = REASON_COUNT;
         bool gone;
-        bool over = mongo_topology_judge(&t, &wish, &reason, detail, &gone);
+        bool over = mongo_verdict(&t, &wish, &reason, detail, &gone);
         int want = rows[i].reason;
         if (over != (want >= 0) || (over && (int)reason != want) || !strstr(detail, rows[i].words))
             fail_msg("%s: %s: %s", rows[i].name, over ? reason_name(reason) : "not yet", detail);
@@ -235,13 +239,13 @@ static void advertised_in_vain(void **state)
     static struct mongo_topology t;
     char seed[] = "x:1", *seeds[] = {seed}, words[PROBE_DETAIL_MAX];
     assert_int_equal(mongo_topology_init(&t, seeds, 1, "rs0"), 0);
-    mongo_topology_describe(&t, words);
+    mongo_verdict_describe(&t, words);
     assert_string_equal(words, "rs0: x:1 no answer yet");
     answer(&t, "x:1", PRIMARY);
-    mongo_topology_describe(&t, words);
+    mongo_verdict_describe(&t, words);
     assert_non_null(strstr(words, "x:1 answers, but its set advertises addresses that cannot"));
     answer(&t, "a:1", PRIMARY);
-    mongo_topology_describe(&t, words);
+    mongo_verdict_describe(&t, words);
     assert_null(strstr(words, "advertises"));
     mongo_topology_fini(&t);
 }
@@ -254,7 +258,7 @@ static enum reason judge(const struct mongo_topology *t, enum mongo_require requ
     const struct mongo_wish wish = {.require = require, .min_members = min};
     enum reason reason;
     bool gone;
-    return mongo_topology_judge(t, &wish, &reason, detail, &gone) ? reason : REASON_COUNT;
+    return mongo_verdict(t, &wish, &reason, detail, &gone) ? reason : REASON_COUNT;
 }
 
 static void enough_members(void **state)
