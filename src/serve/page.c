@@ -270,6 +270,7 @@ enum made page_probe_more(struct document *d, int64_t now)
     buf_puts(&d->buf, "</h1>\n<ol>\n");
     page_add_row(&d->buf, c, now);
     buf_puts(&d->buf, "</ol>\n");
+    page_add_members(&d->buf, c);
     page_add_past(&d->buf, c, now);
     buf_puts(&d->buf, "<h2>Last results</h2>\n");
     page_add_results(&d->buf, c, now);

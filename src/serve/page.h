@@ -38,6 +38,10 @@ void page_add_link(struct buf *b, const char *name);
 /* How long the checks of the last while took, drawn; nothing where that is not kept. */
 void page_add_past(struct buf *b, const struct check *c, int64_t now);
 
+/* What the last check found of each server that its target consists of, as a table; nothing where
+ * its type tells of none. */
+void page_add_members(struct buf *b, const struct check *c);
+
 /* The results that are kept of a probe, as a table; for a page of its own. */
 void page_add_results(struct buf *b, const struct check *c, int64_t now);
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/members.h"
 #include "serve/page.h"
 
 /* The drawing: a slot of 4 for each result, newest at the right; the line above, the strip below.
@@ -358,6 +359,32 @@ void page_add_past(struct buf *b, const struct check *c, int64_t now)
         add_took(b, (int64_t)(all.sum / (all.checks - all.failed)) * NS_PER_US);
     }
     buf_puts(b, "</p>\n");
+}
+
+static void add_member(struct buf *b, const struct probe_member *m)
+{
+    buf_printf(b, "<tr class=%s><td>", m->up ? "healthy" : "unhealthy");
+    page_escape(b, m->name);
+    buf_printf(b, "<td><b>%s</b><td>", m->state);
+    if (m->lag >= 0)
+        add_took(b, m->lag);
+    buf_puts(b, "<td>");
+    if (m->rtt >= 0)
+        add_took(b, m->rtt);
+    buf_puts(b, "<td>");
+    page_escape(b, m->error ? m->error : "");
+    buf_puts(b, "</tr>\n");
+}
+
+void page_add_members(struct buf *b, const struct check *c)
+{
+    if (!c->members)
+        return;
+    buf_puts(b, "<h2>Members</h2>\n<table class=members><thead><tr><th>Name<th>State<th>Lag"
+                "<th>Round trip<th>Error</tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < c->members->n; i++)
+        add_member(b, &c->members->of[i]);
+    buf_puts(b, "</tbody></table>\n");
 }
 
 static void add_result(struct buf *b, const struct check_result *r, int64_t now)

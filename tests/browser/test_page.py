@@ -443,6 +443,7 @@ def test_the_past_is_drawn_where_it_is_asked_for(probe, serve, browse):
 def test_a_probe_has_a_page(mixed, browse):
     page = browse(mixed, path="/probe/network")
     assert page.text("h1") == "network" and page.eval("document.title") == "network is unhealthy - probe"
+    assert page.eval("document.querySelector('.members')") is None
     lines = page.eval("[...document.querySelectorAll('tbody tr')].map((tr) => tr.innerText)")
     assert 1 <= len(lines) <= 6 and all("refused" in line and "ago" in line for line in lines), lines
     assert "refused" in page.text(".totals")
