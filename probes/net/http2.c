@@ -252,6 +252,12 @@ int http2_start(struct http2 *h, const struct http2_request *request,
 void http2_take(struct http2 *h, const char *data, size_t len)
 {
     http2_frames_take(&h->frames, data, len);
+    if (h->frames.is_flood) {
+        const struct buf nothing = {0};
+        h->rc = CURLE_HTTP2;
+        h->events->on_turn(h->owner, &nothing, true);
+        return;
+    }
     buf_add(&h->in, data, len);
     pump(h);
 }

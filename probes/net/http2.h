@@ -15,9 +15,13 @@
 #include "base/reason.h"
 #include "net/http1.h"
 
+/* Frames of one exchange that bring no byte of a body; a server needs a dozen. */
+#define HTTP2_IDLE_FRAMES 1000
+
 /* What the server's frames said of the end (RFC 9113 sections 6.4 and 6.8). */
 struct http2_frames {
     bool is_reset, is_goaway, is_http1;
+    bool is_flood; /* over HTTP2_IDLE_FRAMES: nothing more is taken */
     uint32_t reset_code, goaway_code, goaway_last;
     char debug[64]; /* of the GOAWAY, printable */
     /* Private. */
@@ -26,6 +30,7 @@ struct http2_frames {
     uint32_t left; /* bytes of its payload to come */
     unsigned char payload[8 + 63];
     size_t n_payload;
+    unsigned n_idle;
     bool began;
 };
 

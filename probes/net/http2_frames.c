@@ -5,18 +5,29 @@
 #include "base/str.h"
 #include "net/http2.h"
 
-enum { FRAME_RST_STREAM = 3, FRAME_SETTINGS = 4, FRAME_GOAWAY = 7 };
+enum { FRAME_DATA = 0, FRAME_RST_STREAM = 3, FRAME_SETTINGS = 4, FRAME_GOAWAY = 7 };
 enum { CODE_REFUSED_STREAM = 7, CODE_HTTP_1_1_REQUIRED = 13 };
-#define OUR_STREAM 1 /* a client's first */
+#define OUR_STREAM  1 /* a client's first */
+#define FLAG_PADDED 8
 
 static uint32_t number(const unsigned char *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* Bytes of a body, without the padding (RFC 9113 section 6.1). */
+static bool brings_body(const struct http2_frames *f)
+{
+    uint32_t len = number(f->head) >> 8;
+    uint32_t padding = f->head[4] & FLAG_PADDED && len ? 1U + f->payload[0] : 0;
+    return f->head[3] == FRAME_DATA && len > padding;
+}
+
 static void end_of_frame(struct http2_frames *f)
 {
     uint32_t stream = number(f->head + 5) & INT32_MAX;
+    f->n_idle += !brings_body(f);
+    f->is_flood = f->n_idle > HTTP2_IDLE_FRAMES;
     if (f->head[3] == FRAME_RST_STREAM && stream == OUR_STREAM && f->n_payload >= 4) {
         f->is_reset = true;
         f->reset_code = number(f->payload);
@@ -36,7 +47,7 @@ void http2_frames_take(struct http2_frames *f, const char *data, size_t len)
     if (!f->began)
         f->is_http1 = len >= 5 && memcmp(data, "HTTP/", 5) == 0;
     f->began = true;
-    while (len && !f->is_http1) {
+    while (len && !f->is_http1 && !f->is_flood) {
         if (f->n_head < sizeof f->head) {
             f->head[f->n_head++] = (unsigned char)*data++;
             len--;
@@ -88,7 +99,9 @@ enum reason http2_words(const struct http2 *h, const char *peer, struct err *e)
 {
     const struct http2_frames *f = &h->frames;
     char buf[16];
-    if (f->is_http1) {
+    if (f->is_flood) {
+        err_set(e, "%s keeps sending HTTP/2 frames that bring nothing", peer);
+    } else if (f->is_http1) {
         err_set(e, "%s speaks HTTP/1: http_version is 2", peer);
     } else if ((f->is_reset && f->reset_code == CODE_HTTP_1_1_REQUIRED) ||
                (f->is_goaway && f->goaway_code == CODE_HTTP_1_1_REQUIRED)) {

@@ -57,19 +57,42 @@ static void unwatch(struct conn *c)
     c->hangup = NULL;
 }
 
-/* A client that only ended its writing side still gets its answer: it is not a hang-up. */
+/* Nothing of what libuv calls events but the rarest: a hang-up comes with any. A Unix socket tells
+ * it from the end of the client's writing side; TCP has one end for both. */
+static int watched(const struct conn *c)
+{
+    return UV_PRIORITIZED | (c->listener->is_unix || c->has_ended ? 0 : UV_DISCONNECT);
+}
+
+/* A client that only ended its writing side still gets its answer, without waiting for it any
+ * longer: that it is there at all only the answer can show. */
+static void on_end(struct conn *c)
+{
+    c->has_ended = true;
+    if (c->state == CONN_WAITING)
+        request_end_wait(c->request);
+    else if (c->request && c->request->document)
+        events_knock(c->request->document);
+}
+
 static void on_hangup(uv_poll_t *poll_handle, int status, int events)
 {
     struct hangup *w = poll_handle->data;
+    struct conn *c = w->conn;
     (void)status;
     (void)events;
-    if (!w->conn)
+    if (!c)
         return;
-    struct pollfd now = {.fd = w->conn->fd};
-    if (poll(&now, 1, 0) > 0)
-        conn_move(w->conn, CONN_CUT);
-    else
+    struct pollfd now = {.fd = c->fd, .events = c->listener->is_unix ? 0 : POLLRDHUP};
+    poll(&now, 1, 0);
+    if (now.revents & ~POLLRDHUP) {
+        conn_move(c, CONN_CUT);
+    } else if (now.revents && !c->has_ended) {
+        on_end(c);
+        uv_poll_start(&w->poll, watched(c), on_hangup);
+    } else {
         uv_poll_stop(&w->poll); /* urgent data, which would call here again and again */
+    }
 }
 
 /* Without memory for it the client's end is seen when the answer is sent. */
@@ -88,8 +111,7 @@ static void watch(struct conn *c)
     w->conn = c;
     c->hangup = w;
     serve_handle_opened(s);
-    /* Nothing of what libuv calls events but the rarest: a hang-up comes with any. */
-    uv_poll_start(&w->poll, UV_PRIORITIZED, on_hangup);
+    uv_poll_start(&w->poll, watched(c), on_hangup);
 }
 
 /* ---- Places ---- */

@@ -157,6 +157,14 @@ bool events_is(const struct document *d)
     return d->more == events_more;
 }
 
+void events_knock(struct document *d)
+{
+    if (!events_is(d))
+        return;
+    d->beat = request_serve(d->request)->events->beat - 1;
+    stream_wake(d);
+}
+
 void events_end(struct document *d)
 {
     struct events *ev = request_serve(d->request)->events;

@@ -119,6 +119,7 @@ struct conn {
     int64_t since;           /* when it was accepted, or last moved on */
     int64_t deadline;        /* it is cut then */
     struct hangup *hangup;   /* watches for the client's end while suspended */
+    bool has_ended;          /* TCP: the client's end was seen, of its writing side or of all */
     struct conn *next, *prev;
 };
 
@@ -259,6 +260,8 @@ void request_text(struct request *req, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The headers that every answer has. */
 void request_headers(struct MHD_Response *r, const char *content_type);
+/* Its ?wait= is over: it is answered in the next turn. */
+void request_end_wait(struct request *req);
 /* The agent stops: a request that waits is told so, a body that is half out is cut. */
 void request_stop(struct request *req);
 /* An argument of the query, decoded into `out`: 1, 0 when absent, -1 when it is junk. */
@@ -304,6 +307,7 @@ void events_free(struct events *ev);
 void events_begin(struct request *req, const char *name); /* a route; no name follows it */
 void events_end(struct document *d);
 bool events_is(const struct document *d); /* one without end */
+void events_knock(struct document *d);    /* a heartbeat for this one: is its client still there? */
 void events_add(struct serve *s, const struct check *c, enum health_status from);
 void events_restart(struct serve *s); /* after a reload: the present state again */
 int64_t events_heartbeat(struct serve *s, int64_t now); /* when the next is due */

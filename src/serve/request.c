@@ -15,6 +15,14 @@ struct serve *request_serve(const struct request *req)
     return req->conn->listener->serve;
 }
 
+void request_end_wait(struct request *req)
+{
+    struct serve *s = request_serve(req);
+    req->wait_until = 0;
+    s->look_at_waits = true;
+    serve_want_turn(s);
+}
+
 void request_stop(struct request *req)
 {
     struct document *d = req->document;

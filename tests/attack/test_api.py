@@ -55,6 +55,18 @@ def test_who_holds_a_connection_shuts_nobody_out(probe, request_):
     wait_until(lambda: descriptors(agent) < 100, 10, "the descriptors are free again")
 
 
+@pytest.mark.parametrize("tcp", [True, False], ids=["tcp", "socket"])
+@pytest.mark.parametrize("request_", [ask("/status/down?wait=healthy&timeout=5m"), ask("/events")],
+                         ids=["wait", "events"])
+def test_who_left_gives_the_place_back(probe, request_, tcp):
+    """Clients that ask for what takes minutes and go: their places would be missing to others."""
+    agent = probe.agent(DOWN)
+    before = descriptors(agent)
+    with clients(agent, 15, request_, tcp):
+        wait_until(lambda: descriptors(agent) > before + 8, 10, "they are in")
+    wait_until(lambda: descriptors(agent) < before + 5, 5, "they are out")
+
+
 def test_who_reads_no_events_is_cut_off(probe):
     """A listener that takes nothing of the present state of very many probes loses its place."""
     many = "[defaults]\ninterval = 1h\n" + "".join(

@@ -192,6 +192,44 @@ static void test_places(void **state)
     }
 }
 
+/* Who waits or listens and goes gives the place back at once; a listener that only ended its
+ * writing side is still told. */
+static void test_client_goes(void **state)
+{
+    struct bench b;
+    enum { MANY = 10 };
+    static const char *const paths[] = {"/status/p0?wait=healthy&timeout=5m", "/events"};
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_LEN(paths); i++) {
+        struct client c[MANY];
+        bool is_wait = i / 2 == 0, on_unix = i % 2;
+        bench_open(&b, NULL, 2);
+        struct listener *l = on_unix ? b.serve->unix_ : b.serve->tcp;
+        size_t *taken = &l->taken[is_wait ? PLACE_WAIT : PLACE_EVENTS];
+        int64_t end = clock_now() + PATIENCE;
+        for (int k = 0; k < MANY; k++)
+            c[k] = want(&b, on_unix, paths[i / 2]);
+        while ((*taken < MANY || b.serve->queue || b.serve->conns->state == CONN_SENDING) &&
+               clock_now() < end)
+            bench_turn(&b);
+        assert_int_equal(*taken, MANY);
+        if (!is_wait) {
+            shutdown(c[0].fd, SHUT_WR);
+            assert_true(client_await(&b, &c[0], on_unix ? "p1" : "still here"));
+        }
+        size_t left = is_wait ? 0 : 1;
+        for (size_t k = left; k < MANY; k++)
+            client_close(&c[k]);
+        end = clock_now() + PATIENCE;
+        while (*taken > left && clock_now() < end)
+            bench_turn(&b);
+        assert_int_equal(*taken, left);
+        if (left)
+            client_close(&c[0]);
+        bench_close(&b);
+    }
+}
+
 /* Who holds a place for a document and takes nothing of it goes when others stand in line. */
 static void test_stalled_document(void **state)
 {
@@ -231,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_half_closed),
         cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_client_goes),
         cmocka_unit_test(test_stalled_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
