@@ -119,6 +119,30 @@ void probe_finish(struct probe_run *run, enum reason reason, const char *fmt, ..
  * no result is recorded. */
 void probe_release(struct probe_run *run);
 
+/* ---- What a helper remembers from one run of a check to the next, in an agent alone: memory of
+ * bounded size, no handle (a TLS session). It saves work and is never a ground of a verdict: every
+ * failure forgets it, and so does the end of the check. ---- */
+
+struct probe_memory {
+    void (*free)(struct probe_memory *memory);
+};
+
+/* Is anything remembered of this run's check? Not in a one-shot command, of a run of nobody, and
+ * once the run has failed. */
+bool probe_remembers(const struct probe_run *run);
+
+/* The check's; NULL: nothing. Valid until the run fails. */
+struct probe_memory *probe_recall(const struct probe_run *run);
+
+/* Becomes the check's, in place of what it had, where it probe_remembers; else it is freed. */
+void probe_remember(struct probe_run *run, struct probe_memory *memory);
+
+/* Until it enters its next phase the run relies on what was recalled. A failure before that may be
+ * the memory's fault: it is no result, the run is made again in what is left of its time, and for
+ * an hour nothing is remembered of the check. Also a run that times out is followed by such an
+ * hour. */
+void probe_rely(struct probe_run *run);
+
 /* ---- Kept state ---- */
 
 struct probe_kept {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "host.h"
+#include "net/socket.h"
 
 #define READ_SIZE  16384
 #define JUDGING_MS 250 /* for a server that says nothing more when it takes our certificate */
@@ -208,21 +209,26 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b)
     *b = uv_buf_init(shared, sizeof shared);
 }
 
-/* libuv says EOF of a connection that was reset after the bytes it has just read. */
-static int eof_or_error(const uv_handle_t *handle)
+static void end_tls(struct stream *s)
 {
-    uv_os_fd_t fd;
-    int errnum = 0;
-    socklen_t len = sizeof errnum;
-    if (uv_fileno(handle, &fd) < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
-        return UV_EOF;
-    return errnum ? -errnum : UV_EOF;
+    if (s->tls && s->run)
+        tls_remember(s->tls, s->run);
+    tls_delete(s->tls);
+    s->tls = NULL;
 }
 
 static void shut(struct stream *s)
 {
+    end_tls(s);
     move(s, STREAM_CLOSING);
     closer_close(&s->closer);
+}
+
+/* After our FIN. False: nothing more is waited for. */
+static bool take_late(struct stream *s, const char *data, ssize_t len)
+{
+    s->turn_bytes += len > 0 ? (size_t)len : 0;
+    return len > 0 && s->turn_bytes < TURN_BYTES && tls_feed_late(s->tls, data, (size_t)len) == 0;
 }
 
 /* Reading goes on in the next turn where this one's share is used up. */
@@ -249,15 +255,14 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *b)
     if (n == 0)
         return;
     if (s->state == STREAM_PARTING) {
-        s->turn_bytes += n > 0 ? (size_t)n : 0;
-        if (n < 0 || s->turn_bytes >= TURN_BYTES)
+        if (!take_late(s, b->base, n))
             shut(s);
         return;
     }
     if (n > 0)
         keep_share(s, (size_t)n); /* first: the stream may be closed by what the bytes are */
     if (n == UV_EOF)
-        n = eof_or_error(&s->uv.handle);
+        n = socket_eof_or_error(&s->uv.handle);
     if (!is_live(s))
         return;
     if (n > 0 && s->tls)
@@ -334,8 +339,10 @@ static void begin_tls(struct stream *s, const char *host)
     s->tls = tls_open(&s->tls_options, host, &e);
     if (!s->tls)
         fail(s, REASON_TLS, e.text);
-    else
-        take_tls(s, NULL, 0);
+    if (!s->tls)
+        return;
+    tls_resume(s->tls, s->run, s->peer);
+    take_tls(s, NULL, 0);
 }
 
 static void on_dial_closed(struct dial *d)
@@ -422,17 +429,13 @@ const char *stream_alpn(const struct stream *s)
 
 int stream_listener_pid(const struct stream *s)
 {
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    uv_os_fd_t fd;
-    if (!str_starts(s->peer, "unix:") || uv_fileno(&s->uv.handle, &fd) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-        return 0;
-    return peer.pid > 0 ? peer.pid : 0;
+    return str_starts(s->peer, "unix:") ? socket_listener_pid(&s->uv.handle) : 0;
 }
 
 void stream_adopt(struct stream *s, struct probe_run *run)
 {
+    if (!run && s->run && s->tls)
+        tls_remember(s->tls, s->run);
     s->run = run;
     if (run && s->tls)
         look_at_days(s);
@@ -473,25 +476,17 @@ static void say_close_notify(struct stream *s)
     buf_fini(&out);
 }
 
-static void reset_at_close(struct stream *s)
-{
-    const struct linger at_once = {.l_onoff = 1};
-    uv_os_fd_t fd;
-    if (uv_fileno(&s->uv.handle, &fd) == 0 && uv_handle_get_type(&s->uv.handle) == UV_TCP)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-}
-
 void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
 {
     bool was_open = s->state == STREAM_OPEN;
     assert(s->state < STREAM_PARTING);
     s->on_closed = on_closed;
     if (s->reset && (was_open || s->state == STREAM_ENDED))
-        reset_at_close(s);
+        socket_reset_at_close(&s->uv.handle);
     else if (s->tls && (was_open || s->state == STREAM_ENDED))
         say_close_notify(s);
-    tls_delete(s->tls);
-    s->tls = NULL;
+    if (s->tls && !(s->run && tls_may_remember(s->tls, s->run)))
+        end_tls(s);
     end_dial(s);
     if (was_open && !s->reset)
         part(s);

@@ -10,28 +10,12 @@
 #include "base/str.h"
 #include "tls/tls_internal.h"
 
-#define S_PER_DAY     INT64_C(86400)
-#define ALPN_NAME_MAX 255 /* RFC 7301 section 3.1 */
+#define S_PER_DAY INT64_C(86400)
 
 /* More than any server needs: who sends more keeps us at work for its own ends. */
 #define HANDSHAKE_MESSAGES 32
 #define HANDSHAKE_BYTES    ((size_t)256 * 1024)
 #define LATER_MESSAGES     16 /* session tickets, key updates, hello requests */
-
-struct tls {
-    SSL *ssl; /* owns both BIOs */
-    BIO *in, *out;
-    const struct tls_conf *conf;
-    bool began, done;
-    bool cert_asked, judged;
-    bool flooding;         /* it sent more than that */
-    unsigned n_messages;   /* of the handshake; of those after it, once it is done */
-    size_t handshake_size; /* bytes */
-    int64_t not_after, earliest;
-    char alpn[ALPN_NAME_MAX + 1];
-    char name[TLS_NAME_SIZE]; /* what the certificate must be for */
-    char words[400];          /* what verification found first; "": nothing */
-};
 
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
@@ -53,6 +37,17 @@ static int64_t earliest_of(STACK_OF(X509) * sent, int64_t earliest)
     return earliest;
 }
 
+/* From when until when all of the chain that was verified is good. */
+static void note_validity(struct tls_seen *seen, STACK_OF(X509) * chain)
+{
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        int64_t begin = tls_time(X509_get0_notBefore(sk_X509_value(chain, i)));
+        int64_t end = tls_time(X509_get0_notAfter(sk_X509_value(chain, i)));
+        seen->begins = begin > seen->begins ? begin : seen->begins;
+        seen->ends = end < seen->ends ? end : seen->ends;
+    }
+}
+
 /* OpenSSL's verification, and our limits before it; for every context. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
@@ -61,14 +56,19 @@ static int verify(X509_STORE_CTX *store, void *arg)
         SSL_get_app_data(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     X509 *leaf = X509_STORE_CTX_get0_cert(store);
     if (leaf)
-        t->not_after = tls_time(X509_get0_notAfter(leaf));
-    t->earliest = earliest_of(X509_STORE_CTX_get0_untrusted(store), t->not_after);
+        t->seen.not_after = tls_time(X509_get0_notAfter(leaf));
+    t->seen.earliest = earliest_of(X509_STORE_CTX_get0_untrusted(store), t->seen.not_after);
+    t->seen.begins = INT64_MIN;
+    t->seen.ends = INT64_MAX;
     if (tls_chain_words(X509_STORE_CTX_get0_untrusted(store), t->words, sizeof t->words)) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
         return 0;
     }
-    if (t->conf->verify)
-        return X509_verify_cert(store);
+    if (t->conf->verify) {
+        int rc = X509_verify_cert(store);
+        note_validity(&t->seen, X509_STORE_CTX_get0_chain(store));
+        return rc;
+    }
     X509_STORE_CTX_set_error(store, X509_V_OK);
     return 1;
 }
@@ -157,6 +157,7 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
     struct tls *t = calloc(1, sizeof *t);
     if (t) {
         t->conf = c;
+        t->elsewhere = options->elsewhere;
         t->ssl = SSL_new(ctx);
         t->in = BIO_new(BIO_s_mem());
         t->out = BIO_new(BIO_s_mem());
@@ -190,6 +191,8 @@ void tls_delete(struct tls *t)
 {
     if (!t)
         return;
+    if (t->remembered) /* else SSL_free() would spoil the session for the next run */
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN);
     SSL_free(t->ssl);
     free(t);
 }
@@ -243,6 +246,12 @@ static int flood(struct tls *t, const char *what, struct err *e)
     return err_set(e, "%s", what);
 }
 
+static void note_full(struct tls *t)
+{
+    t->seen.at = clock_now();
+    t->seen.size = t->handshake_size;
+}
+
 static int handshake(struct tls *t, size_t len, struct err *e)
 {
     int rc = SSL_do_handshake(t->ssl);
@@ -251,6 +260,10 @@ static int handshake(struct tls *t, size_t len, struct err *e)
         t->done = true;
         t->n_messages = 0;
         note_alpn(t);
+        if (SSL_session_reused(t->ssl))
+            t->seen = t->offered;
+        else
+            note_full(t);
         return 0;
     }
     if (t->n_messages > HANDSHAKE_MESSAGES || t->handshake_size > HANDSHAKE_BYTES)
@@ -336,12 +349,12 @@ void tls_shutdown(struct tls *t, struct buf *out)
 
 int64_t tls_not_after(const struct tls *t)
 {
-    return t->not_after;
+    return t->seen.not_after;
 }
 
 int64_t tls_earliest(const struct tls *t)
 {
-    return t->earliest;
+    return t->seen.earliest;
 }
 
 const char *tls_alpn(const struct tls *t)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/reason.h"
+#include "host.h"
 #include "probe.h"
 
 /* The keys that every TLS-capable type has; they go at a place of its choice into its key table,
@@ -35,9 +36,16 @@
          .kind = KEY_BOOL,                                                                         \
          .def = "yes",                                                                             \
          .doc = "no: any certificate is taken. Only for tests."},                                  \
+        {.name = "tls_min_days",                                                                   \
+         .kind = KEY_INT,                                                                          \
+         .def = "0",                                                                               \
+         .min = 0,                                                                                 \
+         .max = 36500,                                                                             \
+         .doc = "The check warns where the certificate lasts for less than so many days."},        \
     {                                                                                              \
-        .name = "tls_min_days", .kind = KEY_INT, .def = "0", .min = 0, .max = 36500,               \
-        .doc = "The check warns where the certificate lasts for less than so many days."           \
+        .name = "tls_recheck", .kind = KEY_DURATION, .def = "5m", .min = 0,                        \
+        .max = 86400 * INT64_C(1000000000),                                                        \
+        .doc = "An agent resumes TLS sessions for so long after a full handshake; 0: never."       \
     }
 
 enum {
@@ -48,6 +56,7 @@ enum {
     TLS_KEY_SERVER_NAME,
     TLS_KEY_VERIFY,
     TLS_KEY_MIN_DAYS,
+    TLS_KEY_RECHECK,
     TLS_KEY_COUNT
 };
 
@@ -58,6 +67,7 @@ struct tls_conf {
     bool verify;
     bool any_name; /* the certificate may be of any host; set by the type, after tls_conf_init */
     int64_t min_days;
+    int64_t recheck;             /* ns that a session may be resumed for; 0: never */
     struct tls_context *context; /* shared with all of the same files; NULL before first use */
 };
 
@@ -90,6 +100,22 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
  */
 const char *tls_alpn(const struct tls *t);
 void tls_delete(struct tls *t); /* NULL is fine; tls_free is a name inside of libssl 3.5 */
+
+/* Before the first tls_feed: has the session resumed, by which the run's check was last at `peer`
+ * (its address as text), under the same name and settings, and which is still good: not older than
+ * `recheck` since its full handshake; no certificate of the chain that was verified then has ended
+ * since, nor entered the min_days; the CA certificates are the same. Never with a client
+ * certificate, which the server would not judge again, nor `elsewhere`. The run relies on it
+ * (probe_rely). Where the server does not know the session, the handshake is a full one. */
+void tls_resume(struct tls *t, struct probe_run *run, const char *peer);
+/* Would tls_remember keep it? Then tickets that come late are worth taking. */
+bool tls_may_remember(const struct tls *t, const struct probe_run *run);
+/* After tls_shutdown: takes tickets, and nothing else. 0, also where `t` is NULL, or -1: no more.
+ */
+int tls_feed_late(struct tls *t, const void *data, size_t len);
+/* Once no more is read: the run's check owns a copy of the session for its next runs
+ * (probe_remember): the last four, each of at most 8 KiB of ticket and 16 KiB of certificates. */
+void tls_remember(struct tls *t, struct probe_run *run);
 
 /* Ciphertext from the peer goes in (len 0 to begin); plaintext is added to `plain`, ciphertext to
  * send to `out`. 0, or -1 with the words: certificate expired, wrong host, ... `*done` tells that

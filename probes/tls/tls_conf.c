@@ -86,7 +86,8 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
                   struct probe_report *report)
 {
     *c = (struct tls_conf){.verify = v[TLS_KEY_VERIFY].num != 0,
-                           .min_days = v[TLS_KEY_MIN_DAYS].num};
+                           .min_days = v[TLS_KEY_MIN_DAYS].num,
+                           .recheck = v[TLS_KEY_RECHECK].num};
     if (!on)
         return refuse_all(v, first, report);
     struct {

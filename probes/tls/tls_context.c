@@ -35,6 +35,7 @@ enum { FILE_CA, FILE_CERT, FILE_KEY, FILE_COUNT };
 struct tls_context {
     struct tls_context *next;
     unsigned refs;
+    unsigned generation;     /* of the system's CA certificates in it */
     char *files[FILE_COUNT]; /* NULL: not set */
     char *password;
     struct file_id ids[FILE_COUNT];
@@ -173,8 +174,10 @@ static void take_fresh(void)
     X509_STORE_free(process.system.store);
     process.system = fresh;
     for (struct tls_context *context = process.contexts; context; context = context->next)
-        if (!context->files[FILE_CA])
+        if (!context->files[FILE_CA]) {
             SSL_CTX_set1_cert_store(context->ctx, fresh.store);
+            context->generation++;
+        }
 }
 
 /* Has them read again, on a thread, where one of the usual places has changed. Without a thread the
@@ -407,6 +410,14 @@ SSL_CTX *tls_context(struct tls_conf *c, bool connecting, int *key, struct err *
         c->context = obtain(c, key, e);
     pthread_mutex_unlock(&process.lock);
     return ready && c->context ? c->context->ctx : NULL;
+}
+
+unsigned tls_context_generation(const struct tls_conf *c)
+{
+    pthread_mutex_lock(&process.lock);
+    unsigned generation = c->context ? c->context->generation : 0;
+    pthread_mutex_unlock(&process.lock);
+    return generation;
 }
 
 void tls_context_release(struct tls_conf *c)

@@ -10,6 +10,40 @@
 #include "base/err.h"
 #include "tls/tls.h"
 
+#define ALPN_NAME_MAX    255 /* RFC 7301 section 3.1 */
+#define TLS_NAME_SIZE    256
+#define SESSION_KEY_SIZE (TLS_NAME_SIZE + 160)
+
+/* What a full handshake has shown. */
+struct tls_seen {
+    int64_t at;                  /* clock_now() of its end */
+    int64_t begins, ends;        /* s since the epoch: all that was verified is good in between */
+    int64_t not_after, earliest; /* see tls.h */
+    size_t size;                 /* bytes of the handshake */
+};
+
+struct tls {
+    SSL *ssl; /* owns both BIOs */
+    BIO *in, *out;
+    struct tls_conf *conf;
+    bool began, done;
+    bool elsewhere, remembered;
+    bool cert_asked, judged;
+    bool flooding;         /* it sent more than that */
+    unsigned n_messages;   /* of the handshake; of those after it, once it is done */
+    size_t handshake_size; /* bytes */
+    struct tls_seen seen;
+    struct tls_seen offered; /* of the session that was offered */
+    char alpn[ALPN_NAME_MAX + 1];
+    char name[TLS_NAME_SIZE];   /* what the certificate must be for */
+    char key[SESSION_KEY_SIZE]; /* see struct kept_session; "": its session is not kept */
+    unsigned generation;        /* likewise */
+    char words[400];            /* what verification found first; "": nothing */
+};
+
+/* How often the CA certificates of this one's context were read anew. */
+unsigned tls_context_generation(const struct tls_conf *c);
+
 /* The context of these settings, made on first use: one for all settings with the same files.
  * `connecting`: on the thread of the connections, which sees the system's certificates renewed.
  * NULL: the words, and `*key` the TLS_KEY_... at fault. */
@@ -20,7 +54,6 @@ bool tls_system_has_ca(void);
 
 /* The name or address that the certificate must be for, from a host as it is written; `out` is what
  * it comes down to. 0: a name, 1: an address, -1: the words. */
-#define TLS_NAME_SIZE 256
 int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
                     struct err *e);
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "engine/recall.h"
 #include "engine/record.h"
 #include "engine/run.h"
 
@@ -370,6 +371,7 @@ static void on_result(struct check *c, struct check_result *r)
 
 static void check_free(struct check *c)
 {
+    recall_keep(c, NULL);
     record_fini(c);
     free(c->warning_text);
     free(c->members);

@@ -66,11 +66,13 @@ struct check {
     enum check_state state;
     struct health_state health;
     struct engine *engine;
-    struct run *run;         /* the run in flight or not yet released; NULL: none */
-    struct probe_kept *kept; /* NULL: nothing kept */
-    struct sched_entry next; /* the next start */
-    int64_t planned;         /* when the check that is next or in flight was planned to start */
-    int64_t since_wall;      /* wall time of health.since */
+    struct run *run;             /* the run in flight or not yet released; NULL: none */
+    struct probe_kept *kept;     /* NULL: nothing kept */
+    struct probe_memory *memory; /* of the helpers; NULL: nothing */
+    int64_t distrust_end;        /* until then nothing is remembered */
+    struct sched_entry next;     /* the next start */
+    int64_t planned;             /* when the check that is next or in flight was planned to start */
+    int64_t since_wall;          /* wall time of health.since */
     uint64_t checks_total, failures_total;
     int64_t last_success_wall; /* 0: never */
     uint64_t transitions_total;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "engine/check.h"
 #include "engine/members.h"
+#include "engine/recall.h"
 #include "engine/run.h"
 
 /* NULL: a run of nobody. */
@@ -20,10 +21,11 @@ static struct run *run_of(const struct probe_run *probe)
 void probe_phase(struct probe_run *probe, enum probe_phase phase)
 {
     struct run *r = run_of(probe);
-    if (!r || !run_is_open(r))
+    if (!r || !run_listens(r))
         return;
     int64_t now = clock_now();
     run_close_phase(r, now);
+    r->relies = false;
     r->phase = (int)phase;
     r->phase_began = now;
     if (r->phases[phase] < 0)
@@ -53,7 +55,7 @@ void probe_note_later(struct probe_run *probe,
 void probe_cert_expiry(struct probe_run *probe, int64_t not_after, int64_t earliest)
 {
     struct run *r = run_of(probe);
-    if (!r || !run_is_open(r))
+    if (!r || !run_listens(r))
         return;
     r->check->cert_not_after = not_after;
     r->check->cert_earliest = earliest;
@@ -69,7 +71,7 @@ void probe_http_status(struct probe_run *probe, unsigned status)
 void probe_members(struct probe_run *probe, const struct probe_member *members, size_t n)
 {
     struct run *r = run_of(probe);
-    if (!r || !run_is_open(r))
+    if (!r || !run_listens(r))
         return;
     struct probe_member copy[PROBE_MEMBERS_MAX];
     if (n > PROBE_MEMBERS_MAX)
@@ -95,7 +97,7 @@ void probe_gone(struct probe_run *probe)
 void probe_degraded(struct probe_run *probe, const char *fmt, ...)
 {
     struct run *r = run_of(probe);
-    if (!r || !run_is_open(r))
+    if (!r || !run_listens(r))
         return;
     char *text = NULL;
     va_list ap;
@@ -109,7 +111,7 @@ void probe_degraded(struct probe_run *probe, const char *fmt, ...)
 void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, ...)
 {
     struct run *r = run_of(probe);
-    if (!run_is_open(r))
+    if (!run_listens(r))
         return;
     char *detail = NULL; /* whole: a secret is looked for before the cut, which record_add makes */
     va_list ap;
@@ -122,6 +124,32 @@ void probe_finish(struct probe_run *probe, enum reason reason, const char *fmt, 
 void probe_release(struct probe_run *probe)
 {
     run_release(run_of(probe));
+}
+
+bool probe_remembers(const struct probe_run *probe)
+{
+    const struct run *r = run_of(probe);
+    return r && !r->failed && recall_is_on(r->check);
+}
+
+struct probe_memory *probe_recall(const struct probe_run *probe)
+{
+    return probe_remembers(probe) ? run_of(probe)->check->memory : NULL;
+}
+
+void probe_remember(struct probe_run *probe, struct probe_memory *memory)
+{
+    if (probe_remembers(probe))
+        recall_keep(run_of(probe)->check, memory);
+    else
+        memory->free(memory);
+}
+
+void probe_rely(struct probe_run *probe)
+{
+    struct run *r = run_of(probe);
+    if (r)
+        r->relies = true;
 }
 
 void probe_wake(struct probe_kept *kept)

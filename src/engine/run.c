@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/recall.h"
 
 static struct probe_run *probe_of(struct run *r)
 {
@@ -17,9 +18,12 @@ static struct probe_run *probe_of(struct run *r)
 
 static void move(struct run *r, enum run_state to)
 {
-    static const unsigned from[] = {[RUN_FINISHED] = 1 << RUN_OPEN,
-                                    [RUN_CANCELLED] = 1 << RUN_FINISHED,
-                                    [RUN_RELEASED] = 1 << RUN_FINISHED | 1 << RUN_CANCELLED};
+    static const unsigned from[] = {
+        [RUN_DOUBTED] = 1 << RUN_OPEN,
+        [RUN_FINISHED] = 1 << RUN_OPEN | 1 << RUN_DOUBTED,
+        [RUN_CANCELLED] = 1 << RUN_FINISHED,
+        [RUN_RELEASED] = 1 << RUN_DOUBTED | 1 << RUN_FINISHED | 1 << RUN_CANCELLED,
+    };
     assert(from[to] & 1U << r->state);
     r->state = to;
 }
@@ -82,6 +86,9 @@ static char *take_warning(struct run *r, int64_t took)
 static void finish(struct run *r, enum reason reason, char *detail)
 {
     int64_t now = clock_now(), started = probe_of(r)->started;
+    r->failed = reason != REASON_OK;
+    if (r->failed)
+        recall_forget(r->check, r->relies);
     char *warning = reason == REASON_OK ? take_warning(r, now - started) : NULL;
     settle(r, now);
     run_close_phase(r, now);
@@ -125,6 +132,14 @@ static bool give_back(struct run *r, int64_t now)
     return true;
 }
 
+/* Takes the failure that was doubted. */
+static void finish_doubted(struct run *r)
+{
+    char *detail = r->doubted.detail;
+    r->doubted.detail = NULL;
+    finish(r, r->doubted.reason, mask_apply(&r->conf->mask, detail));
+}
+
 static void on_deadline(struct sched_entry *entry, int64_t now)
 {
     static const char *const awaited[PHASE_COUNT] = {"the name lookup", "the connection",
@@ -132,6 +147,11 @@ static void on_deadline(struct sched_entry *entry, int64_t now)
     struct run *r = container_of(entry, struct run, deadline);
     if (give_back(r, now))
         return;
+    if (r->doubted.detail) {
+        finish_doubted(r);
+        cancel(r);
+        return;
+    }
     char budget[CLOCK_SHORT_SIZE];
     clock_short(r->timeout, budget);
     if (r->describe)
@@ -159,15 +179,45 @@ static struct run *run_new(struct check *c)
     return r;
 }
 
+static void launch(struct run *r, int64_t started, int64_t deadline);
+
 static void run_free(struct run *r)
 {
     struct check *c = r->check;
     const struct run_owner *owner = r->owner;
-    c->run = NULL;
+    struct run *again = r->again;
+    int64_t started = probe_of(r)->started, deadline = probe_of(r)->deadline;
+    c->run = again;
     check_conf_unref(r->conf);
+    free(r->doubted.detail);
     free(r->warning);
     free(r);
-    owner->on_release(c);
+    if (again)
+        launch(again, started, deadline);
+    else
+        owner->on_release(c);
+}
+
+static void launch(struct run *r, int64_t started, int64_t deadline)
+{
+    struct engine *e = r->check->engine;
+    struct probe_run *probe = probe_of(r);
+    *probe = (struct probe_run){
+        .conf = r->conf->conf,
+        .env = &e->env,
+        .kept = r->check->kept,
+        .started = started,
+        .deadline = deadline,
+        .owner = r,
+    };
+    sched_set(&e->sched, &r->deadline, deadline);
+    r->in_start = true;
+    r->conf->type->start(probe);
+    r->in_start = false;
+    if (r->state == RUN_RELEASED)
+        run_free(r);
+    else if (r->state == RUN_CANCELLED)
+        r->conf->type->cancel(probe);
 }
 
 void run_start(struct check *c, const struct run_owner *owner)
@@ -187,24 +237,41 @@ void run_start(struct check *c, const struct run_owner *owner)
     r->owner = owner;
     r->timeout =
         e->hooks.run_timeout ? e->hooks.run_timeout(e->hooks.ctx, c) : c->conf->policy.timeout;
-    struct probe_run *probe = probe_of(r);
     int64_t now = clock_now();
-    *probe = (struct probe_run){
-        .conf = c->conf->conf,
-        .env = &e->env,
-        .kept = c->kept,
-        .started = now,
-        .deadline = time_add(now, r->timeout),
-        .owner = r,
-    };
-    sched_set(&e->sched, &r->deadline, probe->deadline);
-    r->in_start = true;
-    c->conf->type->start(probe);
-    r->in_start = false;
-    if (r->state == RUN_RELEASED)
-        run_free(r);
-    else if (r->state == RUN_CANCELLED)
-        r->conf->type->cancel(probe);
+    launch(r, now, time_add(now, r->timeout));
+}
+
+/* A failure that may be the fault of what was remembered: false where there is no doubt. */
+static bool doubt(struct run *r, enum reason reason, char *detail)
+{
+    if (!r->relies || !detail || r->doubted.detail || reason == REASON_OK ||
+        reason == REASON_TIMEOUT || reason == REASON_INTERNAL)
+        return false;
+    move(r, RUN_DOUBTED);
+    r->failed = true;
+    r->doubted.reason = reason;
+    r->doubted.detail = detail;
+    recall_forget(r->check, true);
+    return true;
+}
+
+/* It is released: the same again, in what is left of its time. Short of memory what was found
+ * stands. */
+static void plan_again(struct run *r)
+{
+    struct run *again = run_new(r->check);
+    if (!again) {
+        finish_doubted(r);
+        return;
+    }
+    again->owner = r->owner;
+    again->timeout = r->timeout;
+    again->started_wall = r->started_wall;
+    again->was_late = r->was_late;
+    again->doubted = r->doubted;
+    r->doubted.detail = NULL;
+    r->again = again;
+    sched_clear(&r->check->engine->sched, &r->deadline);
 }
 
 void run_drop(struct run *r)
@@ -226,12 +293,16 @@ void run_finish(struct run *r, enum reason reason, char *detail)
         reason = REASON_INTERNAL;
         r->gone = false;
     }
+    if (doubt(r, reason, detail))
+        return;
     finish(r, reason, mask_apply(&r->conf->mask, detail));
 }
 
 void run_release(struct run *r)
 {
-    if (run_is_open(r)) /* a type's slip must not read as a hang: say it */
+    if (r->state == RUN_DOUBTED)
+        plan_again(r);
+    else if (run_is_open(r)) /* a type's slip must not read as a hang: say it */
         finish(r, REASON_INTERNAL, str_format("the run ended without a result"));
     move(r, RUN_RELEASED);
     if (!r->in_start)

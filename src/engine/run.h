@@ -10,6 +10,7 @@
 /* A run's life, forwards only. A run in flight is finished before it is cancelled or released. */
 enum run_state {
     RUN_OPEN,      /* no result yet, and one is wanted */
+    RUN_DOUBTED,   /* a failure that may be of what was remembered: made again once released */
     RUN_FINISHED,  /* the result is in, or not wanted any more */
     RUN_CANCELLED, /* type->cancel was called, or will be when type->start returns */
     RUN_RELEASED,  /* every handle is closed; the memory goes when type->start has returned */
@@ -25,6 +26,7 @@ struct run {
     enum run_state state;
     bool in_start; /* inside type->start: cancel and free wait for its end */
     const struct run_owner *owner;
+    struct run *again; /* released doubted: the one that follows it; NULL: none */
     struct check *check;
     struct check_conf *conf; /* counted: outlives a reload */
     struct sched_entry deadline;
@@ -35,7 +37,13 @@ struct run {
     int64_t phases[PHASE_COUNT];
     int phase;     /* enum probe_phase, -1: none yet */
     bool was_late; /* its deadline was moved once, see run.c */
+    bool relies;   /* see probe_rely */
+    bool failed;
     bool gone;
+    struct {
+        enum reason reason;
+        char *detail; /* NULL: none; the result still where nothing better comes in time */
+    } doubted;
     unsigned http_status;
     char *warning; /* what probe_degraded told so far; NULL: nothing */
     char note[PROBE_DETAIL_MAX];
@@ -50,7 +58,14 @@ void run_start(struct check *c, const struct run_owner *owner);
 /* Ends a run whose result is not wanted. The release comes later (perhaps from inside). */
 void run_drop(struct run *r);
 
+/* A result of it will come. */
 static inline bool run_is_open(const struct run *r)
+{
+    return r->state <= RUN_DOUBTED;
+}
+
+/* For host.c: it listens to its type. */
+static inline bool run_listens(const struct run *r)
 {
     return r->state == RUN_OPEN;
 }

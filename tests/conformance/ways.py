@@ -154,6 +154,7 @@ WAYS = {
     "tcp unix": ("tcp", greet, "unix", "address = unix://{path}\nexpect = ready"),
     "tcp dialogue": ("tcp", starttls, "", "address = localhost:{port}\ndialogue =\n expect ready\n send x\\n\n expect go\n tls\n expect ready\ntls_verify = no"),
     "tcp tls": ("tcp", greet, "tls", "address = 127.0.0.1:{port}\nexpect = ready\ntls = yes\ntls_verify = no"),
+    "tcp tls doubted": ("tcp", greet, "doubts", "address = 127.0.0.1:{port}\nexpect = ready\ntls = yes\ntls_verify = no"),
     "http plain": ("http", http, "", "url = http://127.0.0.1:{port}/"),
     "http by name": ("http", http, "", "url = http://localhost:{port}/"),
     "http unix": ("http", http, "unix", "url = http://localhost/\nconnect_to = unix://{path}"),
@@ -222,9 +223,24 @@ def certificate():
     return path, path + ".key"
 
 
-def serve_one(sock, answer, context, port):
+def offers_session(sock):
+    """Has the ClientHello that waits in the socket a pre_shared_key (RFC 8446 section 4.2.11)?"""
+    hello = sock.recv(4096, socket.MSG_PEEK)
+    at = 43 + 1 + hello[43]
+    at += 2 + int.from_bytes(hello[at:at + 2], "big")
+    at += 1 + hello[at] + 2
+    while at < len(hello):
+        if hello[at:at + 2] == b"\0\x29":
+            return True
+        at += 4 + int.from_bytes(hello[at + 2:at + 4], "big")
+    return False
+
+
+def serve_one(sock, answer, context, port, doubts):
     try:
         with sock:
+            if doubts and offers_session(sock):
+                return
             if context:
                 sock = context.wrap_socket(sock, server_side=True)
             answer(sock, port)
@@ -232,10 +248,10 @@ def serve_one(sock, answer, context, port):
         pass  # the client went away: that is what the suite does
 
 
-def serve(listener, answer, context, port):
+def serve(listener, answer, context, port, doubts):
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=serve_one, args=(sock, answer, context, port), daemon=True).start()
+        threading.Thread(target=serve_one, args=(sock, answer, context, port, doubts), daemon=True).start()
 
 
 def serve_udp(sock, answer):
@@ -269,7 +285,7 @@ def listen(answer, how, number):
     if how == "udp":
         return {"port": listen_udp(answer, 0)}
     context = None
-    if how in ("tls", "h2"):
+    if how in ("tls", "h2", "doubts"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate())
         if how == "h2":
@@ -286,7 +302,7 @@ def listen(answer, how, number):
     listener.listen(64)
     if how == "cut":
         listen_udp(lambda question: question[:2] + b"\x83\x80" + question[4:], port)
-    threading.Thread(target=serve, args=(listener, answer, context, port), daemon=True).start()
+    threading.Thread(target=serve, args=(listener, answer, context, port, how == "doubts"), daemon=True).start()
     return {"port": port, "path": path, "folder": FOLDER, "number": number, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
 
 

@@ -29,6 +29,8 @@ void harness_open(struct harness *h)
 void harness_close(struct harness *h)
 {
     assert_null(h->run);
+    if (h->memory)
+        h->memory->free(h->memory);
     probe_env_close(&h->env);
     uv_close((uv_handle_t *)&h->deadline, NULL);
     while (uv_run(&h->loop, UV_RUN_DEFAULT))
@@ -221,6 +223,34 @@ void probe_release(struct probe_run *run)
     current->run = NULL;
     uv_stop(&current->loop); /* a turn that began with a timer would go on to wait for sockets */
     free(run);
+}
+
+bool probe_remembers(const struct probe_run *run)
+{
+    bool failed = current->finished && current->reason != REASON_OK;
+    return run == current->run && current->remembers && !failed;
+}
+
+struct probe_memory *probe_recall(const struct probe_run *run)
+{
+    return probe_remembers(run) ? current->memory : NULL;
+}
+
+void probe_remember(struct probe_run *run, struct probe_memory *memory)
+{
+    if (!probe_remembers(run)) {
+        memory->free(memory);
+        return;
+    }
+    if (current->memory)
+        current->memory->free(current->memory);
+    current->memory = memory;
+}
+
+void probe_rely(struct probe_run *run)
+{
+    (void)run;
+    current->relied++;
 }
 
 void probe_wake(struct probe_kept *kept)

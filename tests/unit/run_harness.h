@@ -26,6 +26,9 @@ struct harness {
     bool phases[PHASE_COUNT];
     int64_t not_after;
     int wakes;
+    bool remembers;              /* set by the test: runs are of one check of an agent */
+    struct probe_memory *memory; /* what they remember; dropped by harness_close */
+    unsigned relied;             /* how many runs relied on it */
     bool kept_closed;
     uv_timer_t deadline;
     bool deadline_passed;

@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,10 +107,12 @@ enum act {
 struct server {
     enum act act;
     struct pair cert;
-    X509 *chain[20];  /* sent along */
-    X509 *client_ca;  /* asks for a client certificate of this CA; NULL: none */
-    int max_version;  /* 0: any */
-    const char *alpn; /* a protocol that it speaks; NULL: it knows nothing of ALPN */
+    X509 *chain[20];           /* sent along */
+    X509 *client_ca;           /* asks for a client certificate of this CA; NULL: none */
+    int max_version;           /* 0: any */
+    const char *alpn;          /* a protocol that it speaks; NULL: it knows nothing of ALPN */
+    bool forgetful;            /* it gives no sessions */
+    atomic_uint full, resumed; /* handshakes */
     /* Private. */
     int fd;
     uint16_t port;
@@ -131,6 +134,7 @@ static void serve_tls(struct server *s, int fd)
     SSL *ssl = SSL_new(s->ctx);
     SSL_set_fd(ssl, fd);
     bool ok = SSL_accept(ssl) == 1;
+    atomic_fetch_add(SSL_session_reused(ssl) ? &s->resumed : &s->full, ok);
     while (ok && s->act == ACT_KEY_UPDATES)
         ok = SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
     while (ok && s->act == ACT_TICKETS)
@@ -216,6 +220,11 @@ static void server_start(struct server *s)
         assert_int_equal(SSL_CTX_add1_chain_cert(s->ctx, s->chain[i]), 1);
     if (s->alpn)
         SSL_CTX_set_alpn_select_cb(s->ctx, choose_protocol, (void *)(uintptr_t)s->alpn);
+    if (s->forgetful) {
+        SSL_CTX_set_options(s->ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(s->ctx, 0);
+        SSL_CTX_set_session_cache_mode(s->ctx, SSL_SESS_CACHE_OFF);
+    }
     if (s->client_ca) {
         X509_STORE_add_cert(SSL_CTX_get_cert_store(s->ctx), s->client_ca);
         SSL_CTX_set_verify(s->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

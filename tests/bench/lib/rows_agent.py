@@ -13,6 +13,8 @@ MS = 1000
 # With more, 2 cores do not suffice for it: its own timeouts would be what is measured.
 BLACKBOX_TARGETS = 300
 RESET = "probe, close = reset"
+FULL = "probe, tls_recheck = 0s"  # full handshakes, where HAProxy resumes sessions
+KEYS = {"probe": "", RESET: "\nclose = reset", FULL: "\ntls_recheck = 0s"}
 
 
 class Counter:
@@ -49,9 +51,8 @@ def probes(kind, targets, certs):
 
 def contestant(ctx, who, kind, targets, certs):
     """Starts it; its processes."""
-    if who in ("probe", RESET):
-        more = "\nclose = reset" if who == RESET else ""
-        return [Agent(ctx, {name: lines + more for name, lines in probes(kind, targets, certs).items()}, cpu=0).process]
+    if who in KEYS:
+        return [Agent(ctx, {name: lines + KEYS[who] for name, lines in probes(kind, targets, certs).items()}, cpu=0).process]
     if who == "HAProxy":
         return [rivals.haproxy(ctx, kind, targets, certs, cpu=0)]
     return list(rivals.blackbox(ctx, kind, targets, certs))
@@ -105,6 +106,8 @@ def versus(ctx, row):
             rounds.insert(2, ("blackbox + Prometheus", 2.5, 5))
         if kind == "tcp":
             rounds.append((RESET, 2.5, 5))
+        if kind == "https":
+            rounds.append((FULL, 2.5, 5))
         seen = {}
         for who, warm, seconds in rounds:
             warm, seconds = ctx.pick(warm, 1.2), ctx.pick(seconds, 1)
@@ -127,7 +130,7 @@ def versus(ctx, row):
                                                             "RSS", "of it anonymous", "checks/s", "windows"], lines)
         row.data(kind, seen)
         # A rival that does not keep up spends its CPU on timeouts: to be better than that says nothing.
-        for who in [w for w in best if w not in ("probe", RESET)]:
+        for who in [w for w in best if w not in KEYS]:
             planned = min(n, BLACKBOX_TARGETS) if who.startswith("blackbox") else n
             if best[who]["checks_per_s"] < planned / 2:
                 row.note(f"{title}: {who} did not keep up, {best[who]['checks_per_s']:.0f} checks a second instead of"
@@ -167,6 +170,9 @@ def over(a, b, key, form=lambda x: x, other=None):
 def targets_of(row, title, best):
     p, h, b = best.get("probe"), best.get("HAProxy"), best.get("blackbox + Prometheus")
     row.target(f"{title}: CPU over HAProxy's", over(p, h, "cpu_ms_per_1000"), 1, figures.ratio)
+    if FULL in best:
+        row.target(f"{title}, full handshakes: CPU over HAProxy's", over(best[FULL], h, "cpu_ms_per_1000"), 1.6,
+                   figures.ratio)
     row.target(f"{title}: RSS over HAProxy's", over(p, h, "rss_kib"), 0.25, figures.ratio)
     if title != KINDS["mongo"]:
         row.target(f"{title}: CPU over blackbox + Prometheus", over(p, b, "cpu_ms_per_1000"), 0.05, figures.ratio)

@@ -3,6 +3,7 @@ then what an HTTP server may do behind the handshake."""
 
 import ssl
 import threading
+import time
 
 import behave as b
 import names
@@ -112,6 +113,41 @@ def expires(at):
     return told("good, then expired", make)
 
 
+def changes_behind_sessions(at):
+    """One context throughout: it knows the sessions that it gave with the certificate before."""
+
+    def make(stage):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*map(str, stage.certs.pair()))
+        other = other_name(stage.certs)
+
+        def behave(sock):
+            with context.wrap_socket(sock, server_side=True) as inner:
+                UP(inner)
+
+        def change():
+            context.load_cert_chain(*map(str, other))
+
+        return Situation(at(f"127.0.0.1:{stage.serve(behave).port}"), change=change)
+
+    return told("good, then that of another host; it knows the sessions of before", make)
+
+
+def ends_soon(at):
+    def make(stage):
+        ends = int(time.time()) + 10
+        stamp = lambda when: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(when))
+        pair = stage.certs.dated(f"ends{ends}", stamp(ends - 600), stamp(ends))
+        server = stage.serve(tls(UP, pair))
+
+        def change():
+            stage.wait_until(lambda: time.time() > ends + 1, 20, "the certificate has ended")
+
+        return Situation(at(f"127.0.0.1:{server.port}"), change=change)
+
+    return told("good for some seconds; it knows its sessions", make)
+
+
 def handshake_late(seconds):
     """The handshake begins late: the hello waits in the socket meanwhile."""
     def behave(sock):
@@ -175,6 +211,9 @@ def handshake_rows(at, bare):
             HEALTHY, "ok", "tls_verify = no"),
         ("expired, then renewed", renewed(at), UNHEALTHY, "tls", "", {"then": (HEALTHY, "ok")}),
         ("good, then expired", expires(at), HEALTHY, "ok", "", {"then": (UNHEALTHY, "tls")}),
+        ("good, then of another, sessions known", changes_behind_sessions(at), HEALTHY, "ok",
+            "tls_recheck = 300ms", {"then": (UNHEALTHY, "tls")}),
+        ("ends between, sessions known", ends_soon(at), HEALTHY, "ok", "", {"then": (UNHEALTHY, "tls")}),
         ("wrong host", cert(other_name, "the certificate of other.test"), UNHEALTHY, "tls"),
         ("wrong address", cert(lambda c: c.pair("ip", "IP:127.0.0.9"), "that of 127.0.0.9"),
             UNHEALTHY, "tls"),

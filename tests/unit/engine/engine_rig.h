@@ -128,7 +128,8 @@ struct bench {
     uv_loop_t loop;
     struct engine engine;
     size_t results, transitions;
-    char log[1024]; /* "name:reason " for each result */
+    char log[1024];  /* "name:reason " for each result */
+    char detail[64]; /* of the last, cut */
     bool (*until)(struct bench *b);
     bool stopped, timed_out, stop_in_hook;
     uv_timer_t guard;
@@ -148,6 +149,7 @@ static inline void on_result(void *ctx, struct check *c, const struct check_resu
     struct bench *b = ctx;
     b->results++;
     size_t used = strlen(b->log);
+    snprintf(b->detail, sizeof b->detail, "%.*s", (int)sizeof b->detail - 1, r->detail);
     snprintf(b->log + used, sizeof b->log - used, "%s:%s ", c->conf->name, reason_name(r->reason));
     if (b->stop_in_hook)
         engine_stop(&b->engine, on_stopped);
