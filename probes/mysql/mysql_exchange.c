@@ -16,6 +16,7 @@
     COM_QUERY "SELECT @@global.read_only, @@global.innodb_read_only, @@global.skip_networking"
 #define OUR_PACKETS (1U << 24) /* the largest that we say we take */
 #define UTF8MB4     45
+#define LOGIN_MAX   16 /* packets of a login: MariaDB tries the plugins of a user in turn */
 
 enum {
     CAN_DATABASE = 8,
@@ -307,6 +308,8 @@ static enum talk_next let_in(struct mysql_run *r)
 
 static enum talk_next take_login(struct mysql_run *r, const char *body, size_t len)
 {
+    if (++r->n_said > LOGIN_MAX)
+        return talk_end(&r->talk, REASON_PROTOCOL, "login: it asks again and again");
     switch (len ? (unsigned char)body[0] : IS_ERROR + 1) {
     case IS_OK:
         return let_in(r);

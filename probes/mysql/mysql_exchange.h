@@ -47,6 +47,7 @@ struct mysql_run {
     char plugin[32];    /* of the login */
     char version[48];   /* of the server, for the detail */
     unsigned char next; /* the number of our next packet */
+    unsigned n_said;    /* packets of the login */
     unsigned ends;      /* of the two that a result has, seen so far */
     bool row;
     char columns[MYSQL_COLUMNS][16];

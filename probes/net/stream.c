@@ -24,6 +24,9 @@
 #define TURN_BYTES ((size_t)64 * 1024)
 #define TURN_NS    (2 * NS_PER_MS)
 
+/* Answers to a peer that reads none would pile up; one write may go beyond it. */
+#define UNTAKEN_MAX ((size_t)256 * 1024)
+
 /* A write in flight: the request and its bytes in one piece. */
 struct out {
     uv_write_t req;
@@ -72,7 +75,10 @@ static void fail(struct stream *s, enum reason reason, const char *words)
 static void fail_uv(struct stream *s, int rc)
 {
     enum reason reason = reason_from_errno(-rc);
-    fail(s, reason, reason == REASON_RESET ? "connection reset" : uv_strerror(rc));
+    fail(s, rc == UV_ENOBUFS ? REASON_PROTOCOL : reason,
+         rc == UV_ENOBUFS         ? "it has us answer without end, and takes no answer"
+         : reason == REASON_RESET ? "connection reset"
+                                  : uv_strerror(rc));
 }
 
 /* ---- Out. ---- */
@@ -95,8 +101,8 @@ static int send_bytes(struct stream *s, const void *data, size_t len)
     if (sent < 0 && sent != UV_EAGAIN)
         return sent;
     size_t done = sent > 0 ? (size_t)sent : 0;
-    if (done == len)
-        return 0;
+    if (done == len || uv_stream_get_write_queue_size(&s->uv.stream) > UNTAKEN_MAX)
+        return done == len ? 0 : UV_ENOBUFS;
     struct out *o = malloc(sizeof *o + len - done);
     if (!o)
         return UV_ENOMEM;
@@ -204,8 +210,7 @@ static void take_tls(struct stream *s, const void *data, size_t len)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b)
 {
     static char shared[READ_SIZE]; /* the loop is one thread, and the bytes are taken at once */
-    (void)handle;
-    (void)suggested;
+    (void)handle, (void)suggested;
     *b = uv_buf_init(shared, sizeof shared);
 }
 
@@ -364,13 +369,13 @@ static void end_dial(struct stream *s)
 static void on_dialled(struct dial *d)
 {
     struct stream *s = container_of(d, struct stream_dial, dial)->stream;
-    const struct endpoint *ep = d->ep;
     if (d->reason != REASON_OK) {
         move(s, STREAM_FAILED);
         s->events->on_fail(s, d->reason, d->detail);
         return;
     }
     memcpy(s->peer, d->peer, sizeof s->peer);
+    const struct endpoint *ep = d->ep;
     int rc = adopt_fd(s, d->fd, ep->path != NULL);
     end_dial(s);
     if (rc < 0)

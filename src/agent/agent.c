@@ -17,6 +17,7 @@
 #include "agent/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "engine/session.h"
 #include "health/repeat.h"
@@ -323,6 +324,7 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
     log_info("probe %s watches %zu probes, socket %s, API on %s", PROBE_VERSION, n_checks,
              conf->socket ? conf->socket : "off", conf->listen ? conf->listen : "off");
     reports_started(&a->reports);
+    memory_settle();
     session_run(&a->session);
     notify_close(&a->notify);
     return 0;

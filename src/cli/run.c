@@ -5,6 +5,7 @@
 
 #include "agent/agent.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 #include "reports/reports.h"
 
@@ -37,6 +38,7 @@ int cmd_run(const struct cli *cli)
     struct config_report report;
     struct config *config = NULL;
     forbid_core_dumps();
+    memory_bound();
     config_report_init(&report);
     int rc = config_load(&source, &config, &report);
     if (rc == CONFIG_OK) {

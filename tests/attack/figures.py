@@ -4,6 +4,7 @@ import socket
 import time
 from pathlib import Path
 
+RESIDENT_MAX = 16 << 20  # bytes, of an agent whose targets may be hostile
 API_MEMORY = 6 * 1024 * 1024  # bytes of all connections together, the figure of the manual
 
 

@@ -172,6 +172,33 @@ static void test_share_of_a_turn(void **state)
     close(fd);
 }
 
+static void on_open_answers(struct stream *s)
+{
+    static const char answer[65536];
+    struct talk *t = s->owner;
+    for (t->opened = true; s->state == STREAM_OPEN; t->got.len += sizeof answer) {
+        assert_true(t->got.len < (size_t)64 * 1024 * 1024);
+        stream_write(s, answer, sizeof answer);
+    }
+}
+
+/* What the peer does not take of our answers is kept up to a bound. */
+static void test_answers_that_nobody_takes(void **state)
+{
+    (void)state;
+    static const struct stream_events answering = {on_open_answers, on_flood, on_eof, on_fail};
+    struct harness h;
+    uint16_t port;
+    int fd = listen_on(&port);
+    harness_open(&h);
+    begin_with(&h, port, &(struct tls_options){0}, &answering);
+    harness_wait(&h, 5000);
+    assert_int_equal(h.reason, REASON_PROTOCOL);
+    assert_non_null(strstr(h.detail, "takes no answer"));
+    harness_close(&h);
+    close(fd);
+}
+
 /* A reset right behind the last bytes is a reset, not an end in order. */
 static void test_reset_after_bytes(void **state)
 {
@@ -205,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_closed_from_inside),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_share_of_a_turn),
+        cmocka_unit_test(test_answers_that_nobody_takes),
         cmocka_unit_test(test_reset_after_bytes),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
