@@ -12,9 +12,11 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/words.h"
+#include "config/labels.h"
 #include "config/value.h"
 
 #define DIGITS      "0123456789"
+#define NAME_MOST   128 /* bytes */
 #define TOKEN_LEAST 16
 #define TOKEN_MOST  1024
 
@@ -163,6 +165,9 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
         source_problem(s, true, v[AGENT_SHARD].line, "shard",
                        "\"%.20s\" is no share, expected I/N with I from 0 to N, e.g. 2/5",
                        v[AGENT_SHARD].text);
+    if (v[AGENT_NAME].text && strlen(v[AGENT_NAME].text) > NAME_MOST)
+        source_problem(s, true, v[AGENT_NAME].line, "name",
+                       "is too long, expected at most %d bytes", NAME_MOST);
     check_address(&v[AGENT_LISTEN], "listen", s);
     check_token(v, s);
     check_agent_check(v, s);
@@ -174,6 +179,9 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
 static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
 {
     const struct probe_value *v = t->values;
+    const char *name = v[AGENT_NAME].text;
+    if (name && *name && !(a->identity.name = strdup(name)))
+        return -1;
     a->max_workers = (unsigned)v[AGENT_MAX_WORKERS].num;
     a->allow_empty = v[AGENT_ALLOW_EMPTY].num;
     a->watch = v[AGENT_WATCH].num;
@@ -224,7 +232,9 @@ int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_en
         check(a, b, t.values, s);
         if (!t.slots[AGENT_TOKEN].word)
             warn_of_open_api(t.values, s);
-        rc = keep(a, &t, b->keep_values);
+        rc = labels_read(&a->identity.labels, &t.values[AGENT_LABELS], s);
+        if (rc == 0)
+            rc = keep(a, &t, b->keep_values);
     }
     table_fini(&t);
     return rc;
@@ -232,6 +242,7 @@ int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_en
 
 void agent_conf_fini(struct agent_conf *a)
 {
+    identity_fini(&a->identity);
     free(a->socket);
     free(a->listen);
     str_wipe(a->token);

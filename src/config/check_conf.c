@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "config/config.h"
+#include "config/labels.h"
 #include "config/value.h"
 
 struct check_conf *check_conf_ref(struct check_conf *c)
@@ -30,11 +31,7 @@ void check_conf_unref(struct check_conf *c)
     for (size_t i = 0; i < c->n_after; i++)
         free(c->after[i]);
     free(c->after);
-    for (size_t i = 0; i < c->n_labels; i++) {
-        free(c->labels[i].name);
-        free(c->labels[i].value);
-    }
-    free(c->labels);
+    labels_fini(&c->labels);
     free(c->name);
     free(c->target);
     free(c->fingerprint);

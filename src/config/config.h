@@ -21,9 +21,18 @@
 
 enum { LEVEL_ALIVE = 1, LEVEL_READY = 2 };
 
-/* Both are the check's own text. */
-struct check_label {
-    char *name, *value;
+/* The labels of a probe, or of the agent; all text is their own. */
+struct labels {
+    struct label {
+        char *name, *value;
+    } * of;
+    size_t n;
+};
+
+/* Which agent this is. */
+struct identity {
+    char *name; /* NULL: the machine's, which identity_name() finds */
+    struct labels labels;
 };
 
 /* One configured probe. Immutable and counted: a reload keeps the old one for a probe whose
@@ -42,8 +51,7 @@ struct check_conf {
     bool timeout_given; /* `timeout` was set by the user (wait picks its own otherwise) */
     char **after;       /* names of probes, never its own */
     size_t n_after;
-    struct check_label *labels;
-    size_t n_labels;
+    struct labels labels;
     int64_t history;   /* ns of the past that is kept for its page; 0: none */
     char *fingerprint; /* equal exactly when the settings are; a hash, it tells nothing of them */
     struct mask mask;  /* its secrets, which a detail may echo */
@@ -60,6 +68,7 @@ void check_conf_unref(struct check_conf *c); /* NULL is fine */
 
 /* [agent]. Text is owned by the config. */
 struct agent_conf {
+    struct identity identity; /* moves into the engine that loads this */
     char *socket; /* path; NULL: off */
     unsigned socket_mode;
     char *listen; /* "host:port", "[v6]:port"; NULL: off */

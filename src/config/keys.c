@@ -90,6 +90,13 @@ const struct probe_key config_common_keys[] = {
 const size_t config_n_common_keys = COMMON_COUNT;
 
 const struct probe_key config_agent_keys[] = {
+    [AGENT_NAME] = {.name = "name",
+                    .kind = KEY_TEXT,
+                    .doc = "What this agent is called on its page, in JSON, events and metrics; if "
+                           "not set, as its machine or container."},
+    [AGENT_LABELS] = {.name = "labels",
+                      .kind = KEY_WORDS,
+                      .doc = "Labels of this agent, beside its name, e.g. site=fra, env=prod."},
     [AGENT_SOCKET] = {.name = "socket",
                       .kind = KEY_TEXT,
                       .def = CONFIG_DEFAULT_SOCKET,

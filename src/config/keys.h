@@ -24,6 +24,8 @@ enum common_key {
 };
 
 enum agent_key {
+    AGENT_NAME,
+    AGENT_LABELS,
     AGENT_SOCKET,
     AGENT_SOCKET_MODE,
     AGENT_LISTEN,

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "config/labels.h"
 #include "engine/check.h"
 
 static void on_stop(struct sched_entry *entry, int64_t now);
@@ -55,6 +56,7 @@ static void stop_if_gone(struct engine *e)
         free(d);
     }
     e->durations = NULL;
+    identity_fini(&e->identity);
     probe_env_close(&e->env);
     sched_close(&e->sched, on_sched_closed);
 }

@@ -141,6 +141,7 @@ struct engine {
     struct names by_name;  /* each one's place in them */
     size_t n_checks;
     uint64_t generation;               /* one more at each load */
+    struct identity identity;          /* of the configuration that was loaded last */
     uint32_t shard, n_shards;          /* as in agent_conf */
     bool allow_empty;                  /* ready though nothing is watched */
     struct check_durations *durations; /* of each type that has been checked */
@@ -158,7 +159,7 @@ struct engine {
 int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_workers,
                 const struct engine_hooks *hooks);
 
-/* Makes `config`'s checks the running ones, with references of its own.
+/* Makes `config`'s checks the running ones, with references of its own, and takes its identity.
  * Checks with an equal name and fingerprint go on as they are, with state and history; others are
  * removed, or started afresh. 0, or -1 when out of memory and nothing was changed. */
 int engine_load(struct engine *e, struct config *config, struct err *err);

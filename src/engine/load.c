@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "config/labels.h"
 #include "engine/check.h"
 #include "engine/engine.h"
 
@@ -146,6 +147,9 @@ void engine_draft_commit(struct engine_draft *d)
     e->by_name = d->by_name;
     e->checks = d->checks;
     e->n_checks = d->n;
+    identity_fini(&e->identity);
+    e->identity = d->config->agent.identity;
+    d->config->agent.identity = (struct identity){0};
     e->shard = d->config->agent.shard;
     e->n_shards = d->config->agent.n_shards;
     e->allow_empty = d->config->agent.allow_empty;

@@ -309,10 +309,9 @@ static bool is_worse(const struct check *c, enum health_status from)
 static char *event_json(const struct check *c, enum health_status from)
 {
     const struct check_result *last = document_last(c);
-    char stamp[CLOCK_RFC3339_SIZE], host[256] = "";
+    char stamp[CLOCK_RFC3339_SIZE];
     struct buf b;
     struct jsonw j;
-    gethostname(host, sizeof host - 1);
     clock_rfc3339(document_changed_at(c, from == c->health.status), stamp);
     buf_init(&b, EVENT_MAX);
     jsonw_init(&j, &b);
@@ -329,12 +328,10 @@ static char *event_json(const struct check *c, enum health_status from)
     jsonw_string(&j, "warning", check_warning(c));
     jsonw_int(&j, "failing_streak", c->health.failing_streak);
     jsonw_bool(&j, "required", c->conf->required);
-    document_labels(&j, "labels", c);
+    document_labels(&j, "labels", &c->conf->labels);
     jsonw_bool(&j, "worse", is_worse(c, from));
     jsonw_object(&j, "agent");
-    jsonw_string(&j, "version", PROBE_VERSION);
-    jsonw_string(&j, "host", host);
-    jsonw_int(&j, "pid", getpid());
+    document_identity(&j, c->engine);
     jsonw_end(&j);
     return buf_take(&b);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/labels.h"
 #include "serve/internal.h"
 #include "view/document.h"
 
@@ -37,7 +38,7 @@ void events_free(struct events *ev)
 static void add_event(struct buf *b, const struct check *c, const char *from, const char *to)
 {
     const struct check_result *last = document_last(c);
-    char stamp[CLOCK_RFC3339_SIZE];
+    char stamp[CLOCK_RFC3339_SIZE], host[IDENTITY_HOST];
     struct jsonw j;
     clock_rfc3339(document_changed_at(c, from && strcmp(from, to) == 0), stamp);
     buf_puts(b, "event: status\ndata: ");
@@ -51,7 +52,8 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
                  last && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
     jsonw_string(&j, "detail", last ? last->detail : NULL);
     jsonw_string(&j, "warning", check_warning(c));
-    document_labels(&j, "labels", c);
+    document_labels(&j, "labels", &c->conf->labels);
+    jsonw_string(&j, "agent", identity_name(&c->engine->identity, host));
     jsonw_end(&j);
     buf_puts(b, "\n\n");
 }

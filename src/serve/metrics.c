@@ -48,11 +48,7 @@ static int make_labels(struct serve *s)
         const struct check_conf *conf = e->checks[l->n]->conf;
         metrics_add_label_value(&l->text, conf->name);
         buf_putc(&l->text, '"');
-        for (size_t k = 0; k < conf->n_labels; k++) {
-            buf_printf(&l->text, ",%s=\"", conf->labels[k].name);
-            metrics_add_label_value(&l->text, conf->labels[k].value);
-            buf_putc(&l->text, '"');
-        }
+        metrics_add_labels(&l->text, &conf->labels);
         l->ends[l->n++] = l->text.len;
     }
     return l->text.failed ? -1 : l->n == e->n_checks;

@@ -38,6 +38,9 @@ extern const size_t metrics_n_families;
 /* The value of a label, escaped. */
 void metrics_add_label_value(struct buf *b, const char *s);
 
+/* `,NAME="VALUE"` for each. */
+void metrics_add_labels(struct buf *b, const struct labels *l);
+
 /* HELP and TYPE. OpenMetrics names a counter's family without its "_total". */
 void metrics_add_head(struct buf *b, bool open, const char *name, const char *type,
                       const char *help);

@@ -44,6 +44,15 @@ void metrics_add_label_value(struct buf *b, const char *s)
     }
 }
 
+void metrics_add_labels(struct buf *b, const struct labels *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        buf_printf(b, ",%s=\"", l->of[i].name);
+        metrics_add_label_value(b, l->of[i].value);
+        buf_putc(b, '"');
+    }
+}
+
 /* Up to and with the label, with room for the rest of the line behind it. NULL: out of memory. */
 static char *begin(const struct line *l)
 {

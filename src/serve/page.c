@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "config/labels.h"
 #include "serve/internal.h"
 #include "serve/page.h"
 #include "view/verdict.h"
@@ -157,14 +158,24 @@ static void make_nonce(char nonce[NONCE_SIZE])
         snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* The machine's name, or the container's. */
-static void add_host(struct buf *b)
+/* Which agent this is: its name, where that is another the host's, and its labels. */
+static void add_agent(struct buf *b, const struct identity *id)
 {
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    page_escape(b, host);
-    if (access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0)
+    static const struct identity unnamed = {0};
+    char host[IDENTITY_HOST];
+    bool contained =
+        access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+    buf_puts(b, "<b>");
+    page_escape(b, identity_name(id, host));
+    buf_puts(b, "</b>");
+    if (id->name) {
+        buf_puts(b, contained ? ", in the container " : ", on ");
+        page_escape(b, identity_name(&unnamed, host));
+    } else if (contained) {
         buf_puts(b, " (a container)");
+    }
+    buf_puts(b, id->labels.n ? " " : "");
+    page_add_labels(b, &id->labels);
 }
 
 static void add_word(struct document *d, const char *word, size_t len, const struct verdict *v,
@@ -172,7 +183,7 @@ static void add_word(struct document *d, const char *word, size_t len, const str
 {
     const struct engine *e = request_serve(d->request)->engine;
     struct buf *b = &d->buf;
-    char stamp[CLOCK_RFC3339_SIZE];
+    char stamp[CLOCK_RFC3339_SIZE], host[IDENTITY_HOST];
 #define WORD_IS(text) (len == sizeof(text) - 1 && memcmp(word, text, len) == 0)
     if (WORD_IS("verdict"))
         buf_puts(b, v->word);
@@ -188,8 +199,10 @@ static void add_word(struct document *d, const char *word, size_t len, const str
         add_counts(b, v);
     else if (WORD_IS("nonce"))
         buf_puts(b, d->nonce);
-    else if (WORD_IS("host"))
-        add_host(b);
+    else if (WORD_IS("agent"))
+        add_agent(b, &e->identity);
+    else if (WORD_IS("name"))
+        page_escape(b, identity_name(&e->identity, host));
     else if (WORD_IS("version"))
         buf_puts(b, PROBE_VERSION);
     else if (WORD_IS("uptime")) {
@@ -241,6 +254,7 @@ enum made page_more(struct document *d, int64_t now)
 /* The part of the page up to its body: the style is the same. */
 static void add_probe_head(struct document *d, const struct check *c, int64_t now)
 {
+    char host[IDENTITY_HOST];
     static const char begins[] = "<style nonce=\"{{nonce}}\">", ends[] = "</style>";
     const char *style = strstr(page_html, begins) + strlen(begins);
     struct buf *b = &d->buf;
@@ -249,8 +263,9 @@ static void add_probe_head(struct document *d, const struct check *c, int64_t no
                 "<meta name=color-scheme content=\"light dark\">\n"
                 "<meta http-equiv=refresh content=5>\n<title>");
     page_escape(b, c->conf->name);
-    buf_printf(b, " is %s - probe</title>\n<style nonce=\"%s\">",
-               page_state_name(page_state_of(c, now)), d->nonce);
+    buf_printf(b, " is %s - probe on ", page_state_name(page_state_of(c, now)));
+    page_escape(b, identity_name(&c->engine->identity, host));
+    buf_printf(b, "</title>\n<style nonce=\"%s\">", d->nonce);
     buf_add(b, style, (size_t)(strstr(style, ends) - style));
     buf_puts(b, "</style>\n</head>\n<body>\n");
 }
@@ -258,7 +273,8 @@ static void add_probe_head(struct document *d, const struct check *c, int64_t no
 enum made page_probe_more(struct document *d, int64_t now)
 {
     struct request *req = d->request;
-    const struct check *c = engine_find(request_serve(req)->engine, req->name);
+    const struct engine *e = request_serve(req)->engine;
+    const struct check *c = engine_find(e, req->name);
     if (stream_outdated(d) || !c) {
         d->failed = true;
         return MADE_ALL;
@@ -275,7 +291,7 @@ enum made page_probe_more(struct document *d, int64_t now)
     buf_puts(&d->buf, "<h2>Last results</h2>\n");
     page_add_results(&d->buf, c, now);
     buf_puts(&d->buf, "</main>\n<footer>agent on ");
-    add_host(&d->buf);
+    add_agent(&d->buf, &e->identity);
     buf_puts(&d->buf, "</footer>\n</body>\n</html>\n");
     return MADE_ALL;
 }

@@ -32,6 +32,9 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now);
  */
 void page_escape(struct buf *b, const char *s);
 
+/* Labels, each in an element of its own. */
+void page_add_labels(struct buf *b, const struct labels *l);
+
 /* A link to the row of that probe, whose id is "probe-NAME". */
 void page_add_link(struct buf *b, const char *name);
 

@@ -13,6 +13,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 let rows = new Map();
 let ready = root.className === 'ready', line = $('why').textContent;
+const agent = document.title.slice(document.title.indexOf(' - '));
 let heard = Date.now(), lost = false, wanted = '', query = '';
 
 // ---- Words
@@ -113,7 +114,7 @@ function verdict() {
   const word = lost ? 'No answer' : ready ? 'Ready' : 'Not ready';
   if (root.className !== kind) root.className = kind;
   put($('verdict'), word);
-  const title = word + (kind === 'bad' && first ? ': ' + failing.filter((row) => row.state === first.state).length + ' ' + first.state : '') + ' - probe';
+  const title = word + (kind === 'bad' && first ? ': ' + failing.filter((row) => row.state === first.state).length + ' ' + first.state : '') + agent;
   if (document.title !== title) document.title = title;
   const symbol = {ready: 'healthy', bad: 'unhealthy', wait: 'starting', lost: 'unknown'}[kind];
   if ($('verdict-icon').getAttribute('href') !== '#' + symbol) {
@@ -331,7 +332,9 @@ const status = task(() => Math.max(2000, 10 * rows.size) * hidden(), async () =>
   const asked = performance.now(), page = await ask('text/html');
   const part = (from, to) => page.split(from)[1].split(to)[0];
   ready = part('<html', '>').includes('"ready"');
-  put($('agent'), part('id="agent">', '<'));
+  const head = new DOMParser().parseFromString(part('<header>', '</header>'), 'text/html');
+  for (const id of ['agent', 'up'])
+    if (!head.getElementById(id).isEqualNode($(id))) $(id).replaceWith(document.importNode(head.getElementById(id), true));
   const made = new DOMParser().parseFromString(part('<main>', '</main>'), 'text/html');
   const fresh = Array.from(made.getElementById('list').children);
   if (fresh.length !== rows.size || !fresh.every((li) => rows.get(li.dataset.name)?.li.dataset.slot === li.dataset.slot)) {

@@ -88,6 +88,15 @@ static void add_took(struct buf *b, int64_t ns)
     buf_puts(b, clock_short(ns, text));
 }
 
+void page_add_labels(struct buf *b, const struct labels *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        buf_printf(b, "%s<em class=label>%s=", i ? " " : "", l->of[i].name);
+        page_escape(b, l->of[i].value);
+        buf_puts(b, "</em>");
+    }
+}
+
 static void add_who(struct buf *b, const struct check *c)
 {
     const struct check_conf *conf = c->conf;
@@ -105,13 +114,11 @@ static void add_who(struct buf *b, const struct check *c)
         buf_printf(b, "%s ", conf->type->name);
     page_escape(b, conf->target);
     buf_puts(b, "</p>");
-    for (size_t i = 0; i < conf->n_labels; i++) {
-        buf_puts(b, i ? " <em class=label>" : "<p class=labels><em class=label>");
-        buf_printf(b, "%s=", conf->labels[i].name);
-        page_escape(b, conf->labels[i].value);
-        buf_puts(b, "</em>");
+    if (conf->labels.n) {
+        buf_puts(b, "<p class=labels>");
+        page_add_labels(b, &conf->labels);
+        buf_puts(b, "</p>");
     }
-    buf_puts(b, conf->n_labels ? "</p>" : "");
     for (size_t i = 0; i < c->n_after; i++) {
         buf_puts(b, i ? ", " : "<p class=after>after ");
         page_add_link(b, c->after[i]->conf->name);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "config/labels.h"
 #include "engine/members.h"
 
 #define NAME_SHOWN_MAX   120
@@ -132,12 +133,23 @@ static const char *level_text(unsigned levels)
     return levels == LEVEL_ALIVE ? "alive" : "ready";
 }
 
-void document_labels(struct jsonw *j, const char *key, const struct check *c)
+void document_labels(struct jsonw *j, const char *key, const struct labels *l)
 {
     jsonw_object(j, key);
-    for (size_t i = 0; i < c->conf->n_labels; i++)
-        jsonw_string(j, c->conf->labels[i].name, c->conf->labels[i].value);
+    for (size_t i = 0; i < l->n; i++)
+        jsonw_string(j, l->of[i].name, l->of[i].value);
     jsonw_end(j);
+}
+
+void document_identity(struct jsonw *j, const struct engine *e)
+{
+    char host[IDENTITY_HOST];
+    static const struct identity unnamed = {0};
+    jsonw_string(j, "name", identity_name(&e->identity, host));
+    document_labels(j, "labels", &e->identity.labels);
+    jsonw_string(j, "version", PROBE_VERSION);
+    jsonw_string(j, "host", identity_name(&unnamed, host));
+    jsonw_int(j, "pid", getpid());
 }
 
 /* Only where there are any. */
@@ -187,7 +199,7 @@ static void add_probe(struct jsonw *j, const char *key, const struct check *c, i
     add_time(j, "since", c->since_wall);
     jsonw_bool(j, "required", conf->required);
     jsonw_string(j, "level", level_text(conf->levels));
-    document_labels(j, "labels", c);
+    document_labels(j, "labels", &conf->labels);
     const struct check_result *last = check_last(c);
     size_t last_at = j->out->len + strlen(",\"last\":");
     if (last)
@@ -223,11 +235,7 @@ void document_head(struct jsonw *j, const struct engine *e, const struct readine
 {
     jsonw_object(j, NULL);
     jsonw_object(j, "agent");
-    jsonw_string(j, "version", PROBE_VERSION);
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    jsonw_string(j, "host", host);
-    jsonw_int(j, "pid", getpid());
+    document_identity(j, e);
     jsonw_int(j, "uptime_s", (now - e->started) / NS_PER_S);
     jsonw_ms(j, "loop_lag_ms", engine_lag(e));
     jsonw_bool(j, "stale", r->stale);

@@ -16,8 +16,12 @@ const struct check_result *document_last(const struct check *c);
 
 /* When the status changed, or (`of_warning`) when its warning began or ended; wall time, ns. */
 int64_t document_changed_at(const struct check *c, bool of_warning);
-/* Its labels, as the members of an object. */
-void document_labels(struct jsonw *j, const char *key, const struct check *c);
+
+/* Labels, as the members of an object. */
+void document_labels(struct jsonw *j, const char *key, const struct labels *l);
+
+/* Which agent this is: name, labels, version, host and pid, as members of the open object. */
+void document_identity(struct jsonw *j, const struct engine *e);
 
 /* One probe: name, type, target, status, ..., history. `key` as in jsonw.h. */
 void document_probe(struct jsonw *j, const char *key, const struct check *c, int64_t now);

@@ -9,6 +9,7 @@ import pytest
 from lib import hostile
 from lib.net import wait_until
 
+HOST = socket.gethostname()
 FAST = "[defaults]\ninterval = 200ms\ntimeout = 2s\nretries = 2\n"
 
 
@@ -102,7 +103,7 @@ def test_follows_a_transition(probe, serve, browse):
     agent.wait_status("a", "healthy")
     page = browse(agent)
     page.wait("document.querySelector('h1').innerText === 'Ready'")
-    assert page.eval("document.title") == "Ready - probe"
+    assert page.eval("document.title") == f"Ready - probe on {HOST}"
     wait_state(page, "b", "healthy")
     page.eval("window.same = true")
     for status, act in (("unhealthy", server.down), ("healthy", server.up)):
@@ -222,7 +223,7 @@ def test_a_lost_agent_does_not_stay_green(probe, serve, browse, way):
         agent.kill(signal.SIGSTOP)
     try:
         page.wait("document.querySelector('h1').innerText === 'No answer'", timeout=30)
-        assert page.eval("document.title") == "No answer - probe"
+        assert page.eval("document.title") == f"No answer - probe on {HOST}"
         page.wait("document.getElementById('icon').href.includes('59626f')")
         assert "does not answer" in page.text("#say")
         assert "has not answered for" in page.text("#why")
@@ -417,12 +418,26 @@ def test_failures_first_and_groups_are_kept_by_the_address(probe, serve, port, b
 
 def test_tells_which_agent_and_when(mixed, browse):
     page = browse(mixed)
-    assert page.text("#agent").startswith(f"{socket.gethostname()}")
+    assert page.text("#agent").startswith(HOST) and "probe " in page.text("#up")
     axis = page.eval(f"[...{row('web', '.axis')}.children].map((s) => s.innerText)")
     assert len(axis) == 2 and all(text.endswith(" ago") for text in axis), axis
     assert page.eval("document.getElementById('probe-web').dataset.name") == "web"
     page.eval("location.hash = '#probe-db'")
     page.wait("document.querySelector('li:target')?.dataset.name === 'db'")
+
+
+def test_an_agent_has_a_name(probe, serve, port, browse):
+    server = serve(hostile.silent)
+    text = tcp("a", server.port)
+    agent = probe.agent(text, "name = R&D <1>\nlabels = site=fra, who=a<b")
+    page = browse(agent)
+    assert page.text("#agent").startswith("R&D <1>") and page.text("#agent").endswith("site=fra who=a<b")
+    assert page.eval("document.title") == "Ready - probe on R&D <1>"
+    agent.agent_lines = "name = second"
+    agent.configure(text)
+    assert agent.post("/reload").code == 200
+    page.wait("document.getElementById('agent').innerText.startsWith('second')", what="a reload shows the new name")
+    assert "second" in browse(agent, path="/probe/a").text("footer")
 
 
 def test_the_past_is_drawn_where_it_is_asked_for(probe, serve, browse):
@@ -442,7 +457,7 @@ def test_the_past_is_drawn_where_it_is_asked_for(probe, serve, browse):
 
 def test_a_probe_has_a_page(mixed, browse):
     page = browse(mixed, path="/probe/network")
-    assert page.text("h1") == "network" and page.eval("document.title") == "network is unhealthy - probe"
+    assert page.text("h1") == "network" and page.eval("document.title") == f"network is unhealthy - probe on {HOST}"
     assert page.eval("document.querySelector('.members')") is None
     lines = page.eval("[...document.querySelectorAll('tbody tr')].map((tr) => tr.innerText)")
     assert 1 <= len(lines) <= 6 and all("refused" in line and "ago" in line for line in lines), lines

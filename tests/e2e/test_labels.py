@@ -57,6 +57,30 @@ def test_labels_are_everywhere(probe, serve):
     assert all(e["labels"] == {"team": "shop", "odd": '"a\\b'} for e in mine)
 
 
+def test_an_agent_tells_which_it_is(probe, serve):
+    server, told = serve(hostile.silent), probe.path("told")
+    tell = f"on_transition = sh -c 'cat >>{told}; echo >>{told}'\n"
+    text = "[defaults]\ninterval = 100ms\n" + tcp("a", server.port)
+    agent = probe.agent(text, tell + 'name = shop "1"\nlabels = site=fra, env=prod')
+    agent.wait_status("a", "healthy")
+    said = agent.get("/status").json["agent"]
+    assert said["name"] == 'shop "1"' and said["labels"] == {"site": "fra", "env": "prod"}
+    assert said["host"] == socket.gethostname()
+    assert 'probe_agent_info{agent="shop \\"1\\"",site="fra",env="prod"} 1\n' in agent.get("/metrics").text
+    assert first_event(agent, "a")["agent"] == 'shop "1"'
+    event = wait_until(lambda: told.exists() and json.loads(told.read_text() or "null"), 10, "the change is told")
+    assert event["agent"]["name"] == 'shop "1"' and event["agent"]["labels"] == said["labels"]
+    agent.agent_lines = ""
+    agent.configure(text)
+    assert agent.post("/reload").code == 200
+    said = agent.get("/status").json["agent"]
+    assert said["name"] == socket.gethostname() and said["labels"] == {}, "as its machine"
+    assert f'probe_agent_info{{agent="{socket.gethostname()}"}} 1\n' in agent.get("/metrics").text
+    r = probe.run("validate", "-c", probe.write("bad.ini", f"[agent]\nname = {'x' * 129}\nlabels = agent=x\n" + text))
+    assert r.code == 78 and "agent.name: is too long" in r.err + r.out
+    assert '"agent=x" has a name that the metrics have already' in r.err + r.out
+
+
 def test_what_is_held_back_is_worse(probe, serve):
     first, then = serve(hostile.silent), serve(hostile.silent)
     told = probe.path("told")

@@ -160,14 +160,14 @@ static void test_verdicts(void **state)
     bench_open(&b, two, 2);
     struct answer a = get(&b, "/");
     assert_has(a.body, "class=\"wait\"");
-    assert_has(a.body, "<title>Not ready - probe</title>");
+    assert_has(a.body, "<title>Not ready - probe on ");
     assert_has(a.body, "</a> is starting: no check has ended yet (and 1 more)</p>");
     answer_fini(&a);
     bench_finish(&b, 0, REASON_OK, "fine");
     bench_finish(&b, 1, REASON_OK, "fine");
     a = get(&b, "/");
     assert_has(a.body, "class=\"ready\"");
-    assert_has(a.body, "<title>Ready - probe</title>");
+    assert_has(a.body, "<title>Ready - probe on ");
     assert_has(a.body, "All 2 required probes are healthy.");
     answer_fini(&a);
     b.engine.checks[1]->conf->required = false;
@@ -181,7 +181,7 @@ static void test_verdicts(void **state)
     serve_on_reload(b.serve);
     a = get(&b, "/");
     assert_has(a.body, "class=\"bad\"");
-    assert_has(a.body, "<title>Not ready - probe</title>");
+    assert_has(a.body, "<title>Not ready - probe on ");
     assert_has(a.body, "web</a> is stale: fine</p>");
     assert_has(a.body, "<li class=\"stale counts\"");
     assert_has(a.body, "1 stale, 1 healthy");
