@@ -245,7 +245,8 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     advice_on_start_interval(common, s);
     advice_on_timeout(common, s);
     advice_on_warn_after(common, s);
-    if (fill_after(c, common, s) < 0 || labels_read(&c->labels, &common->values[COMMON_LABELS], s) < 0)
+    if (fill_after(c, common, s) < 0 ||
+        labels_read(&c->labels, &common->values[COMMON_LABELS], s) < 0)
         return -1;
     if (!own)
         return 0; /* its type is not known, which is reported */

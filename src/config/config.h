@@ -69,7 +69,7 @@ void check_conf_unref(struct check_conf *c); /* NULL is fine */
 /* [agent]. Text is owned by the config. */
 struct agent_conf {
     struct identity identity; /* moves into the engine that loads this */
-    char *socket; /* path; NULL: off */
+    char *socket;             /* path; NULL: off */
     unsigned socket_mode;
     char *listen; /* "host:port", "[v6]:port"; NULL: off */
     char *token;  /* that the API on TCP asks for; NULL: none */

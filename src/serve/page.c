@@ -24,8 +24,8 @@ struct verdict {
 };
 
 static const char *const state_names[PAGE_STATES] = {
-    [PAGE_UNHEALTHY] = "unhealthy", [PAGE_STALE] = "stale",     [PAGE_STARTING] = "starting",
-    [PAGE_BLOCKED] = "blocked",     [PAGE_HEALTHY] = "healthy",
+    [PAGE_UNHEALTHY] = "unhealthy", [PAGE_STALE] = "stale", [PAGE_STARTING] = "starting",
+    [PAGE_BLOCKED] = "blocked",     [PAGE_WARN] = "warn",   [PAGE_HEALTHY] = "healthy",
 };
 
 const char *page_state_name(enum page_state state)
@@ -42,7 +42,9 @@ enum page_state page_state_of(const struct check *c, int64_t now)
         [HEALTH_BLOCKED] = PAGE_BLOCKED,
     };
     enum page_state state = states[c->health.status];
-    return check_is_stale(c, now) ? PAGE_STALE : state;
+    if (check_is_stale(c, now))
+        return PAGE_STALE;
+    return state == PAGE_HEALTHY && check_warning(c) ? PAGE_WARN : state;
 }
 
 bool page_counts(const struct check *c)
@@ -62,11 +64,11 @@ static struct verdict judge(struct serve *s, int64_t now)
         enum page_state state = page_state_of(c, now);
         v.states[state]++;
         if (!page_counts(c)) {
-            v.others_failed += state != PAGE_HEALTHY;
+            v.others_failed += state < PAGE_WARN;
             continue;
         }
         v.counted++;
-        if (state < worst) {
+        if (state < PAGE_WARN && state < worst) {
             worst = state;
             v.culprit = c;
         }
@@ -87,7 +89,7 @@ static void add_why(struct buf *b, const struct engine *e, const struct verdict 
 {
     if (v->culprit) {
         enum page_state state = page_state_of(v->culprit, now);
-        page_add_link(b, v->culprit->conf->name);
+        page_add_link(b, NULL, v->culprit->conf->name);
         buf_printf(b, " is %s", page_state_name(state));
         if (state != PAGE_BLOCKED) {
             struct buf why;
@@ -115,6 +117,9 @@ static void add_why(struct buf *b, const struct engine *e, const struct verdict 
     if (v->others_failed)
         buf_printf(b, v->others_failed == 1 ? ", %zu other is not" : ", %zu others are not",
                    v->others_failed);
+    if (v->states[PAGE_WARN])
+        buf_printf(b, v->states[PAGE_WARN] == 1 ? ", %zu warns" : ", %zu warn",
+                   v->states[PAGE_WARN]);
     buf_putc(b, '.');
 }
 
@@ -163,8 +168,7 @@ static void add_agent(struct buf *b, const struct identity *id)
 {
     static const struct identity unnamed = {0};
     char host[IDENTITY_HOST];
-    bool contained =
-        access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+    bool contained = access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
     buf_puts(b, "<b>");
     page_escape(b, identity_name(id, host));
     buf_puts(b, "</b>");
@@ -244,30 +248,39 @@ enum made page_more(struct document *d, int64_t now)
         d->part = 1;
     }
     for (int i = 0; i < 8 && d->index < e->n_checks; i++)
-        page_add_row(&d->buf, e->checks[d->index++], now);
+        page_add_row(&d->buf, e->checks[d->index++], false, now);
     if (d->index < e->n_checks)
         return MADE_SOME;
     add_template(d, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), NULL, now);
     return MADE_ALL;
 }
 
-/* The part of the page up to its body: the style is the same. */
+/* What the list's page has from `begins` up to `ends`. */
+static void add_part(struct buf *b, const char *begins, const char *ends)
+{
+    const char *part = strstr(page_html, begins);
+    buf_add(b, part, (size_t)(strstr(part, ends) - part));
+}
+
+/* The part of the page up to its body: style and symbols are the same. */
 static void add_probe_head(struct document *d, const struct check *c, int64_t now)
 {
     char host[IDENTITY_HOST];
-    static const char begins[] = "<style nonce=\"{{nonce}}\">", ends[] = "</style>";
-    const char *style = strstr(page_html, begins) + strlen(begins);
+    enum page_state state = page_state_of(c, now);
     struct buf *b = &d->buf;
     buf_puts(b, "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
                 "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
                 "<meta name=color-scheme content=\"light dark\">\n"
                 "<meta http-equiv=refresh content=5>\n<title>");
     page_escape(b, c->conf->name);
-    buf_printf(b, " is %s - probe on ", page_state_name(page_state_of(c, now)));
+    buf_puts(b, " is ");
+    buf_puts(b, state == PAGE_WARN ? "healthy, with a warning" : page_state_name(state));
+    buf_puts(b, " - probe on ");
     page_escape(b, identity_name(&c->engine->identity, host));
     buf_printf(b, "</title>\n<style nonce=\"%s\">", d->nonce);
-    buf_add(b, style, (size_t)(strstr(style, ends) - style));
+    add_part(b, "\n:root", "</style>");
     buf_puts(b, "</style>\n</head>\n<body>\n");
+    add_part(b, "<svg class=\"symbols\"", "<header>");
 }
 
 enum made page_probe_more(struct document *d, int64_t now)
@@ -284,14 +297,16 @@ enum made page_probe_more(struct document *d, int64_t now)
     buf_puts(&d->buf, "<main>\n<h1>");
     page_escape(&d->buf, c->conf->name);
     buf_puts(&d->buf, "</h1>\n<ol>\n");
-    page_add_row(&d->buf, c, now);
+    page_add_row(&d->buf, c, true, now);
     buf_puts(&d->buf, "</ol>\n");
     page_add_members(&d->buf, c);
     page_add_past(&d->buf, c, now);
     buf_puts(&d->buf, "<h2>Last results</h2>\n");
     page_add_results(&d->buf, c, now);
-    buf_puts(&d->buf, "</main>\n<footer>agent on ");
+    buf_puts(&d->buf, "</main>\n<footer><nav aria-label=\"The agent\"><a href=\"");
+    page_add_root(&d->buf, c);
+    buf_puts(&d->buf, "\">all probes</a> of ");
     add_agent(&d->buf, &e->identity);
-    buf_puts(&d->buf, "</footer>\n</body>\n</html>\n");
+    buf_puts(&d->buf, "</nav></footer>\n</body>\n</html>\n");
     return MADE_ALL;
 }

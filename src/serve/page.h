@@ -8,13 +8,14 @@
 #include "base/buf.h"
 #include "view/document.h"
 
-/* What a person is shown as a probe's state, the worst first: the status, and `stale` for a verdict
- * that is too old to be one. */
+/* What a person is shown as a probe's state, the worst first: the status; `stale` for a verdict
+ * that is too old to be one; `warn` for a healthy probe with a warning, which counts as healthy. */
 enum page_state {
     PAGE_UNHEALTHY,
     PAGE_STALE,
     PAGE_STARTING,
     PAGE_BLOCKED,
+    PAGE_WARN,
     PAGE_HEALTHY,
     PAGE_STATES
 };
@@ -25,8 +26,9 @@ const char *page_state_name(enum page_state state);
 /* Does it count for readiness? */
 bool page_counts(const struct check *c);
 
-/* The list item of one probe: at most about 3 KB and four times its name and target. */
-void page_add_row(struct buf *b, const struct check *c, int64_t now);
+/* The list item of one probe: at most about 3 KB and four times its name and target. `on_own`: on
+ * the page of that probe, from which links lead elsewhere than from the list. */
+void page_add_row(struct buf *b, const struct check *c, bool on_own, int64_t now);
 
 /* Text as HTML, in an element or in a quoted attribute. Invalid UTF-8 becomes U+FFFD, as in JSON.
  */
@@ -35,8 +37,13 @@ void page_escape(struct buf *b, const char *s);
 /* Labels, each in an element of its own. */
 void page_add_labels(struct buf *b, const struct labels *l);
 
-/* A link to the row of that probe, whose id is "probe-NAME". */
-void page_add_link(struct buf *b, const char *name);
+/* A link to the row of that probe, whose id is "probe-NAME". `own`: the probe on whose page it
+ * stands, NULL: on the list. */
+void page_add_link(struct buf *b, const struct check *own, const char *name);
+
+/* The way from the page of that probe to the list: "../", and one more for each slash in the name.
+ * NULL: from the list, nothing. */
+void page_add_root(struct buf *b, const struct check *own);
 
 /* How long the checks of the last while took, drawn; nothing where that is not kept. */
 void page_add_past(struct buf *b, const struct check *c, int64_t now);

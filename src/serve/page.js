@@ -3,12 +3,13 @@
 // then, whose rows take the place of those that changed. What events tell goes in as textContent.
 // What is out of sight is not replaced, and no layout is ever read.
 (() => {
-const STATES = ['unhealthy', 'stale', 'starting', 'blocked', 'healthy'];
+const STATES = ['unhealthy', 'stale', 'starting', 'blocked', 'warn', 'healthy']; // as page.h has them
 const PATIENCE = 4000;      // ms until an answer counts as none
 const SILENCE = 9000;       // ms without any word until the page calls itself old
 const HIDDEN = 150000;      // the same out of sight, where timers go once a minute
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement, list = $('list'), say = $('say');
+const isGood = (state) => STATES.indexOf(state) >= STATES.indexOf('warn');
 const SVG = 'http://www.w3.org/2000/svg';
 
 let rows = new Map();
@@ -19,7 +20,7 @@ let heard = Date.now(), lost = false, wanted = '', query = '';
 // ---- Words
 function age(ms) {
   const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60);
-  return s < 60 ? s + 's' : m < 60 ? m + 'm' : h < 24 ? h + 'h ' + m % 60 + 'm'
+  return s < 60 ? s + 's' : m < 60 ? m + 'm' : h < 24 ? h + 'h' + (m % 60 ? ' ' + m % 60 + 'm' : '')
     : Math.floor(h / 24) + 'd ' + h % 24 + 'h';
 }
 function put(element, text) {
@@ -107,7 +108,7 @@ function learn(li, asked) {
 }
 
 function verdict() {
-  const failing = Array.from(rows.values()).filter((row) => row.counts && row.state !== 'healthy')
+  const failing = Array.from(rows.values()).filter((row) => row.counts && !isGood(row.state))
     .sort((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state));
   const first = failing[0], grave = first && ['unhealthy', 'stale'].includes(first.state);
   const kind = lost ? 'lost' : ready ? 'ready' : grave || !first ? 'bad' : 'wait';
@@ -134,13 +135,15 @@ function verdict() {
 }
 
 function summary() {
-  let counted = 0, others = 0;
+  let counted = 0, others = 0, warn = 0;
   for (const row of rows.values()) {
     if (row.counts) counted++;
-    else if (row.state !== 'healthy') others++;
+    else if (!isGood(row.state)) others++;
+    if (row.state === 'warn') warn++;
   }
   return rows.size === 0 ? 'No probe is configured.' : (counted ? counted === 1 ? 'The required probe is healthy' : 'All ' + counted + ' required probes are healthy'
-    : 'No probe is required') + (others ? ', ' + others + (others === 1 ? ' other is not' : ' others are not') : '') + '.';
+    : 'No probe is required') + (others ? ', ' + others + (others === 1 ? ' other is not' : ' others are not') : '')
+    + (warn ? ', ' + warn + (warn === 1 ? ' warns' : ' warn') : '') + '.';
 }
 
 function icon(kind, symbol) {
@@ -161,7 +164,7 @@ function announce(row) {
     const some = Array.from(news.values()), bad = some.filter((row) => row.state === 'unhealthy').length;
     news.clear();
     say.textContent = some.length > 3 ? some.length + ' probes changed, ' + bad + ' of them are unhealthy now'
-      : some.map((row) => row.name + ' is ' + row.state + (row.reason && row.state === 'unhealthy' ? ': ' + row.reason : '')).join('; ');
+      : some.map((row) => row.name + (row.state === 'warn' ? ' warns' : ' is ' + row.state) + (row.reason && row.state === 'unhealthy' ? ': ' + row.reason : '')).join('; ');
   }, 300);
 }
 
@@ -358,14 +361,15 @@ function listen() {
     const event = JSON.parse(message.data), row = rows.get(event.name);
     heard = Date.now();
     if (!row) return status.soon(100);
-    if (event.from === null && (event.to === row.state || row.state === 'stale')) return;
+    const state = event.to === 'healthy' && event.warning ? 'warn' : event.to;
+    if (event.from === null && (state === row.state || row.state === 'stale')) return;
     row.told = performance.now();
-    row.reason = event.reason || '';
-    row.detail = event.detail || '';
+    row.reason = state === 'warn' ? 'warning' : event.reason || '';
+    row.detail = (state === 'warn' ? event.warning + '; ' : '') + (event.detail || '');
     row.fresh = null;
     put(row.at('.why b'), row.reason && row.reason + ':');
     put(row.at('.why span'), row.detail);
-    setState(row, event.to);
+    setState(row, state);
     announce(row);
     beat.soon(50);
     status.soon(rows.size < 200 ? 100 : 1000);

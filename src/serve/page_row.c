@@ -60,9 +60,20 @@ static void add_encoded(struct buf *b, const char *name)
                    (unsigned char)*name);
 }
 
-void page_add_link(struct buf *b, const char *name)
+void page_add_root(struct buf *b, const struct check *own)
 {
-    buf_puts(b, "<a href=\"#probe-");
+    if (!own)
+        return;
+    buf_puts(b, "../");
+    for (const char *at = own->conf->name; (at = strchr(at, '/')); at++)
+        buf_puts(b, "../");
+}
+
+void page_add_link(struct buf *b, const struct check *own, const char *name)
+{
+    buf_puts(b, "<a href=\"");
+    page_add_root(b, own);
+    buf_puts(b, "#probe-");
     add_encoded(b, name);
     buf_puts(b, "\">");
     page_escape(b, name);
@@ -77,7 +88,8 @@ void page_add_age(struct buf *b, int64_t ns)
     else if (s < 3600)
         buf_printf(b, "%" PRId64 "m", s / 60);
     else if (s < 86400)
-        buf_printf(b, "%" PRId64 "h %" PRId64 "m", s / 3600, s % 3600 / 60);
+        buf_printf(b, s % 3600 < 60 ? "%" PRId64 "h" : "%" PRId64 "h %" PRId64 "m", s / 3600,
+                   s % 3600 / 60);
     else
         buf_printf(b, "%" PRId64 "d %" PRId64 "h", s / 86400, s % 86400 / 3600);
 }
@@ -97,10 +109,12 @@ void page_add_labels(struct buf *b, const struct labels *l)
     }
 }
 
-static void add_who(struct buf *b, const struct check *c)
+static void add_who(struct buf *b, const struct check *c, const struct check *own)
 {
     const struct check_conf *conf = c->conf;
-    buf_puts(b, "<div class=who><h3><a href=\"probe/");
+    buf_puts(b, "<div class=who><h3><a href=\"");
+    page_add_root(b, own);
+    buf_puts(b, "probe/");
     add_encoded(b, conf->name);
     buf_puts(b, "\">");
     page_escape(b, conf->name);
@@ -121,7 +135,7 @@ static void add_who(struct buf *b, const struct check *c)
     }
     for (size_t i = 0; i < c->n_after; i++) {
         buf_puts(b, i ? ", " : "<p class=after>after ");
-        page_add_link(b, c->after[i]->conf->name);
+        page_add_link(b, own, c->after[i]->conf->name);
     }
     buf_puts(b, c->n_after ? "</p></div>\n" : "</div>\n");
 }
@@ -434,7 +448,7 @@ void page_add_results(struct buf *b, const struct check *c, int64_t now)
     buf_puts(b, "</p>\n");
 }
 
-void page_add_row(struct buf *b, const struct check *c, int64_t now)
+void page_add_row(struct buf *b, const struct check *c, bool on_own, int64_t now)
 {
     const char *state = page_state_name(page_state_of(c, now));
     struct trend t;
@@ -445,7 +459,7 @@ void page_add_row(struct buf *b, const struct check *c, int64_t now)
     buf_puts(b, "\" data-name=\"");
     page_escape(b, c->conf->name);
     buf_puts(b, "\">\n");
-    add_who(b, c);
+    add_who(b, c, on_own ? c : NULL);
     buf_printf(b,
                "<p class=state><svg aria-hidden=true><use href=#%s /></svg><b>%s</b> "
                "<small>for ",

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import threading
 
 import pytest
 
@@ -35,10 +36,17 @@ def wait_state(page, name, wanted, **kw):
     page.wait(f"{row(name)}?.classList[0] === {json.dumps(wanted)}", what=f"{name} is shown {wanted}", **kw)
 
 
+def slow_reply(sock):
+    """Takes longer than the least warn_after."""
+    while sock.recv(65536):
+        threading.Event().wait(0.02)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
 @pytest.fixture
 def mixed(probe, serve, port):
     """An agent with a probe in most of the states; .web and .net are the servers."""
-    web, net = serve(hostile.http_reply()), serve(hostile.silent)
+    web, net, tired = serve(hostile.http_reply()), serve(hostile.silent), serve(slow_reply)
     net.down()
     agent = probe.agent(
         FAST
@@ -48,6 +56,7 @@ def mixed(probe, serve, port):
         + tcp("spare", port, "required = no")
         + tcp("late", port, "start_period = 1h")
         + tcp("process", web.port, "level = alive")
+        + f"[probe tired]\nurl = http://127.0.0.1:{tired.port}/\nwarn_after = 1ms\ninterval = 1s\n"
     )
     agent.web, agent.net = web, net
     for name, status in [("web", "healthy"), ("network", "unhealthy"), ("db", "blocked"), ("spare", "unhealthy")]:
@@ -66,13 +75,14 @@ def test_shows_everything(mixed, browse, script):
     assert "network is unhealthy: refused: connect to 127.0.0.1" in page.text("#why"), page.text("#why")
     assert "1 more" in page.text("#why") or "2 more" in page.text("#why")
     wanted = {"web": "healthy", "network": "unhealthy", "db": "blocked", "spare": "unhealthy",
-              "late": "starting", "process": "healthy"}
+              "late": "starting", "process": "healthy", "tired": "warn"}
     for name, status in wanted.items():
         assert words(page, name, ".state b") == status
         assert page.eval(f"{row(name, '.state use')}.getAttribute('href')") == f"#{status}"
         assert words(page, name, ".state small").startswith("for ")
         assert words(page, name, "h3").startswith(name)
     assert "optional" in words(page, "spare", "h3") and "alive" in words(page, "process", "h3")
+    assert words(page, "tired", ".why").startswith("warning: it took ")
     assert "200" in words(page, "web", ".why")
     assert "last failure" in words(page, "web", ".fail") and "refused" in words(page, "web", ".fail")
     assert words(page, "network", ".why").startswith("refused: connect to 127.0.0.1")
@@ -119,6 +129,28 @@ def test_follows_a_transition(probe, serve, browse):
     page.wait(f"{row('a', '.fail')}.innerText.startsWith('last failure')")
     assert page.eval("window.same"), "the page was loaded anew"
     assert page.eval("document.getElementById('say').getAttribute('aria-live')") == "polite"
+
+
+def test_a_warning_is_a_state_of_its_own(probe, serve, browse):
+    web, tired = serve(hostile.http_reply()), serve(slow_reply)
+    text = f"[probe web]\nurl = http://127.0.0.1:{web.port}/\n[probe tired]\nurl = http://127.0.0.1:{tired.port}/\n"
+    agent = probe.agent(FAST + text + "warn_after = 1ms\n")
+    page = browse(agent)
+    wait_state(page, "tired", "warn")
+    page.wait("document.getElementById('why').innerText === 'All 2 required probes are healthy, 1 warns.'")
+    assert page.text("h1") == "Ready" and words(page, "tired", ".state b") == "warn"
+    colours = page.eval(f"[{row('web', '.state b')}, {row('tired', '.state b')}].map((b) => getComputedStyle(b).color)")
+    assert colours[0] != colours[1], "it is not green"
+    assert page.eval(f"{row('tired', '.state use')}.getAttribute('href')") == "#warn"
+    page.eval("document.querySelector('button.warn').click()")
+    page.wait("document.getElementById('shown').textContent === '1 of 2 shown'")
+    page.eval("document.querySelector('button.warn').click(); document.getElementById('first').click()")
+    page.wait("document.querySelector('#list > li').dataset.name === 'tired'", what="it comes before what is well")
+    assert browse(agent, path="/probe/tired").eval("document.title").startswith("tired is healthy, with a warning - ")
+    agent.configure(FAST + text)
+    assert agent.post("/reload").code == 200
+    wait_state(page, "tired", "healthy")
+    page.wait("document.getElementById('why').innerText === 'All 2 required probes are healthy.'")
 
 
 def test_transitions_come_by_events(probe, serve, browse):
@@ -262,10 +294,10 @@ def test_filters(mixed, browse):
     def pressed():
         return page.eval("[...document.querySelectorAll('button[aria-pressed=true]')].map((b) => b.innerText).join('|')")
 
-    assert visible() == "web network db spare late process"
+    assert visible() == "web network db spare late process tired"
     page.eval("document.querySelector('button.unhealthy').click()")
     wait_until(lambda: visible() == "network spare", 10, "only the unhealthy are shown")
-    assert pressed().startswith("unhealthy") and "2 of 6" in page.text("#shown")
+    assert pressed().startswith("unhealthy") and "2 of 7" in page.text("#shown")
     page.key("/", "/")
     assert page.eval("document.activeElement.id") == "name"
     for letter in "NETW":
@@ -278,7 +310,7 @@ def test_filters(mixed, browse):
     page.eval("document.getElementById('name').focus()")
     page.key("Escape")
     page.eval("document.querySelector('button[aria-pressed=true]').click()")
-    wait_until(lambda: visible() == "web network db spare late process", 10, "all again")
+    wait_until(lambda: visible() == "web network db spare late process tired", 10, "all again")
 
 
 def test_a_thousand_probes(probe, serve, browse, port):
@@ -311,6 +343,40 @@ def test_a_thousand_probes(probe, serve, browse, port):
     page.wait(f"{row('last', '.fail')}.innerText.includes('ago')", what="a row that comes into sight is drawn")
 
 
+@pytest.mark.parametrize("n", [300, 1000])
+def test_many_on_a_phone_in_the_dark_by_keyboard(probe, serve, browse, port, n):
+    server = serve(hostile.silent)
+    teams = "shop", "core", "data"
+    agent = probe.agent(
+        "[defaults]\ninterval = 1h\nretries = 1\n"
+        + "".join(tcp(f"probe-{i:04}", port if i % 100 == 50 else server.port, f"labels = team={teams[i % 3]}")
+                  for i in range(n)))
+    failed = n // 100
+    wait_until(lambda: agent.get("/metrics").text.count('status="unhealthy"} 1') == failed
+               and agent.get("/metrics").text.count('status="starting"} 1') == 0, 30, "all are checked", every=0.2)
+    page = browse(agent, width=390, height=844, mobile=True, dark=True)
+    page.wait(f"document.querySelector('button.unhealthy b').textContent === '{failed}'")
+    assert page.eval("document.documentElement.scrollWidth") <= 390
+    page.key("Tab")
+    page.key("Enter", "\r")
+    page.wait("document.activeElement.id === 'list'", what="the skip link leads to the list")
+    page.eval("document.getElementById('first').focus()")
+    page.key("Enter", "\r")
+    page.wait("document.querySelector('#list > li').dataset.name === 'probe-0050'", what="failures are first")
+    assert [name[-2:] for name in names(page)[: failed + 1]] == ["50"] * failed + ["00"]
+    page.eval("const s = document.getElementById('group'); s.focus(); s.value = 'team'; s.onchange()")
+    page.wait("document.querySelectorAll('li[data-group]').length === 3")
+    groups = page.eval("[...document.querySelectorAll('li[data-group]')].map((li) => li.dataset.group)")
+    assert groups == ["team=core", "team=data", "team=shop"]
+    page.eval(f"location.hash = '#probe-probe-{n - 1:04}'")
+    page.wait(f"(() => {{ const at = {row(f'probe-{n - 1:04}')}.getBoundingClientRect(); "
+              "return at.top >= 0 && at.bottom <= innerHeight; })()", what="an anchor leads to its row")
+    axis = page.eval(f"[...{row(f'probe-{n - 1:04}', '.axis')}.children].map((s) => s.innerText)")
+    assert len(axis) == 2 and all(text.endswith(" ago") for text in axis), axis
+    page.key("/", "/")
+    page.wait("document.activeElement.id === 'name'")
+
+
 @pytest.mark.parametrize("width", [320, 390, 820, 1280, 1920, 3840])
 def test_no_sideways_scrolling(probe, serve, browse, width):
     server = serve(hostile.http_reply())
@@ -323,8 +389,11 @@ def test_no_sideways_scrolling(probe, serve, browse, width):
     page = browse(agent, width=width, height=800, mobile=width < 800)
     wait_state(page, long, "unhealthy")
     assert page.eval("document.documentElement.scrollWidth") <= width
-    beyond = page.eval(f"[...document.querySelectorAll('body *')].filter((e) => !e.closest('.sr, .symbols, .skip') && e.getBoundingClientRect().right > {width} + 1).map((e) => e.className || e.tagName)")
-    assert beyond == []
+    beyond = f"[...document.querySelectorAll('body *')].filter((e) => !e.closest('.sr, .symbols, .skip') && e.getBoundingClientRect().right > {width} + 1).map((e) => e.className || e.tagName)"
+    assert page.eval(beyond) == []
+    page = browse(agent, width=width, height=800, mobile=width < 800, path=f"/probe/{long}")
+    assert page.eval("document.documentElement.scrollWidth") <= width
+    assert page.eval(beyond) == []
 
 
 CONTRAST = """(() => {
@@ -345,9 +414,10 @@ CONTRAST = """(() => {
 })()"""
 
 
+@pytest.mark.parametrize("path", ["/", "/probe/network"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_contrast(mixed, browse, dark):
-    page = browse(mixed, dark=dark)
+def test_contrast(mixed, browse, dark, path):
+    page = browse(mixed, dark=dark, path=path)
     ground = page.eval("getComputedStyle(document.documentElement).backgroundColor")
     assert (sum(map(int, ground[4:-1].split(","))) < 200) is dark, ground
     assert page.eval(CONTRAST) == []
@@ -363,10 +433,10 @@ def test_for_a_screen_reader_and_the_keyboard(mixed, browse):
     for role in ("banner", "main", "search", "contentinfo", "navigation", "status", "list", "searchbox"):
         assert found.get(role), f"no {role} in {sorted(found)}"
     assert "Not ready" in found["heading"] and "Probes" in found["heading"]
-    assert [h.split()[0] for h in found["heading"][2:]] == ["web", "network", "db", "spare", "late", "process"]
+    assert [h.split()[0] for h in found["heading"][2:]] == ["web", "network", "db", "spare", "late", "process", "tired"]
     assert found["searchbox"][0].strip()
     assert all(name.startswith("last ") for name in found["image"]), found["image"]
-    assert len(found["listitem"]) == 6
+    assert len(found["listitem"]) == 7
     page.key("Tab")
     assert page.eval("document.activeElement.className") == "skip"
     assert page.eval("document.activeElement.getBoundingClientRect().left >= 0"), "it is seen when it has the focus"
@@ -447,7 +517,7 @@ def test_the_past_is_drawn_where_it_is_asked_for(probe, serve, browse):
     server.down()
     agent.wait_status("kept", "unhealthy")
     page = browse(agent, path="/probe/kept")
-    assert "The last 1h" in page.text("h2") and " of them failed; from " in page.text(".past ~ .totals")
+    assert page.text("h2") == "The last 1h" and " of them failed; from " in page.text(".past ~ .totals")
     assert page.eval("/M119.5 /.test(document.querySelector('.missed').getAttribute('d'))")
     assert page.eval("document.querySelector('.spread').getAttribute('d').length > 5")
     agent.wait_status("not", "unhealthy")
@@ -464,3 +534,20 @@ def test_a_probe_has_a_page(mixed, browse):
     assert "refused" in page.text(".totals")
     assert page.eval("getComputedStyle(document.querySelector('.axis')).display") == "flex", "it has its style"
     assert mixed.get("/probe/netwrk").code == 404
+    assert page.eval("document.querySelector(document.querySelector('.state use').getAttribute('href')) !== null")
+    page.eval("document.querySelector('footer a').click()")
+    page.wait("document.getElementById('list')?.children.length === 7", what="the way back to all probes")
+    page = browse(mixed, path="/probe/db")
+    assert page.eval("new URL(document.querySelector('h3 a').href).pathname") == "/probe/db"
+    page.eval("document.querySelector('.after a').click()")
+    page.wait("document.querySelector('li:target')?.dataset.name === 'network'", what="what it comes after")
+
+
+def test_a_name_may_have_slashes(probe, serve, browse):
+    url = f"http://127.0.0.1:{serve(hostile.http_reply()).port}/a/b"
+    agent = probe.agent("", args=[url])
+    page = browse(agent)
+    page.eval("document.querySelector('h3 a').click()")
+    page.wait(f"document.querySelector('main > h1')?.innerText === {json.dumps(url)}")
+    page.eval("document.querySelector('footer a').click()")
+    page.wait("document.getElementById('list')?.children.length === 1")

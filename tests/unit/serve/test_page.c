@@ -16,7 +16,7 @@ static char *row(const struct check *c)
 {
     struct buf b;
     buf_init(&b, 64 * 1024);
-    page_add_row(&b, c, clock_now());
+    page_add_row(&b, c, false, clock_now());
     char *text = buf_take(&b);
     assert_non_null(text);
     return text;
@@ -86,7 +86,7 @@ static void test_ages(void **state)
     assert_age(60 * NS_PER_S - 1, "59s");
     assert_age(60 * NS_PER_S, "1m");
     assert_age(3599 * NS_PER_S, "59m");
-    assert_age(3600 * NS_PER_S, "1h 0m");
+    assert_age(3600 * NS_PER_S, "1h");
     assert_age(90000 * NS_PER_S, "1d 1h");
 }
 
