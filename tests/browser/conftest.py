@@ -13,6 +13,7 @@ from chromium import Chromium  # noqa: E402  (finds tests/e2e/lib)
 from lib import hostile  # noqa: E402
 from lib.net import free_port  # noqa: E402
 from lib.program import ROOT, Program  # noqa: E402
+from rows import FAST, slow_reply, tcp  # noqa: E402
 
 
 @pytest.fixture
@@ -67,3 +68,24 @@ def browse(chromium):
             complaints += page.complaints()
         page.close()
     assert not complaints, complaints
+
+
+@pytest.fixture
+def mixed(probe, serve, port):
+    """An agent with a probe in most of the states; .web and .net are the servers."""
+    web, net, tired = serve(hostile.http_reply()), serve(hostile.silent), serve(slow_reply)
+    net.down()
+    agent = probe.agent(
+        FAST
+        + f"[probe web]\nurl = http://127.0.0.1:{web.port}/health\ninterval = 1s\n"
+        + tcp("network", net.port)
+        + tcp("db", web.port, "after = network")
+        + tcp("spare", port, "required = no")
+        + tcp("late", port, "start_period = 1h")
+        + tcp("process", web.port, "level = alive")
+        + f"[probe tired]\nurl = http://127.0.0.1:{tired.port}/\nwarn_after = 1ms\ninterval = 1s\n"
+    )
+    agent.web, agent.net = web, net
+    for name, status in [("web", "healthy"), ("network", "unhealthy"), ("db", "blocked"), ("spare", "unhealthy")]:
+        agent.wait_status(name, status)
+    return agent
