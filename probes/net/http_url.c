@@ -34,6 +34,10 @@ static const char *url_words(CURLUcode rc)
     }
 }
 
+#if LIBCURL_VERSION_NUM < 0x075100 /* what an older one says of a zone that is not there */
+#define CURLUE_NO_ZONEID CURLUE_UNKNOWN_PART
+#endif
+
 /* A part as our own string; NULL where the URL has none. */
 static int get_part(CURLU *handle, CURLUPart part, unsigned flags, char **out, struct err *e)
 {

@@ -333,8 +333,10 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
 /* What whoever started the agent left open is no business of the commands that it starts. */
 static void keep_descriptors(void)
 {
+#ifdef SYS_close_range
     if (syscall(SYS_close_range, 3, ~0U, CLOSE_ON_EXEC) == 0)
         return;
+#endif
     for (int fd = 3; fd < INHERITED_MAX; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }

@@ -13,7 +13,7 @@ foreach(file IN LISTS recipe_files)
   string(APPEND recipe_entries "    {\"${name}\", text_${i}},\n")
   math(EXPR i "${i} + 1")
 endforeach()
-file(CONFIGURE OUTPUT recipes_text.c CONTENT "/* Generated from conf/recipes. */
+write_source(recipes_text.c "/* Generated from conf/recipes. */
 #include \"cli/recipes.h\"
 
 #include <stddef.h>
@@ -22,4 +22,4 @@ ${recipe_texts}
 const struct recipe recipes[] = {
 ${recipe_entries}    {NULL, NULL},
 };
-" @ONLY)
+")

@@ -40,7 +40,7 @@ string(REPLACE "{{script}}" "${script}" page "${page}")
 string(REGEX REPLACE "\n[ \n]+" "\n" page "${page}")
 string(HEX "${page}" page_hex)
 string(REGEX REPLACE "(..)" "0x\\1," page_bytes "${page_hex}")
-file(CONFIGURE OUTPUT page_html.c CONTENT "/* Generated from src/serve/page.html, page.css and page.js. */
+write_source(page_html.c "/* Generated from src/serve/page.html, page.css and page.js. */
 extern const char page_html[];
 const char page_html[] = {${page_bytes}0};
-" @ONLY)
+")

@@ -1,6 +1,7 @@
 """packaging/compose on both generations of Compose: order, outages, partitions, the shared socket."""
 
 import json
+import secrets
 import time
 
 from conftest import COMPOSE_DIR, RUN, docker, sh, until
@@ -121,6 +122,9 @@ def test_shared_socket(stack):
 
 def test_partition_and_moved_address(stack):
     """The app's network is cut and joined; a recreated container has another address."""
+    # An address can be asked for only where the subnet is named; the engine gives out none of these.
+    subnet = f"10.{20 + secrets.randbelow(200)}.{secrets.randbelow(256)}.0/24"
+    stack.override(f"networks: {{backend: {{ipam: {{config: [{{subnet: {subnet}}}]}}}}}}\n")
     stack.up()
     until(lambda: stack.agent("/ready")[0] == 200, 60, "readiness")
     app, network = stack.get("app"), f"{stack.project}_backend"
