@@ -1,6 +1,7 @@
 /* tls_words: what OpenSSL says, for a person. Names of a certificate are a server's bytes: they are
  * cut and made printable here. */
 #include <arpa/inet.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -155,9 +156,22 @@ void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const cha
 }
 
 /* Certificates of a public CA are three in a row, with keys of 4,096 bits at most. */
+/* OpenSSL bounds the exponent for moduli over 3,072 bits only: with one as long as that, a check of
+ * a signature takes as long as making one. */
+static int exponent_bits(const EVP_PKEY *key)
+{
+    BIGNUM *e = NULL;
+    int kind = EVP_PKEY_get_base_id(key);
+    if (kind == EVP_PKEY_RSA || kind == EVP_PKEY_RSA_PSS)
+        EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e);
+    int bits = e ? BN_num_bits(e) : 0;
+    BN_free(e);
+    return bits;
+}
+
 bool tls_chain_words(const STACK_OF(X509) * chain, char *out, size_t size)
 {
-    enum { CERTS_MAX = 16, RSA_BITS_MAX = 8192, CERT_BYTES_MAX = 32768 };
+    enum { CERTS_MAX = 16, RSA_BITS_MAX = 8192, EXPONENT_BITS_MAX = 64, CERT_BYTES_MAX = 32768 };
     if (sk_X509_num(chain) > CERTS_MAX) {
         snprintf(out, size, "the server sent %d certificates; %d are accepted at most",
                  sk_X509_num(chain), CERTS_MAX);
@@ -172,6 +186,11 @@ bool tls_chain_words(const STACK_OF(X509) * chain, char *out, size_t size)
             snprintf(out, size,
                      "a certificate of the server has a key of %d bits; %d are accepted at most",
                      EVP_PKEY_get_bits(key), RSA_BITS_MAX);
+            return true;
+        }
+        if (key && exponent_bits(key) > EXPONENT_BITS_MAX) {
+            snprintf(out, size, "a certificate of the server has an RSA exponent of %d bits",
+                     exponent_bits(key));
             return true;
         }
         if (bytes > CERT_BYTES_MAX) {

@@ -8,9 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LARGE_BYTES                                                                                \
-    (128 * 1024) /* an allocation that is the kernel's, and goes back when freed                   \
-                  */
+/* An allocation of that size is the kernel's, and goes back to it when it is freed. */
+#define LARGE_BYTES (128 * 1024)
 
 #ifdef __GLIBC__
 /* By default glibc raises its limits with the largest block that was freed: after one body of

@@ -202,14 +202,14 @@ static void test_floods(void **state)
 }
 
 /* A modulus of that many bits, whatever its factors. */
-static EVP_PKEY *new_public_rsa(int bits)
+static EVP_PKEY *new_public_rsa(int bits, int exponent_bits)
 {
     BIGNUM *n = BN_new(), *e = BN_new();
     EVP_PKEY *key = NULL;
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     BN_rand(n, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
-    BN_set_word(e, RSA_F4);
+    BN_rand(e, exponent_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD);
     OSSL_PARAM_BLD_push_BN(build, "n", n);
     OSSL_PARAM_BLD_push_BN(build, "e", e);
     OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
@@ -234,12 +234,17 @@ static void test_costly_chains(void **state)
     fails(s, &world.verified, REASON_TLS, "sent 17 certificates; 16 are accepted");
     memset(s.chain, 0, sizeof s.chain);
     EVP_PKEY_free(huge.key);
-    huge.key = new_public_rsa(16384);
+    huge.key = new_public_rsa(16384, 17);
     X509_set_pubkey(huge.cert, huge.key);
     X509_sign(huge.cert, world.ca.key, EVP_sha256());
     s.chain[0] = huge.cert;
     fails(s, &world.verified, REASON_TLS, "has a key of 16384 bits; 8192 are accepted");
     fails(s, &world.trusting, REASON_TLS, "has a key of 16384 bits; 8192 are accepted");
+    EVP_PKEY_free(huge.key);
+    huge.key = new_public_rsa(3072, 3000);
+    X509_set_pubkey(huge.cert, huge.key);
+    X509_sign(huge.cert, world.ca.key, EVP_sha256());
+    fails(s, &world.trusting, REASON_TLS, "has an RSA exponent of 3000 bits");
     free_pair(&huge);
     char names[40000] = "DNS:localhost";
     for (int i = 0; strlen(names) < 39000; i++)
