@@ -19,7 +19,7 @@
 #include "reports/reports.h"
 
 static char dir[] = "/tmp/probe-memory-XXXXXX";
-static char good[64], bad[64], changed[64], secret[64], ready[64];
+static char good[64], types[64], bad[64], changed[64], secret[64], ready[64];
 
 static void put(char *path, const char *name, const char *fmt, ...)
 {
@@ -43,21 +43,40 @@ static const char probes[] = "[defaults]\ninterval = 1h\ninitial_delay = 1h\nfam
                              "[probe app]\ncmdline = ^java .*kafka$\nuser = 0\nafter = db\n"
                              "[probe one]\ntarget = pidfile:/run/x.pid\n";
 
+/* Every type, and the keys that have texts, lines or files of their own. */
+static const char more_types[] =
+    "[probe redis]\nuri = rediss://u:p@h:1/3\nrequire = replica\nmax_lag = 3s\nlabels = a=b, c=d\n"
+    "[probe pg]\nuri = postgres://u@h:1/d?sslmode=verify-full\npassword_file = %s\n"
+    "require = primary\nhistory = 1h\nwarn_after = 1s\n"
+    "[probe my]\nuri = mysql://u@h:1/d?ssl-mode=REQUIRED\npassword = x\nrequire = writable\n"
+    "[probe grpc]\nurl = grpcs://h:1/svc\nmetadata = a: b\n  c: ${file:%s}\n"
+    "[probe dns]\nquery = dns://127.0.0.1/example.org?type=A\nexpect = 1.2.3.4\n"
+    "[probe exec]\ntype = exec\ncommand = /bin/true a 'b c'\nenv = A=b\n"
+    "[probe exec2]\ntype = exec\ncommand = /bin/true\nenv_file = %s\n"
+    "[probe talk]\naddress = h:1\ndialogue = expect ^220\n  send EHLO x\\r\\n\n  tls\n  expect ok\n"
+    "[probe tcp2]\naddress = h:1\nsend = ${file:%s}\nreject = bad\nexpect = good\n"
+    "[probe web2]\nurl = http://u:p@h:1/x?a=b\nproxy = http://x:y@h:2\nheader = A: ${file:%s}\n"
+    "expect_header = A: b\n  C: [d-f]\nreject_header = D: e\nexpect_body = a\n  b|c\n"
+    "expect_json = /a ~ b.*c\n  /b length > 3\n  /c exists\nfollow_redirects = yes\nbody = {}\n";
+
 static int make_files(void **state)
 {
     (void)state;
-    char text[2000];
+    char text[2000], more[4000];
     if (!mkdtemp(dir))
         return -1;
-    put(secret, "secret", "hunter2\n");
+    put(secret, "secret", "HUNTER=hunter2-and-more\n");
     snprintf(ready, sizeof ready, "%s/ready", dir);
     snprintf(text, sizeof text, probes, secret);
+    snprintf(more, sizeof more, more_types, secret, secret, secret, secret, secret);
+    put(types, "types.ini", "[agent]\nsocket = off\n[defaults]\ninterval = 1h\n%s", more);
     put(good, "good.ini",
         "[agent]\nsocket = off\nlisten = off\nagent_check = off\nready_file = %s\n"
         "on_transition = /bin/true a 'b c'\n%s",
         ready, text);
     put(changed, "changed.ini",
-        "[agent]\nsocket = off\non_transition_url = http://h/x\n%s[probe more]\npid = 1\n", text);
+        "[agent]\nsocket = off\non_transition_url = http://h/x\n%s%s[probe more]\npid = 1\n", text,
+        more);
     put(bad, "bad.ini",
         "[agnt]\n[agent]\nlisen = x\nlisten = y\nshard = x\n[defaults]\nintervl = 1s\n"
         "[probe a]\naddress = ::\ntls_ca = /nonexistent\nafter = b, zz\ncolour = 1\n"
@@ -116,6 +135,11 @@ static void load_good(void)
     config_free(load(good, NULL, true));
 }
 
+static void load_types(void)
+{
+    config_free(load(types, NULL, true));
+}
+
 static void load_bad(void)
 {
     assert_null(load(bad, NULL, false));
@@ -132,6 +156,7 @@ static void test_reading(void **state)
 {
     (void)state;
     fail_each(load_good);
+    fail_each(load_types);
     fail_each(load_bad);
     fail_each(load_targets);
 }
@@ -163,14 +188,14 @@ static void live(void)
     assert_int_equal(engine_init(&engine, &loop, true, 1, &(struct engine_hooks){0}), 0);
     assert_int_equal(engine_load(&engine, first, &e), 0);
     assert_int_equal(reports_open(&reports, &engine, &first->agent, &notify, &e), 0);
-    size_t n = engine.n_checks;
+    size_t n = engine.n_checks, n_second = second->n_checks;
     heap.at = at;
     heap.made = 0;
     struct check *kept = engine_find(&engine, "tcp");
     if (reports_prepare(&reports, &second->agent, &draft, &e) == 0) {
         if (engine_load(&engine, second, &e) == 0) {
             reports_commit(&reports, &second->agent, &draft);
-            n++;
+            n = n_second;
         } else {
             reports_discard(&draft);
         }
@@ -188,11 +213,13 @@ static void live(void)
 static void test_taking_into_use(void **state)
 {
     (void)state;
-    for (size_t at = 1; at < 100; at++) {
-        heap.at = at;
+    size_t at = 0;
+    do {
+        heap.at = ++at;
         live();
         heap.at = 0;
-    }
+    } while (heap.made >= at);
+    assert_true(at > 30);
 }
 
 int main(void)
