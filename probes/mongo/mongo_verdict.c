@@ -159,6 +159,18 @@ static enum reason too_few(const struct mongo_topology *t, size_t wanted,
     return REASON_MISMATCH;
 }
 
+/* Some answer, and none of them is what is required; one that hangs may be. */
+static enum reason lacks(const struct mongo_topology *t, enum mongo_require require,
+                         const struct tally *n, char detail[PROBE_DETAIL_MAX])
+{
+    static const char *const wanted[] = {"member with data", "member with data", "primary of a set",
+                                         "secondary", "writable server"};
+    char seen[PROBE_DETAIL_MAX];
+    describe(t, false, seen);
+    snprintf(detail, PROBE_DETAIL_MAX, "no %s: %.350s", wanted[require], seen);
+    return n->silent > 0 ? REASON_TIMEOUT : REASON_MISMATCH;
+}
+
 /* Nobody is left who could still meet it. */
 static enum reason conclude(const struct mongo_topology *t, const struct mongo_wish *wish,
                             char detail[PROBE_DETAIL_MAX], bool *gone)
@@ -183,8 +195,8 @@ static enum reason conclude(const struct mongo_topology *t, const struct mongo_w
     describe(t, false, detail);
     if (n.members > 0 && for_writes && t->kind == MONGO_KIND_SET)
         return REASON_NO_PRIMARY;
-    if (n.members > 0) /* one that hangs may be what is wanted */
-        return n.silent > 0 ? REASON_TIMEOUT : REASON_MISMATCH;
+    if (n.members > 0)
+        return lacks(t, wish->require, &n, detail);
     if (n.ghosts > 0)
         return REASON_NOT_INITIATED;
     if (!n.worst)

@@ -31,6 +31,7 @@ enum word { REFUSED, TAKEN, WARNED };
 #define CLEAR    "PLAIN without TLS shows the password to everybody on the way"
 #define PROXY    "the driver knows no proxy, so that its options cannot contradict each other"
 #define LATER    "the driver finds out when it logs in"
+#define QUIET    "the driver takes it without a word, and it changes nothing that a check does"
 #define FILES    "files that are not there are errors of the configuration"
 
 static const struct {
@@ -88,6 +89,11 @@ static const struct {
     {"mongodb://u:p@db.shop.test/?authMechanism=PLAIN", TAKEN, REFUSED, CLEAR},
     {"mongodb://db.shop.test/?proxyPort=1080", REFUSED, WARNED, PROXY},
     {"mongodb://db.shop.test/?proxyHost=a&proxyHost=b", REFUSED, WARNED, PROXY},
+    {"mongodb://db.shop.test/?replicaSet=rs0&replicaSet=rs0", WARNED, TAKEN, QUIET},
+    {"mongodb://db.shop.test/?socketTimeoutMS=-2", WARNED, TAKEN, QUIET},
+    {"mongodb://db.shop.test/?maxIdleTimeMS=-2", WARNED, TAKEN, QUIET},
+    {"mongodb://db.shop.test/?maxStalenessSeconds=-2", WARNED, TAKEN, QUIET},
+    {"mongodb://db.shop.test/?loadBalanced=1", WARNED, TAKEN, QUIET},
 #if HAS_AWS
     {"mongodb://u:p@db.shop.test/?authMechanism=MONGODB-AWS", REFUSED, TAKEN, LATER},
 #endif

@@ -306,7 +306,7 @@ static void the_deadline(void **state)
     answer(&t, "b:1", PRIMARY);
     assert_true(mongo_topology_end(&t));
     assert_int_equal(judge(&t, MONGO_REQUIRE_SECONDARY, 0, words), REASON_TIMEOUT);
-    assert_string_equal(words, "rs0: b:1 primary, a:1 no answer, c:1 no answer");
+    assert_string_equal(words, "no secondary: rs0: b:1 primary, a:1 no answer, c:1 no answer");
     assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 3, words), REASON_MISMATCH);
     mongo_topology_fini(&t);
 
