@@ -99,6 +99,11 @@ void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
  * is unknown? Both are reported; its default stands in, or NULL, also where it is required. */
 bool probe_is_missing(const struct probe_report *report, size_t key);
 
+/* A file that a setting names inside its value, as a uri does: what is in it is part of the
+ * setting, as with KEY_FILE, and the agent reloads when it changes. False: it is not on this
+ * machine, and that is no problem (`validate --lint`): go on without it. `path` is copied. */
+bool probe_file(struct probe_report *report, const char *path);
+
 /* ---- The type ---- */
 
 struct probe_type {

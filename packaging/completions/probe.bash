@@ -12,7 +12,7 @@ _probe_options()
     case $1 in
         run) echo "$all $config --timeout -q --quiet" ;;
         check) echo "$all $config --timeout --invert --strict --json -q --quiet -v --verbose" ;;
-        wait) echo "$all $config --timeout --interval --successes --any --invert --json -q --quiet -v --verbose" ;;
+        wait) echo "$all $config --timeout --interval --successes --any --invert --strict --json -q --quiet -v --verbose" ;;
         status) echo "$all $agent --timeout --watch --strict --json -q --quiet" ;;
         explain) echo "$all $config $agent --timeout --names --json -q --quiet -v --verbose" ;;
         validate) echo "$all $config --lint --json -q --quiet" ;;
@@ -84,11 +84,17 @@ _probe_targets()
     [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[/:] ]] || compopt -o nospace 2>/dev/null
 }
 
-# KEY= or NAME.KEY=, the keys from the program.
+# KEY= or NAME.KEY=, the keys from the program; behind the = the words that the key takes.
 _probe_set()
 {
-    local keys prefix=
-    [[ $cur != *=* ]] || return
+    local keys key prefix=
+    if [[ $cur == *=* ]]; then
+        key=${cur%%=*}
+        keys=$("${words[0]}" help --names values "${key##*.}" 2>/dev/null)
+        mapfile -t COMPREPLY < <(compgen -P "$key=" -W "$keys" -- "${cur#*=}" | sort -u)
+        _probe_reply
+        return
+    fi
     keys=$("${words[0]}" help --names keys 2>/dev/null)
     [[ $cur != *.* ]] || prefix=${cur%.*}.
     mapfile -t COMPREPLY < <(compgen -P "$prefix" -S = -W "$keys" -- "${cur##*.}" | sort -u)

@@ -34,10 +34,16 @@ function __probe_takes
     __probe_no_command; or __probe_in $argv
 end
 
-# KEY= or NAME.KEY=, the keys from the program.
+# KEY= or NAME.KEY=, the keys from the program; behind the = the words that the key takes.
 function __probe_set
     set -l words (commandline -opc)
     set -l token (string replace -r '^--set=' '' -- (commandline -ct))
+    if set -l key (string match -r '^[^=]*=' -- $token)
+        for value in ($words[1] help --names values (string replace -r '^.*\\.' '' -- (string trim -r -c = -- $key)) 2>/dev/null)
+            echo "$key$value"
+        end
+        return
+    end
     set -l name (string match -r '^.*\\.' -- $token)
     for key in ($words[1] help --names keys 2>/dev/null)
         echo "$name$key="
@@ -106,7 +112,7 @@ complete -c probe -n '__probe_in wait' -l interval -x -d 'the longest pause betw
 complete -c probe -n '__probe_in wait' -l successes -x -d 'successes in a row that are enough'
 complete -c probe -n '__probe_in wait' -l any -d 'one target is enough'
 complete -c probe -n '__probe_in check wait' -l invert -d 'succeed once the target is truly down'
-complete -c probe -n '__probe_in check status' -l strict -d 'a warning is a failure'
+complete -c probe -n '__probe_in check wait status' -l strict -d 'a warning is a failure'
 complete -c probe -n '__probe_in validate' -l lint -d 'secrets and certificates need not be on this machine'
 complete -c probe -n '__probe_in status' -l watch -d 'stay and follow the agent'
 complete -c probe -n '__probe_in status explain' -l token-file -r -F -d 'file with the token of the agent'

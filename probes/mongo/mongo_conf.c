@@ -222,9 +222,10 @@ static void prepare_tls(struct build *b)
     /* The string's files stand in where the keys say nothing. */
     struct probe_value merged[TLS_KEY_COUNT];
     memcpy(merged, v, sizeof merged);
-    if (!merged[TLS_KEY_CA].text)
+    if (!merged[TLS_KEY_CA].text && c->uri.ca_file && probe_file(b->report, c->uri.ca_file))
         merged[TLS_KEY_CA].text = c->uri.ca_file;
-    if (!merged[TLS_KEY_CERT].text)
+    if (!merged[TLS_KEY_CERT].text && c->uri.cert_key_file &&
+        probe_file(b->report, c->uri.cert_key_file))
         merged[TLS_KEY_CERT].text = c->uri.cert_key_file;
     if (!merged[TLS_KEY_PASSWORD].text && merged[TLS_KEY_CERT].text)
         merged[TLS_KEY_PASSWORD].text = c->uri.key_password;

@@ -413,6 +413,27 @@ static int print_keys_of_probes(void)
     return cli_finish(EXIT_HEALTHY);
 }
 
+static void print_values_of(const struct probe_key *keys, size_t n, const char *name)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (strcmp(keys[k].name, name) != 0)
+            continue;
+        for (size_t i = 0; keys[k].kind == KEY_CHOICE && keys[k].choices[i]; i++)
+            puts(keys[k].choices[i]);
+        if (keys[k].kind == KEY_BOOL)
+            puts("yes\nno");
+    }
+}
+
+/* The words that the key may be set to, of all types that have it; none where it takes any text. */
+static int print_values(const char *name)
+{
+    print_values_of(config_common_keys, config_n_common_keys, name);
+    for (size_t t = 0; probe_types[t]; t++)
+        print_values_of(probe_types[t]->keys, probe_types[t]->n_keys, name);
+    return cli_finish(EXIT_HEALTHY);
+}
+
 static int print_names(void)
 {
     const char *words[TOPICS_MAX];
@@ -430,6 +451,8 @@ int cmd_help(const struct cli *cli)
     }
     if (cli->names && cli->n_targets && strcmp(cli->targets[0], "keys") == 0)
         return print_keys_of_probes();
+    if (cli->names && cli->n_targets == 2 && strcmp(cli->targets[0], "values") == 0)
+        return print_values(cli->targets[1]);
     if (cli->names)
         return print_names();
     if (!cli->n_targets)

@@ -28,7 +28,7 @@ const struct option_spec options_table[] = {
     {"any", 0, ARG_NONE, NULL, "wait", NULL, "one target is enough"},
     {"invert", 0, ARG_NONE, NULL, "check wait", NULL,
      "succeed once the target is truly down: refused or gone"},
-    {"strict", 0, ARG_NONE, NULL, "check status", NULL, "a warning is a failure"},
+    {"strict", 0, ARG_NONE, NULL, "check wait status", NULL, "a warning is a failure"},
     {"lint", 0, ARG_NONE, NULL, "validate", NULL,
      "secrets and certificates need not be on this machine"},
     {"watch", 0, ARG_NONE, NULL, "status", NULL,

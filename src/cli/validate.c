@@ -40,6 +40,18 @@ static const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
+/* What differs between the commands without a word of the file. */
+static void print_default_timeouts(const struct config *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_checks; i++)
+        n += !c->checks[i]->timeout_given;
+    if (n)
+        printf("note: %zu probe%s without a timeout: `probe run` gives a check 30s, `probe check` "
+               "at most 5s\n",
+               n, plural(n));
+}
+
 static void print_text(const char *path, const struct config *c, const struct config_report *r,
                        bool quiet)
 {
@@ -48,6 +60,8 @@ static void print_text(const char *path, const struct config *c, const struct co
             printf("%s%s\n", r->problems[i].is_error ? "" : "warning: ", r->problems[i].text);
     if (quiet)
         return;
+    if (c)
+        print_default_timeouts(c);
     if (c)
         printf("%s: valid: %zu probe%s", path, c->n_checks, plural(c->n_checks));
     else

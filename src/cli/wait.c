@@ -37,6 +37,7 @@ struct awaited {
                           (a proxy before its backend) does not cost a whole long timeout */
     unsigned nameless; /* tries in a row that found no such name */
     enum reason told;  /* the reason last printed; REASON_OK: none */
+    bool told_warning; /* the last line was of a success that warns */
 };
 
 struct wait_command {
@@ -93,9 +94,12 @@ static void picture(struct wait_command *cmd, const struct check *c)
 static void tell(struct wait_command *cmd, const struct check *c, const struct check_result *r)
 {
     struct awaited *a = awaited_of(cmd, c);
-    if (cmd->cli->quiet || cmd->gate.draws || (a->told == r->reason && !cmd->cli->verbose))
+    bool warns = r->reason == REASON_OK && r->warning; /* --strict */
+    bool known = a->told == r->reason && a->told_warning == warns;
+    if (cmd->cli->quiet || cmd->gate.draws || (known && !cmd->cli->verbose))
         return;
     a->told = r->reason;
+    a->told_warning = warns;
     if (!output_flush(STDERR_FILENO, 0)) {
         cmd->lost++;
         return;
@@ -105,7 +109,7 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
                      cmd->lost);
     cmd->lost = 0;
     output_print(STDERR_FILENO, "probe: waiting for %s: %s: %s\n", c->conf->name,
-                 reason_name(r->reason), r->detail);
+                 warns ? "warning" : reason_name(r->reason), warns ? r->warning : r->detail);
 }
 
 /* "all 3 ready after 8.3 s, starting python3" */
@@ -159,7 +163,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
     if (a->done || cmd->session.engine.stopping)
         return;
     bool ok = r->reason == REASON_OK;
-    bool good = cmd->cli->invert ? !ok && r->gone : ok;
+    bool good = cmd->cli->invert ? !ok && r->gone : ok && !(cmd->cli->strict && r->warning);
     if (r->reason == REASON_TIMEOUT)
         a->timeout =
             a->timeout < c->conf->policy.timeout / 2 ? 2 * a->timeout : c->conf->policy.timeout;
@@ -216,9 +220,16 @@ static void on_budget(struct sched_entry *entry, int64_t now)
         const struct check_result *r = check_last(c);
         if (cmd->awaited[i].done)
             continue;
+        bool warns = r && r->reason == REASON_OK && r->warning;
         output_print(STDERR_FILENO, "probe: gave up on %s after %s: %s%s%s\n", c->conf->name,
-                     waited, r ? reason_name(r->reason) : "timeout",
-                     r ? ": " : ", no answer yet from ", r ? r->detail : c->conf->target);
+                     waited,
+                     warns ? "warning"
+                     : r   ? reason_name(r->reason)
+                           : "timeout",
+                     r ? ": " : ", no answer yet from ",
+                     warns ? r->warning
+                     : r   ? r->detail
+                           : c->conf->target);
     }
     end(cmd);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "config/advice.h"
@@ -19,8 +20,9 @@
 struct probe_report {
     struct source *source;
     const struct table *table;
-    bool unknown; /* the section has keys that are none: any that is not given may be meant */
-    bool partial; /* some are missing, so what is unwise cannot be said */
+    bool unknown;      /* the section has keys that are none: any that is not given may be meant */
+    bool partial;      /* some are missing, so what is unwise cannot be said */
+    struct buf *files; /* those of probe_file, for the fingerprint */
 };
 
 static void report_add(struct probe_report *r, bool is_error, size_t key, const char *fmt,
@@ -55,6 +57,14 @@ void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
 bool probe_is_missing(const struct probe_report *r, size_t key)
 {
     return r->table->slots[key].failed || (r->unknown && !r->table->values[key].given);
+}
+
+bool probe_file(struct probe_report *r, const char *path)
+{
+    struct config_report *all = r->source->report;
+    config_report_add_file(all, path);
+    build_add_file(r->files, path);
+    return !all->lint || access(path, R_OK) == 0;
 }
 
 /* ---- The keys ---- */
@@ -221,9 +231,10 @@ static char *settings_of(const struct table *common, const struct table *own, co
     return buf_take(&b);
 }
 
-static void prepare(struct check_conf *c, const struct table *own, bool all_known, struct source *s)
+static void prepare(struct check_conf *c, const struct table *own, bool all_known, struct source *s,
+                    struct buf *files)
 {
-    struct probe_report report = {.source = s, .table = own, .unknown = !all_known};
+    struct probe_report report = {.source = s, .table = own, .unknown = !all_known, .files = files};
     report.partial = report.unknown;
     for (size_t k = 0; k < own->n; k++)
         report.partial = report.partial || own->slots[k].failed;
@@ -250,16 +261,20 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
         return -1;
     if (!own)
         return 0; /* its type is not known, which is reported */
+    struct buf files;
+    buf_init(&files, SIZE_MAX / 2);
     if (!k->failed)
-        prepare(c, &own->scratch, all_known, s);
+        prepare(c, &own->scratch, all_known, s, &files);
+    c->fingerprint = s->errors ? NULL : build_fingerprint(&b->common, own, c->type->name, &files);
+    buf_fini(&files);
     if (s->errors)
         return 0;
+    if (!c->fingerprint)
+        return -1;
     if (!c->target && !(c->target = strdup(c->name)))
         return -1;
     const struct table *mine = &own->scratch;
     if (mask_init(&c->mask, mine->keys, mine->values, mine->n) < 0)
-        return -1;
-    if (!(c->fingerprint = build_fingerprint(&b->common, own, c->type->name)))
         return -1;
     if (b->keep_settings && !(c->settings = settings_of(common, mine, c->type->name)))
         return -1;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "config/config.h"
 #include "config/ini_reader.h"
 #include "config/keys.h"
@@ -47,9 +48,13 @@ void builder_overrides(struct builder *b, const struct config_override *override
 struct check_conf *build_check(struct builder *b, const char *name, const struct ini_entry *entries,
                                size_t n, struct source *s);
 
-/* The text that is equal exactly when all settings are; malloc'd, NULL out of memory. */
+/* The text that is equal exactly when all settings are, and what is in their files; malloc'd, NULL
+ * out of memory. `files`: what build_add_file wrote of files that no key names. */
 char *build_fingerprint(const struct builder_tables *common, const struct builder_tables *own,
-                        const char *type);
+                        const char *type, const struct buf *files);
+
+/* Appends which file that is, and in which state. */
+void build_add_file(struct buf *b, const char *path);
 
 /* A key that is none here: reported, with what is near. `types`: a mask of those that it could have
  * been of. */

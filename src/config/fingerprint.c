@@ -31,6 +31,13 @@ static void add_file(struct buf *b, const char *path)
                (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
+void build_add_file(struct buf *b, const char *path)
+{
+    buf_puts(b, "\nfile=");
+    add_text(b, path);
+    add_file(b, path);
+}
+
 static void add_value(struct buf *b, const struct probe_key *key, const struct probe_value *v)
 {
     buf_printf(b, "\n%s=", key->name);
@@ -61,13 +68,16 @@ static void add_table(struct buf *b, const struct builder_tables *t, size_t firs
 }
 
 char *build_fingerprint(const struct builder_tables *common, const struct builder_tables *own,
-                        const char *type)
+                        const char *type, const struct buf *files)
 {
     struct buf b;
     buf_init(&b, SIZE_MAX / 2);
     buf_puts(&b, type);
     add_table(&b, common, COMMON_TYPE + 1);
     add_table(&b, own, 0);
+    b.failed |= files->failed;
+    if (files->len)
+        buf_add(&b, files->data, files->len);
     unsigned char hash[SHA256_DIGEST_LENGTH];
     SHA256_CTX sum;
     struct buf hex;

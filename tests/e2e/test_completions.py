@@ -207,3 +207,10 @@ def test_what_set_takes(shell):
     offered = shell.offers("probe check --set web.tls_")
     assert {w for w in offered if "tls_ca" in w} and not {w for w in offered if w.startswith("timeout")}, offered
     assert shell.completes("probe check --set web.expect_stat")[-1] == "web.expect_status="
+
+
+def test_values_that_set_takes(shell):
+    assert shell.completes("probe check --set require=secon")[-1] == "require=secondary"
+    assert shell.completes("probe check --set web.follow_redirects=y")[-1] == "web.follow_redirects=yes"
+    offered = {word.rpartition("=")[2] for word in shell.offers("probe check --set require=")}
+    assert {"primary", "writable", "replica"} <= offered, offered

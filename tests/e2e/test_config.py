@@ -356,12 +356,17 @@ def test_lint_wants_no_secret_and_no_certificate_here(probe):
     text = ("[agent]\ntoken_file = /nowhere/token\nready_file = /nowhere/ready\n"
             "[probe db]\nuri = mongodb://db.test/?tls=true\nuser = u\npassword_file = /nowhere/password\n"
             "tls_ca = /nowhere/ca.pem\ntls_cert = /nowhere/cert.pem\ntls_key = /nowhere/key.pem\n"
+            "[probe db2]\nuri = mongodb://db.test/?tlsCAFile=/nowhere/ca.pem&tlsCertificateKeyFile=/nowhere/pair.pem\n"
             "[probe web]\nurl = https://web.test/\nheader =\n    Authorization: Bearer ${file:/nowhere/token}\n")
     config = probe.write("other.ini", text)
     r = probe.run("validate", "-c", config)
     assert r.code == 78 and r.out.count("/nowhere/") >= 5, str(r)
     r = probe.run("validate", "--lint", "-c", config)
-    assert r.code == 0 and r.out == f"{config}: valid: 2 probes\n", str(r)
+    note, valid = r.lines
+    assert r.code == 0 and valid == f"{config}: valid: 3 probes", str(r)
+    assert note.startswith("note: 3 probes without a timeout: `probe run` gives a check 30s"), str(r)
+    timed = probe.write("timed.ini", "[defaults]\ntimeout = 3s\n[probe a]\naddress = 127.0.0.1:1\n")
+    assert probe.run("validate", "-c", timed).out == f"{timed}: valid: 1 probe\n"
     assert probe.run("check", "--lint", "tcp://127.0.0.1:1").code == 64
 
 

@@ -38,6 +38,18 @@ def test_check_tells_it_and_only_strict_fails(probe, slow):
     assert probe.run("check", "--strict", "--set", "warn_after=20s", f"web={slow.url}").code == 0
 
 
+def test_wait_takes_it_for_a_success_unless_strict(probe, slow):
+    words = ("--set", "warn_after=10ms", f"web={slow.url}")
+    assert probe.run("wait", *words).code == 0
+    r = probe.run("wait", "--strict", "--timeout", "300ms", *words)
+    assert r.code == 124 and "waiting for web: warning: it took" in r.err and "gave up on web after" in r.err, str(r)
+    assert r.err.count("waiting for web") == 1, "said once"
+    waiting = probe.spawn("wait", "--strict", "--set", "warn_after=15ms", f"web={slow.url}")
+    wait_until(lambda: "warning: it took" in waiting.err_path.read_text(), 20, "it waits")
+    slow.pause = 0
+    wait_until(lambda: waiting.poll() == 0, 20, "what warns no more is ready")
+
+
 def test_a_failure_does_not_warn(probe, port):
     r = probe.run("check", "--json", "--set", "warn_after=1ms", f"tcp://127.0.0.1:{port}")
     assert r.json["probes"][0]["warning"] is None and r.json["probes"][0]["last"]["warning"] is None, str(r)

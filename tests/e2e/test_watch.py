@@ -4,6 +4,7 @@ import os
 
 import pytest
 from lib import hostile
+from lib.certs import Certs
 from lib.net import wait_until
 
 
@@ -80,6 +81,29 @@ def test_a_secret_that_is_rotated(probe, serve):
     probe.write("token.new", "second\n").rename(token)
     wait_until(lambda: b"Bearer second" in seen[-1], 10, "the second token")
     assert f"{token} has changed, reloading" in agent.log() and "second" not in agent.log()
+
+
+def pem(pair):
+    return "".join(file.read_text() for file in pair)
+
+
+@pytest.mark.parametrize("option", ["tlsCAFile", "tlsCertificateKeyFile"])
+def test_a_file_that_is_named_in_a_uri(probe, port, option):
+    certs = Certs()
+    try:
+        pairs = [pem(certs.pair(name, "DNS:localhost")) for name in ("one", "two")]
+        texts = pairs if option == "tlsCertificateKeyFile" else [certs.ca.read_text(), certs.ca.read_text() * 2]
+        named = probe.write("named.pem", texts[0], 0o600)
+        uri = f"mongodb://127.0.0.1:{port}/?tls=true&{option}={named}"
+        agent = probe.agent(f"[probe db]\nuri = {uri}\n" + section("a"), agent="watch = yes")
+        agent.wait_status("a", "healthy")
+        before = agent.probe("db")["since"]
+        named.write_text(texts[1])
+        wait_until(lambda: f"{named} has changed, reloading" in agent.log(), 10, "the change is seen")
+        wait_until(lambda: agent.probe("db")["since"] != before, 10, "the probe starts afresh")
+        assert "reload refused" not in agent.log()
+    finally:
+        certs.close()
 
 
 def test_a_secret_that_comes_late(probe, serve):
