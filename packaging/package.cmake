@@ -35,17 +35,24 @@ set(CPACK_PACKAGE_NAME probe)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "${PROBE_MAINTAINER}")
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
-set(CPACK_STRIP_FILES ON)
+if(PROBE_PROGRAM)
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE ${PROBE_DEB_ARCHITECTURE})
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS OFF)
+  install(DIRECTORY ${PROBE_LICENCES}/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/licences)
+else()
+  set(CPACK_STRIP_FILES ON)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
 set(CPACK_PRE_BUILD_SCRIPTS ${packaging}/deb/compress.cmake)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_HOMEPAGE https://github.com/probe/probe)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "health checks of services, in one small program
-Knows, truthfully and at once, whether a service can be used: runs MongoDB
-pings, TCP connections, HTTP requests and process checks on a schedule, and
-answers by exit code, Unix socket, HTTP and Prometheus metrics.
+Knows, truthfully and at once, whether a service can be used: asks MongoDB,
+Redis, PostgreSQL, MySQL, HTTP, gRPC, DNS and TCP servers, processes and
+commands on a schedule, and answers by exit code, Unix socket, HTTP and
+Prometheus metrics.
 .
 This package has the agent as a systemd service; its configuration is
 /etc/probe/probe.ini.")

@@ -24,7 +24,7 @@ deps_list()
             prometheus-blackbox-exporter openssl libmongoc-dev ;;
         release) echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross minisign skopeo ;;
         deb) echo dpkg-dev gzip ;;
-        packages) echo lintian systemd util-linux ;;
+        packages) echo lintian systemd util-linux minisign skopeo buildah ;;
         containers) echo debootstrap docker-compose yamllint podman runc ;;
         *) return 1 ;;
     esac

@@ -4,8 +4,8 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, sh
@@ -62,9 +62,28 @@ def test_every_platform_can_be_read_back(layout):
                 assert tar.getmember("run/probe").uid == 1000
 
 
-@pytest.mark.skipif(not shutil.which("skopeo"), reason="no skopeo")
 def test_skopeo_reads_it(layout):
     target, layout = layout
-    seen = json.loads(sh("skopeo", "--override-arch", "arm64", "inspect", f"oci:{layout}:7.8.9").stdout)
-    assert seen["Architecture"] == "arm64"
-    assert seen["Labels"]["org.opencontainers.image.version"] == "7.8.9"
+    for arch, (name, variant) in ARCHS.items():
+        options = ["--override-arch", name] + (["--override-variant", variant] if variant else [])
+        seen = json.loads(sh("skopeo", *options, "inspect", f"oci:{layout}:7.8.9").stdout)
+        assert seen["Architecture"] == name, arch
+        assert seen["Labels"]["org.opencontainers.image.version"] == "7.8.9"
+        assert len(seen["Layers"]) == 1
+
+
+def test_buildah_unpacks_it(layout, tmp_path):
+    """As a client that runs containers does: user, entrypoint, and the program where it belongs."""
+    target, layout = layout
+    storage = ["buildah", "--root", tmp_path / "root", "--runroot", tmp_path / "run", "--storage-driver", "vfs"]
+    ident = sh(*storage, "pull", "--arch", "amd64", f"oci:{layout}:7.8.9").stdout.split()[-1]
+    config = json.loads(sh(*storage, "inspect", "--type", "image", ident).stdout)["OCIv1"]["config"]
+    assert config["Entrypoint"] == ["/probe"]
+    assert config.get("User", "") == ("1000:1000" if target == "sidecar" else "")
+    made = sh(*storage, "from", "--pull-never", ident).stdout.strip()
+    folder = Path(sh(*storage, "mount", made).stdout.strip())
+    try:
+        assert (folder / "probe").read_text() == "the program for amd64"
+    finally:
+        sh(*storage, "umount", made)
+        sh(*storage, "rm", made)

@@ -1,8 +1,12 @@
 """The release tarball, and `cmake --install`."""
 
+import json
 import os
+import re
+import tarfile
 from pathlib import Path
 
+import pytest
 from conftest import ROOT, sh
 
 BUILD = Path(os.environ.get("PROBE_BIN", ROOT / "build-plain/probe")).parent
@@ -40,6 +44,60 @@ def test_release_refuses_changes(tmp_path):
     (copy / "new").write_text("x")
     done = sh("bash", copy / "packaging/release", check=False)
     assert done.returncode == 1 and "the tree has changes" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """(folder, version) of everything that a release for amd64 has, signed."""
+    out = tmp_path_factory.mktemp("released")
+    key = tmp_path_factory.mktemp("key")
+    sh("minisign", "-G", "-W", "-s", key / "secret", "-p", key / "public")
+    version = re.search(r"project\(probe VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    sh(ROOT / "packaging/release", version, "--work-tree", "--arch", "amd64", "--key", key / "secret", "--out", out)
+    return out, version, key / "public"
+
+
+def test_a_release_is_whole_and_signed(released, tmp_path):
+    out, version, public = released
+    name = f"probe-{version}-linux-amd64"
+    assert {p.name for p in out.iterdir()} == {
+        f"probe-{version}.tar.gz", name, f"{name}.tar.gz", f"{name}.spdx.json", f"probe_{version}_amd64.deb",
+        f"probe-{version}-oci-binary.tar.gz", f"probe-{version}-oci-sidecar.tar.gz", "SHA256SUMS", "SHA256SUMS.minisig"}
+    sh("minisign", "-V", "-p", public, "-m", out / "SHA256SUMS")
+    summed = sh("sha256sum", "-c", "SHA256SUMS", cwd=out).stdout.splitlines()
+    assert len(summed) == 7
+    (tmp_path / "forged").write_text((out / "SHA256SUMS").read_text() + "\n")
+    (tmp_path / "forged.minisig").write_bytes((out / "SHA256SUMS.minisig").read_bytes())
+    assert sh("minisign", "-V", "-p", public, "-m", tmp_path / "forged", check=False).returncode != 0
+    told = json.loads(sh(out / name, "version", "--json").stdout)
+    assert (told["version"], told["architecture"]) == (version, "amd64"), told
+
+
+def test_its_tarball_has_the_program_manual_completions_and_licences(released):
+    out, version, _ = released
+    name = f"probe-{version}-linux-amd64"
+    with tarfile.open(out / f"{name}.tar.gz") as tar:
+        names = set(tar.getnames())
+        assert tar.extractfile(f"{name}/probe").read() == (out / name).read_bytes()
+    linked = {line.split()[0] for line in (ROOT / "packaging/static/versions").read_text().splitlines()
+              if line and not line.startswith("#")} - {"cmocka"}
+    assert {f"{name}/licences/{library}" for library in linked} <= names
+    assert {f"{name}/man/probe.1", f"{name}/completions/_probe", f"{name}/LICENSE"} <= names
+
+
+def test_its_debian_package_needs_no_library_and_runs(released, root):
+    out, version, _ = released
+    package = out / f"probe_{version}_amd64.deb"
+    assert sh("dpkg-deb", "--field", package, "Depends").stdout.strip() == ""
+    root.install(package)
+    assert root.run("/usr/bin/probe", "check", "pid:1").returncode == 0
+    assert root.exists("/usr/share/doc/probe/licences/openssl")
+
+
+def test_the_same_release_again(released, tmp_path):
+    out, version, _ = released
+    sh(ROOT / "packaging/release", version, "--work-tree", "--arch", "amd64", "--out", tmp_path)
+    assert (tmp_path / "SHA256SUMS").read_text() == (out / "SHA256SUMS").read_text()
 
 
 def test_cmake_install(tmp_path):
