@@ -27,24 +27,13 @@ static const struct probe_key keys[] = {
 
 static const struct probe_scheme schemes[] = {{"mysql://", "uri", false}, {NULL, NULL, false}};
 
-static int take_ssl_mode(struct server_conf *s, const char *mode, struct err *e)
-{
-    static const struct {
-        const char *name;
-        enum server_tls use;
-        bool any;
-    } modes[] = {{"disabled", SERVER_TLS_NO, false},
-                 {"preferred", SERVER_TLS_MAYBE, true},
-                 {"required", SERVER_TLS_YES, true},
-                 {"verify_identity", SERVER_TLS_YES, false}};
-    for (size_t i = 0; i < ARRAY_LEN(modes); i++)
-        if (strcasecmp(mode, modes[i].name) == 0) {
-            s->tls_use = modes[i].use;
-            s->any_certificate = modes[i].any;
-            return 0;
-        }
-    return err_set(e, "ssl-mode is none of disabled, preferred, required, verify_identity");
-}
+static const struct server_tls_mode modes[] = {
+    {.name = "disabled", .use = SERVER_TLS_NO},
+    {.name = "preferred", .use = SERVER_TLS_MAYBE, .any_certificate = true},
+    {.name = "required", .use = SERVER_TLS_YES, .any_certificate = true},
+    {.name = "verify_ca", .use = SERVER_TLS_YES, .any_name = true},
+    {.name = "verify_identity", .use = SERVER_TLS_YES},
+    {.name = NULL}};
 
 static int take_socket(struct server_conf *s, const char *path, struct err *e)
 {
@@ -59,8 +48,6 @@ static int take_option(struct server_conf *s, void *type_conf, const char *name,
                        struct err *e)
 {
     (void)type_conf;
-    if (strcasecmp(name, "ssl-mode") == 0)
-        return take_ssl_mode(s, value, e);
     if (strcmp(name, "socket") == 0)
         return take_socket(s, value, e);
     if (strncasecmp(name, "ssl", 3) == 0 || strncasecmp(name, "tls", 3) == 0)
@@ -69,8 +56,14 @@ static int take_option(struct server_conf *s, void *type_conf, const char *name,
     return 1;
 }
 
-static const struct server_kind kind = {
-    .schemes = schemes, .tls_by_keys = true, .port = 3306, .option = take_option};
+static const struct server_kind kind = {.schemes = schemes,
+                                        .tls_by_keys = true,
+                                        .port = 3306,
+                                        .tls_option = "ssl-mode",
+                                        .tls_modes = modes,
+                                        .tls_files = {"ssl-ca", "ssl-cert", "ssl-key"},
+                                        .same = strcasecmp,
+                                        .option = take_option};
 
 static void *prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
@@ -88,12 +81,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
     if (!bad && c->require != MYSQL_REQUIRE_PING && !c->server.user &&
         !probe_is_missing(report, SERVER_KEY_USER))
         probe_warn(report, K_REQUIRE, "asks for a login, and no user is given");
-    if (!bad)
-        return c;
-    server_conf_dispose(c);
-    free(*target);
-    *target = NULL;
-    return NULL;
+    return server_conf_done(c, bad, target);
 }
 
 static void start(struct probe_run *run)

@@ -1,10 +1,12 @@
 /* server_conf: see server_conf.h. */
 #include "net/server_conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 /* What init works on. */
@@ -15,6 +17,8 @@ struct build {
     const struct probe_value *values;
     struct probe_report *report;
     const char *scheme;
+    const struct server_tls_mode *mode; /* an option's; NULL: none was given */
+    size_t n_hosts;
     bool failed;
 };
 
@@ -26,76 +30,174 @@ static void fail(struct build *b, size_t key, const char *text)
 
 /* ---- Where ---- */
 
-static uint16_t default_port(const struct build *b)
+static int parse_port(const char *text, uint16_t *out, struct err *e)
 {
-    return b->c->option_port ? b->c->option_port : b->kind->port;
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || n < 1 || n > 65535)
+        return err_set(e, "the port is not a number from 1 to 65535");
+    *out = (uint16_t)n;
+    return 0;
 }
 
 /* "/run/x.sock", or a folder that holds the server's socket. */
-static void set_path(struct build *b, const char *host)
+static int parse_path(const struct build *b, const char *path, uint16_t port, struct endpoint *ep,
+                      struct err *e)
 {
     const struct server_kind *k = b->kind;
-    uint16_t port = b->c->ep.port ? b->c->ep.port : default_port(b);
-    struct err e;
-    char *text = k->socket_name ? str_format("unix://%s/%s%u", host, k->socket_name, port)
-                                : str_format("unix://%s", host);
-    endpoint_fini(&b->c->ep);
-    if (!text)
-        fail(b, SERVER_KEY_URI, "out of memory");
-    else if (endpoint_parse(&b->c->ep, text, 0, &e) < 0)
-        fail(b, SERVER_KEY_URI, e.text);
+    char *text = k->socket_name ? str_format("unix://%s/%s%u", path, k->socket_name, port)
+                                : str_format("unix://%s", path);
+    int rc = text ? endpoint_parse(ep, text, 0, e) : err_set(e, "out of memory");
     free(text);
+    return rc;
 }
 
 /* "%2Frun%2Fpostgresql", perhaps with a port. */
-static void set_escaped_path(struct build *b, const char *host)
+static int parse_escaped_path(const struct build *b, const char *host, uint16_t port,
+                              struct endpoint *ep, struct err *e)
 {
-    struct err e;
     size_t len = strcspn(host, ":");
-    char *path = server_url_decode(host, len, &e);
-    if (path && host[len]) {
-        struct endpoint ep;
-        char *text = str_format("localhost%s", host + len);
-        if (text && endpoint_parse(&ep, text, 0, &e) == 0) {
-            b->c->ep.port = ep.port;
-            endpoint_fini(&ep);
-        } else {
-            fail(b, SERVER_KEY_URI, text ? e.text : "out of memory");
-        }
-        free(text);
-    }
-    if (!path)
-        fail(b, SERVER_KEY_URI, e.text);
-    else if (!b->failed)
-        set_path(b, path);
+    if (host[len] && parse_port(host + len + 1, &port, e) < 0)
+        return -1;
+    char *path = server_url_decode(host, len, e);
+    int rc = path ? parse_path(b, path, port, ep, e) : -1;
     free(path);
+    return rc;
+}
+
+static int parse_host(const struct build *b, const char *host, uint16_t port, struct endpoint *ep,
+                      struct err *e)
+{
+    if (*host == '/')
+        return parse_path(b, host, port, ep, e);
+    if (str_starts(host, "%2F") || str_starts(host, "%2f"))
+        return parse_escaped_path(b, host, port, ep, e);
+    if (!*host)
+        return err_set(e, "no host, expected SCHEME://host[:port]");
+    return endpoint_parse(ep, host, port, e);
+}
+
+/* The next of a list with commas; NULL: the list is out. */
+static char *next_of(char **list)
+{
+    return *list ? strsep(list, ",") : NULL;
+}
+
+static size_t count_of(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+/* Of an option's hosts one with a colon is an IPv6 address: the port is another option's. */
+static int add_host(struct build *b, const char *host, const char *port_text, bool by_option,
+                    struct err *e)
+{
+    struct server_conf *c = b->c;
+    struct endpoint *ep = b->n_hosts ? &c->others[b->n_hosts - 1] : &c->ep;
+    uint16_t port = b->kind->port;
+    if (port_text && *port_text && parse_port(port_text, &port, e) < 0)
+        return -1;
+    char *text = by_option && strchr(host, ':') ? str_format("[%s]", host) : strdup(host);
+    int rc = text ? parse_host(b, text, port, ep, e) : err_set(e, "out of memory");
+    free(text);
+    if (rc == 0)
+        c->n_others = b->n_hosts++;
+    return rc;
+}
+
+static int add_hosts(struct build *b, char *hosts, char *ports, bool by_option, struct err *e)
+{
+    size_t n = count_of(hosts), n_ports = ports ? count_of(ports) : 0;
+    if (n > 1 && !b->kind->several)
+        return err_set(e, "several hosts: one probe knows one server; expected a probe for each");
+    if (n > SERVER_HOSTS_MAX)
+        return err_set(e, "more than %d hosts", SERVER_HOSTS_MAX);
+    if (n_ports > 1 && n_ports != n)
+        return err_set(e, "%zu ports for %zu hosts: expected one, or one for each", n_ports, n);
+    if (n > 1 && !(b->c->others = calloc(n - 1, sizeof *b->c->others)))
+        return err_set(e, "out of memory");
+    const char *port = next_of(&ports);
+    for (char *host; (host = next_of(&hosts));) {
+        if (add_host(b, host, port, by_option, e) < 0)
+            return -1;
+        port = n_ports > 1 ? next_of(&ports) : port;
+    }
+    return 0;
 }
 
 static void set_host(struct build *b, const struct server_url *u)
 {
+    struct server_conf *c = b->c;
     struct err e;
-    const char *host = *u->host || !b->c->option_host ? u->host : b->c->option_host;
     if (strstr(b->scheme, "+unix://")) {
         char *path = str_format("/%s", u->path ? u->path : "");
         if (*u->host || !u->path)
             fail(b, SERVER_KEY_URI, "the path of a socket is expected, as in scheme+unix:///path");
-        else if (path)
-            set_path(b, path);
+        else if (!path || parse_path(b, path, b->kind->port, &c->ep, &e) < 0)
+            fail(b, SERVER_KEY_URI, path ? e.text : "out of memory");
         free(path);
-    } else if (b->c->ep.path) {
-        return; /* an option has said it, whatever host stands there */
-    } else if (strchr(host, ',')) {
-        fail(b, SERVER_KEY_URI,
-             "several hosts: one probe knows one server; expected a probe for each");
-    } else if (host[0] == '/') {
-        set_path(b, host);
-    } else if (str_starts(host, "%2F") || str_starts(host, "%2f")) {
-        set_escaped_path(b, host);
-    } else if (!*host) {
-        fail(b, SERVER_KEY_URI, "no host, expected SCHEME://host[:port]");
-    } else if (endpoint_parse(&b->c->ep, host, default_port(b), &e) < 0) {
-        fail(b, SERVER_KEY_URI, e.text);
+        return;
     }
+    if (c->ep.path)
+        return; /* an option has said it, whatever host stands there */
+    bool by_option = !*u->host && c->option_host;
+    char *hosts = strdup(by_option ? c->option_host : u->host);
+    char *ports = c->option_port ? strdup(c->option_port) : NULL;
+    if (!hosts || (c->option_port && !ports))
+        fail(b, SERVER_KEY_URI, "out of memory");
+    else if (add_hosts(b, hosts, ports, by_option, &e) < 0)
+        fail(b, SERVER_KEY_URI, e.text);
+    free(hosts);
+    free(ports);
+}
+
+/* ---- Options ---- */
+
+static int set_text(char **to, const char *value, struct err *e)
+{
+    str_wipe(*to);
+    *to = strdup(value);
+    return *to ? 0 : err_set(e, "out of memory");
+}
+
+static int take_tls_mode(struct build *b, const char *value, struct err *e)
+{
+    const struct server_kind *k = b->kind;
+    char names[160] = "";
+    for (const struct server_tls_mode *m = k->tls_modes; m->name; m++) {
+        size_t len = strlen(names);
+        if (k->same(value, m->name) == 0) {
+            b->mode = m;
+            return 0;
+        }
+        snprintf(names + len, sizeof names - len, "%s%s", len ? ", " : "", m->name);
+    }
+    return err_set(e, "%s is none of %s", k->tls_option, names);
+}
+
+/* 1: it is none that a kind has by its names. */
+static int take_common(struct build *b, const char *name, const char *value, struct err *e)
+{
+    const struct server_kind *k = b->kind;
+    if (!k->tls_option)
+        return 1;
+    if (k->same(name, k->tls_option) == 0)
+        return take_tls_mode(b, value, e);
+    for (size_t i = 0; i < SERVER_TLS_FILES; i++) {
+        if (!k->tls_files[i] || k->same(name, k->tls_files[i]) != 0)
+            continue;
+        bool system = i == SERVER_TLS_CA && k->system_cas && strcmp(value, k->system_cas) == 0;
+        b->c->tls_system = b->c->tls_system || system;
+        return system ? 0 : set_text(&b->c->tls_files[i], value, e);
+    }
+    for (const struct server_refused *r = k->refused; r && r->name; r++)
+        if (k->same(name, r->name) == 0 && (!r->value || k->same(value, r->value) == 0))
+            return err_set(e, "the option %s%s%s is refused: %s", r->name, r->value ? "=" : "",
+                           r->value ? r->value : "", r->words);
+    return 1;
 }
 
 static void set_options(struct build *b, const struct server_url *u)
@@ -105,7 +207,9 @@ static void set_options(struct build *b, const struct server_url *u)
     struct err e;
     int rc;
     while ((rc = server_url_option(&at, &name, &value, &e)) == 0) {
-        int taken = b->kind->option ? b->kind->option(b->c, b->type_conf, name, value, &e) : 1;
+        int taken = take_common(b, name, value, &e);
+        if (taken > 0 && b->kind->option)
+            taken = b->kind->option(b->c, b->type_conf, name, value, &e);
         if (taken < 0)
             fail(b, SERVER_KEY_URI, e.text);
         else if (taken > 0)
@@ -154,28 +258,57 @@ static void set_login(struct build *b, struct server_url *u)
 
 /* ---- TLS ---- */
 
+/* The mode that holds: an option's, else TLS with all of it verified where the scheme or a key says
+ * so, else the kind's own. */
+static struct server_tls_mode choose_mode(const struct build *b, const struct probe_value *v)
+{
+    const struct server_kind *k = b->kind;
+    bool wanted = k->tls_scheme && strcmp(b->scheme, k->tls_scheme) == 0;
+    for (size_t i = 0; i < TLS_KEY_COUNT && k->tls_by_keys; i++)
+        wanted = wanted || v[i].given;
+    if (b->mode)
+        return *b->mode;
+    if (wanted || b->c->tls_system)
+        return (struct server_tls_mode){.use = SERVER_TLS_YES};
+    if (k->tls_default)
+        return *k->tls_default;
+    if (b->c->tls_files[SERVER_TLS_CA]) /* MySQL's clients verify the chain then */
+        return (struct server_tls_mode){.use = SERVER_TLS_YES, .any_name = true};
+    return (struct server_tls_mode){.use = SERVER_TLS_NO};
+}
+
 static void set_tls(struct build *b)
 {
     struct server_conf *c = b->c;
+    static const int file_keys[SERVER_TLS_FILES] = {TLS_KEY_CA, TLS_KEY_CERT, TLS_KEY_KEY,
+                                                    TLS_KEY_PASSWORD};
     struct probe_value merged[TLS_KEY_COUNT];
     const struct probe_value *v = b->values + SERVER_KEY_TLS;
+    struct server_tls_mode mode = choose_mode(b, v);
     memcpy(merged, v, sizeof merged);
-    bool wanted = b->kind->tls_scheme && strcmp(b->scheme, b->kind->tls_scheme) == 0;
-    for (size_t i = 0; i < TLS_KEY_COUNT && b->kind->tls_by_keys; i++)
-        wanted = wanted || v[i].given;
-    if (wanted && c->tls_use == SERVER_TLS_NO)
-        c->tls_use = SERVER_TLS_YES;
-    if (c->any_certificate && !v[TLS_KEY_VERIFY].given && !v[TLS_KEY_CA].text)
+    for (size_t i = 0; i < SERVER_TLS_FILES; i++)
+        if (!v[file_keys[i]].given && c->tls_files[i])
+            merged[file_keys[i]].text = c->tls_files[i];
+    if (b->kind->plain_sockets && c->ep.path && !c->n_others)
+        mode.use = SERVER_TLS_NO;
+    bool on = mode.use != SERVER_TLS_NO;
+    bool chain = mode.any_certificate && mode.chain_by_file && c->tls_files[SERVER_TLS_CA];
+    c->tls_use = mode.use;
+    if (mode.any_certificate && !chain && !v[TLS_KEY_VERIFY].given && !v[TLS_KEY_CA].text)
         merged[TLS_KEY_VERIFY].num = 0;
-    bool on = c->tls_use != SERVER_TLS_NO;
+    if (c->tls_system && (b->mode && (mode.any_certificate || mode.any_name)))
+        fail(b, SERVER_KEY_URI,
+             "the system's CAs would let anybody's certificate pass: expected "
+             "sslmode=verify-full with sslrootcert=system");
     if (tls_conf_init(&c->tls, merged, SERVER_KEY_TLS, on, b->report) < 0) {
         b->failed = true;
-    } else if (on && c->ep.path && c->tls.verify && !c->tls.server_name &&
+    } else if (on && c->ep.path && c->tls.verify && !c->tls.server_name && !c->n_others &&
                !probe_is_missing(b->report, SERVER_KEY_TLS + TLS_KEY_VERIFY) &&
                !probe_is_missing(b->report, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME)) {
         fail(b, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME,
              "must be set: a unix socket has no name to verify the certificate for");
     }
+    c->tls.any_name = mode.any_name || chain;
 }
 
 /* ---- All of it ---- */
@@ -192,13 +325,39 @@ static void find_scheme(struct build *b, const char *uri)
     }
 }
 
+static void name_place(struct buf *out, const struct endpoint *ep)
+{
+    bool v6 = ep->host && strchr(ep->host, ':');
+    if (ep->path)
+        buf_printf(out, "%s", ep->path);
+    else
+        buf_printf(out, "%s%s%s:%u", v6 ? "[" : "", ep->host, v6 ? "]" : "", ep->port);
+}
+
 static char *name_target(const struct build *b)
 {
-    const struct endpoint *ep = &b->c->ep;
-    if (ep->path)
-        return str_format("unix://%s", ep->path);
-    bool v6 = strchr(ep->host, ':') != NULL;
-    return str_format("%s%s%s%s:%u", b->scheme, v6 ? "[" : "", ep->host, v6 ? "]" : "", ep->port);
+    const struct server_conf *c = b->c;
+    struct buf out;
+    buf_init(&out, 64 * 1024);
+    buf_printf(&out, "%s", c->ep.path && !c->n_others ? "unix://" : b->scheme);
+    name_place(&out, &c->ep);
+    for (size_t i = 0; i < c->n_others; i++) {
+        buf_putc(&out, ',');
+        name_place(&out, &c->others[i]);
+    }
+    char *text = out.failed ? NULL : strdup(out.data);
+    buf_fini(&out);
+    return text;
+}
+
+static void set_family(struct build *b)
+{
+    struct server_conf *c = b->c;
+    int family = family_of(&b->values[SERVER_KEY_FAMILY]);
+    struct err e;
+    for (size_t i = 0; i <= c->n_others && !b->failed; i++)
+        if (endpoint_set_family(i ? &c->others[i - 1] : &c->ep, family, &e) < 0)
+            fail(b, SERVER_KEY_FAMILY, e.text);
 }
 
 static void build(struct build *b, const char *uri)
@@ -224,9 +383,7 @@ static void build(struct build *b, const char *uri)
         u.path = NULL;
     }
     server_url_fini(&u);
-    int family = family_of(&b->values[SERVER_KEY_FAMILY]);
-    if (!b->failed && endpoint_set_family(&b->c->ep, family, &e) < 0)
-        fail(b, SERVER_KEY_FAMILY, e.text);
+    set_family(b);
     set_tls(b);
 }
 
@@ -246,12 +403,28 @@ int server_conf_init(struct server_conf *c, void *type_conf, const struct server
 void server_conf_fini(struct server_conf *c)
 {
     endpoint_fini(&c->ep);
+    for (size_t i = 0; i < c->n_others; i++)
+        endpoint_fini(&c->others[i]);
+    free(c->others);
+    for (size_t i = 0; i < SERVER_TLS_FILES; i++)
+        str_wipe(c->tls_files[i]);
+    free(c->option_port);
     free(c->user);
     str_wipe(c->password);
     free(c->path);
     free(c->option_host);
     tls_conf_fini(&c->tls);
     *c = (struct server_conf){0};
+}
+
+void *server_conf_done(void *conf, bool bad, char **target)
+{
+    if (!bad)
+        return conf;
+    server_conf_dispose(conf);
+    free(*target);
+    *target = NULL;
+    return NULL;
 }
 
 void server_conf_dispose(void *conf)

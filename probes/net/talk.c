@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #define OUT_MAX     65536
@@ -93,40 +94,66 @@ void talk_fini(struct talk *t)
 static void move(struct talk *t, enum talk_state to)
 {
     static const unsigned next[] = {
-        [TALK_STATE_CONNECTING] = 1 << TALK_STATE_TALKING | 1 << TALK_STATE_CLOSING,
-        [TALK_STATE_TALKING] =
-            1 << TALK_STATE_CONNECTING | 1 << TALK_STATE_WORKING | 1 << TALK_STATE_CLOSING,
-        [TALK_STATE_WORKING] = 1 << TALK_STATE_TALKING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_CONNECTING] =
+            1 << TALK_STATE_TALKING | 1 << TALK_STATE_LEAVING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_TALKING] = 1 << TALK_STATE_CONNECTING | 1 << TALK_STATE_WORKING |
+                               1 << TALK_STATE_LEAVING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_WORKING] =
+            1 << TALK_STATE_TALKING | 1 << TALK_STATE_LEAVING | 1 << TALK_STATE_CLOSING,
+        [TALK_STATE_LEAVING] = 1 << TALK_STATE_CONNECTING | 1 << TALK_STATE_CLOSING,
         [TALK_STATE_CLOSING] = 0,
     };
     assert(next[t->state] & 1U << to);
     t->state = to;
 }
 
-static void on_stream_closed(struct stream *s)
+static bool is_over(const struct talk *t)
 {
-    struct talk *t = s->owner;
+    return t->state == TALK_STATE_LEAVING || t->state == TALK_STATE_CLOSING;
+}
+
+static void connect_to(struct talk *t, const struct endpoint *ep, const struct tls_conf *tls);
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct talk *t = container_of((uv_timer_t *)handle, struct talk, timer);
     talk_fini(t);
     probe_release(&t->run);
 }
 
-static void let_go(struct talk *t)
+static void on_stream_closed(struct stream *s)
 {
-    move(t, TALK_STATE_CLOSING);
+    struct talk *t = s->owner;
+    if (t->state == TALK_STATE_LEAVING) {
+        buf_reset(&t->in);
+        move(t, TALK_STATE_CONNECTING);
+        connect_to(t, t->next_ep, NULL);
+    } else if (t->timed) {
+        uv_close((uv_handle_t *)&t->timer, on_timer_closed);
+    } else {
+        talk_fini(t);
+        probe_release(&t->run);
+    }
+}
+
+/* Goes on in on_stream_closed: elsewhere, or to the end. `out` is the last word here. */
+static void let_go(struct talk *t, enum talk_state to)
+{
+    move(t, to);
+    if (t->timed)
+        uv_timer_stop(&t->timer);
     if (t->thread)
         work_abandon(&t->thread->job);
     t->thread = NULL;
+    if (t->out.len && !t->out.failed)
+        stream_write(&t->stream, t->out.data, t->out.len); /* its failure is nobody's any more */
     stream_close(&t->stream, on_stream_closed);
 }
 
-/* The verdict, then the type's last word. */
 static void finish(struct talk *t)
 {
     probe_finish(&t->run, t->reason, "%s", t->detail);
-    if (t->out.len && !t->out.failed)
-        stream_write(&t->stream, t->out.data, t->out.len);
-    if (t->state != TALK_STATE_CLOSING) /* the write failed, and that let go already */
-        let_go(t);
+    let_go(t, TALK_STATE_CLOSING);
 }
 
 static void go_on(struct talk *t, enum talk_next next);
@@ -195,7 +222,7 @@ static void begin_tls(struct talk *t)
     }
     if (t->out.len)
         stream_write(&t->stream, t->out.data, t->out.len);
-    if (t->state == TALK_STATE_CLOSING)
+    if (t->state != TALK_STATE_TALKING)
         return;
     move(t, TALK_STATE_CONNECTING);
     t->is_tls = true;
@@ -217,6 +244,9 @@ static void go_on(struct talk *t, enum talk_next next)
         return;
     case TALK_WORK:
         start_job(t);
+        return;
+    case TALK_AGAIN:
+        let_go(t, TALK_STATE_LEAVING);
         return;
     case TALK_DONE:
         finish(t);
@@ -273,7 +303,7 @@ static void on_open(struct stream *s)
 static void on_eof(struct stream *s)
 {
     struct talk *t = s->owner;
-    if (t->state == TALK_STATE_CLOSING)
+    if (is_over(t))
         return;
     buf_reset(&t->out);
     enum talk_next next = t->rules->ended ? t->rules->ended(t) : TALK_WAIT;
@@ -283,13 +313,22 @@ static void on_eof(struct stream *s)
     finish(t);
 }
 
+/* `reason` and `detail` are set. */
+static void on_failed(struct talk *t)
+{
+    buf_reset(&t->out);
+    enum talk_next next = t->rules->failed ? t->rules->failed(t) : TALK_DONE;
+    go_on(t, next);
+}
+
 static void on_fail(struct stream *s, enum reason reason, const char *detail)
 {
     struct talk *t = s->owner;
-    if (t->state == TALK_STATE_CLOSING)
+    if (is_over(t))
         return;
-    probe_finish(&t->run, reason, "%s", detail); /* ignored where it is our last word that failed */
-    let_go(t);
+    t->reason = reason;
+    snprintf(t->detail, sizeof t->detail, "%s", detail);
+    on_failed(t);
 }
 
 static const struct stream_events events = {
@@ -297,19 +336,48 @@ static const struct stream_events events = {
 
 /* ---- Its way ---- */
 
+static void on_limit(uv_timer_t *timer)
+{
+    struct talk *t = container_of(timer, struct talk, timer);
+    char limit[CLOCK_SHORT_SIZE];
+    const struct endpoint *ep = t->next_ep;
+    t->reason = REASON_TIMEOUT;
+    snprintf(t->detail, sizeof t->detail, "%s: no answer to %s within its share of the time, %s",
+             *t->address ? t->address
+             : ep->host  ? ep->host
+                         : ep->path,
+             t->awaited, clock_short(t->limit, limit));
+    on_failed(t);
+}
+
+static void connect_to(struct talk *t, const struct endpoint *ep, const struct tls_conf *tls)
+{
+    t->host = ep->host;
+    t->is_tls = tls != NULL;
+    t->next_ep = ep;
+    if (t->limit && !t->timed) {
+        uv_timer_init(t->run.env->loop, &t->timer);
+        t->timed = true;
+    }
+    if (t->limit)
+        uv_timer_start(&t->timer, on_limit, (uint64_t)(t->limit / NS_PER_MS) + 1, 0);
+    stream_start(&t->stream, &t->run, ep, tls, &events, t);
+}
+
 void talk_start(struct talk *t, const struct talk_rules *rules, const struct endpoint *ep,
                 const struct tls_conf *tls, const struct tls_conf *later)
 {
     talk_init(t, rules, "");
     t->tls = (struct tls_options){.conf = (struct tls_conf *)(uintptr_t)later};
-    t->host = ep->host;
-    t->is_tls = tls != NULL;
-    stream_start(&t->stream, &t->run, ep, tls, &events, t);
+    connect_to(t, ep, tls);
 }
 
 void talk_cancel(struct probe_run *run)
 {
     struct talk *t = (struct talk *)run;
-    if (t->state != TALK_STATE_CLOSING)
-        let_go(t);
+    buf_reset(&t->out);
+    if (t->state == TALK_STATE_LEAVING)
+        move(t, TALK_STATE_CLOSING); /* on_stream_closed is on its way */
+    else if (t->state != TALK_STATE_CLOSING)
+        let_go(t, TALK_STATE_CLOSING);
 }

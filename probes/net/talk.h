@@ -1,6 +1,7 @@
-/* talk: what most types are: one conversation with one server for one check. The type brings the
- * words (talk_rules: bytes in, bytes out, no I/O, so that tests and fuzzers feed them directly);
- * here are the stream, TLS where the rules ask for it midway, the jobs on threads and the ends. */
+/* talk: what most types are: one conversation with one server for one check, or with one after the
+ * other (TALK_AGAIN). The type brings the words (talk_rules: bytes in, bytes out, no I/O, so that
+ * tests and fuzzers feed them directly); here are the stream, TLS where the rules ask for it
+ * midway, the jobs on threads and the ends. */
 #ifndef PROBE_NET_TALK_H
 #define PROBE_NET_TALK_H
 
@@ -13,11 +14,12 @@ struct talk;
 struct talk_thread;
 
 enum talk_next {
-    TALK_WAIT, /* for more bytes */
-    TALK_SEND, /* `out` */
-    TALK_TLS,  /* `out`, then begin TLS; then `opened` again */
-    TALK_WORK, /* run `job` on a thread, then `worked` */
-    TALK_DONE, /* the verdict is in `reason` and `detail`; `out` is sent as a last word */
+    TALK_WAIT,  /* for more bytes */
+    TALK_SEND,  /* `out` */
+    TALK_TLS,   /* `out`, then begin TLS; then `opened` again */
+    TALK_WORK,  /* run `job` on a thread, then `worked` */
+    TALK_AGAIN, /* `out` as a last word here; then all anew, plain, at `next_ep` */
+    TALK_DONE,  /* the verdict is in `reason` and `detail`; `out` is sent as a last word */
 };
 
 /* A job is a copy of plain memory: no pointer of it may need freeing. It is wiped afterwards. */
@@ -37,18 +39,23 @@ struct talk_rules {
     enum talk_next (*worked)(struct talk *t); /* NULL: there are no jobs */
     /* The peer ended its side: TALK_DONE, or TALK_WAIT for the usual `closed`. NULL: the latter. */
     enum talk_next (*ended)(struct talk *t);
+    /* The connection failed as `reason` and `detail` say, or its `limit` is over: TALK_DONE for
+     * that verdict, or TALK_AGAIN. NULL: the former. */
+    enum talk_next (*failed)(struct talk *t);
     void (*fini)(struct talk *t); /* NULL: nothing to free */
 };
 
 /*  state       what is under way                    next
- *  CONNECTING  the dial and TLS                     TALKING, CLOSING
- *  TALKING     bytes                                CONNECTING (TALK_TLS), WORKING, CLOSING
- *  WORKING     a job on a thread                    TALKING, CLOSING
- *  CLOSING     finished or cancelled: it lets go */
+ *  CONNECTING  the dial and TLS                     TALKING, LEAVING, CLOSING
+ *  TALKING     bytes                                CONNECTING (TALK_TLS), WORKING, LEAVING,
+ * CLOSING WORKING     a job on a thread                    TALKING, LEAVING, CLOSING LEAVING     it
+ * lets go of this server            CONNECTING, CLOSING CLOSING     finished or cancelled: it lets
+ * go */
 enum talk_state {
     TALK_STATE_CONNECTING,
     TALK_STATE_TALKING,
     TALK_STATE_WORKING,
+    TALK_STATE_LEAVING,
     TALK_STATE_CLOSING
 };
 
@@ -62,12 +69,16 @@ struct talk {
     char detail[PROBE_DETAIL_MAX];
     const char *awaited; /* what an answer is awaited to: "PING"; for notes and for `closed` */
     struct talk_job job;
+    const struct endpoint *next_ep; /* must stay */
+    int64_t limit; /* ns that this connection may take, before talk_start or TALK_AGAIN; 0: all */
     /* To be read: the address that is talked to, and whether it is by TLS now. */
     const char *address;
     bool is_tls;
     /* Private. */
     enum talk_state state;
     struct stream stream;
+    uv_timer_t timer; /* of `limit` */
+    bool timed;       /* it is initialised */
     struct tls_options tls;
     const char *host;
     struct buf in;

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "postgres/postgres_hosts.h"
+#include "postgres/postgres_role.h"
 
 #define MESSAGE_MAX  65536
 #define PROTOCOL_3   196608
@@ -13,14 +15,11 @@
 #define SSL_MESSAGE  "SSLRequest"
 #define MECHANISM    "SCRAM-SHA-256"
 #define DEFAULT_USER "postgres"
-#define QUERY                                                                                      \
-    "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only'), " \
-    "setting, source FROM pg_catalog.pg_settings WHERE name = 'listen_addresses'"
 
 enum { AUTH_OK = 0, AUTH_CLEAR = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_CHALLENGE, AUTH_PROOF };
-enum { COL_RECOVERY, COL_READ_ONLY, COL_LISTEN, COL_SOURCE };
 
 static const char *const awaited[] = {
+    [PG_CONNECT] = "the connection",
     [PG_LOOK] = "the look at the process",
     [PG_SSL] = SSL_MESSAGE,
     [PG_STARTUP] = "startup",
@@ -36,10 +35,15 @@ static const struct postgres_conf *conf_of(const struct postgres_run *r)
     return r->talk.run.conf;
 }
 
-static const char *user_of(const struct postgres_run *r)
+const char *postgres_user(const struct postgres_run *r)
 {
     const struct server_conf *s = &conf_of(r)->server;
     return s->user ? s->user : DEFAULT_USER;
+}
+
+static bool is_by_socket(const struct postgres_run *r)
+{
+    return postgres_hosts_place(r)->path != NULL;
 }
 
 static enum talk_next go(struct postgres_run *r, enum postgres_step step, enum talk_next next)
@@ -73,15 +77,20 @@ static void put_message(struct buf *b, char type, const char *data, size_t len)
 static enum talk_next start_up(struct postgres_run *r)
 {
     const char *database = conf_of(r)->server.path;
-    const char *const words[] = {
-        "user", user_of(r), "database", database ? database : user_of(r), "application_name",
-        "probe"};
-    size_t len = 4 + 4 + 1;
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+    const char *const words[] = {"user",
+                                 postgres_user(r),
+                                 "database",
+                                 database ? database : postgres_user(r),
+                                 "application_name",
+                                 "probe",
+                                 "options",
+                                 conf_of(r)->options};
+    size_t n = ARRAY_LEN(words) - (conf_of(r)->options ? 0 : 2), len = 4 + 4 + 1;
+    for (size_t i = 0; i < n; i++)
         len += strlen(words[i]) + 1;
     put_int(&r->talk.out, (uint32_t)len);
     put_int(&r->talk.out, PROTOCOL_3);
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+    for (size_t i = 0; i < n; i++)
         put_text(&r->talk.out, words[i]);
     buf_putc(&r->talk.out, '\0');
     return go(r, PG_STARTUP, TALK_SEND);
@@ -89,7 +98,7 @@ static enum talk_next start_up(struct postgres_run *r)
 
 static enum talk_next ask_tls(struct postgres_run *r)
 {
-    if (conf_of(r)->server.tls_use == SERVER_TLS_NO || r->talk.is_tls)
+    if (r->talk.is_tls || !postgres_hosts_tls(r))
         return start_up(r);
     put_int(&r->talk.out, 8);
     put_int(&r->talk.out, SSL_REQUEST);
@@ -99,7 +108,7 @@ static enum talk_next ask_tls(struct postgres_run *r)
 static enum talk_next opened(struct talk *t)
 {
     struct postgres_run *r = (struct postgres_run *)t;
-    if (!conf_of(r)->init_guard || !conf_of(r)->server.ep.path || r->step != PG_LOOK)
+    if (!conf_of(r)->init_guard || !is_by_socket(r) || r->step != PG_CONNECT)
         return ask_tls(r);
     r->look = (struct init_guard_look){.server = INIT_GUARD_POSTGRES,
                                        .pid = stream_listener_pid(&t->stream)};
@@ -124,7 +133,7 @@ static enum talk_next good(struct postgres_run *r, const char *words, const char
     return talk_end(&r->talk, REASON_OK, "%s%s", words, said);
 }
 
-static enum talk_next not_postgres(struct postgres_run *r, const char *data, size_t len)
+enum talk_next postgres_not_it(struct postgres_run *r, const char *data, size_t len)
 {
     return talk_said(&r->talk, REASON_PROTOCOL, "not the answer of a PostgreSQL server", data, len);
 }
@@ -167,6 +176,7 @@ static const struct {
     {"28", "", REASON_AUTH, "the login is refused"},
     {"42501", "", REASON_AUTH, "the user may not ask"},
     {"25006", "", REASON_NOT_WRITABLE, "it takes no writes"},
+    {"55000", "", REASON_NOT_READY, "the database takes no connections"},
     {"08P01", "no such database", REASON_MISMATCH, "no such database"},
     {"08P01", "no more connections allowed", REASON_FULL, "no connection is left"},
     {"08P01", "password authentication failed", REASON_AUTH, "the login is refused"},
@@ -184,6 +194,12 @@ static const struct {
     {"58000", "", REASON_NOT_READY, "the server behind PgBouncer does not answer"},
 };
 
+static bool is_just_ping(const struct postgres_run *r)
+{
+    return conf_of(r)->require == POSTGRES_REQUIRE_PING &&
+           conf_of(r)->session == POSTGRES_SESSION_ANY;
+}
+
 static enum talk_next refused(struct postgres_run *r, const struct failure *f)
 {
     char said[200];
@@ -196,7 +212,7 @@ static enum talk_next refused(struct postgres_run *r, const struct failure *f)
     enum reason reason = i < ARRAY_LEN(meanings) ? meanings[i].reason : REASON_PROTOCOL;
     bool nobody = !s->user && !s->password && !s->path; /* who it is does not matter */
     snprintf(said, sizeof said, "%.5s %s", f->code, f->text);
-    if (nobody && conf_of(r)->require == POSTGRES_REQUIRE_PING && r->step <= PG_READY &&
+    if (nobody && is_just_ping(r) && r->step <= PG_READY &&
         (t->is_tls || s->tls_use != SERVER_TLS_YES) &&
         (reason == REASON_AUTH || reason == REASON_MISMATCH)) {
         char excerpt[200];
@@ -206,7 +222,11 @@ static enum talk_next refused(struct postgres_run *r, const struct failure *f)
     enum talk_next done =
         talk_said(&r->talk, reason, reason == REASON_PROTOCOL ? "refused" : meanings[i].words, said,
                   strlen(said));
-    return r->step == PG_QUERY ? terminate(r, done) : done;
+    if (r->step == PG_QUERY)
+        return terminate(r, done);
+    return postgres_hosts_next(r, strcmp(f->code, "57P03") == 0 ? POSTGRES_UNREACHED
+                                  : r->step == PG_READY         ? POSTGRES_FAILED
+                                                                : POSTGRES_REFUSED);
 }
 
 /* ---- The login ---- */
@@ -214,7 +234,7 @@ static enum talk_next refused(struct postgres_run *r, const struct failure *f)
 /* One is asked for and none was given. */
 static enum talk_next not_given(struct postgres_run *r, const char *kind)
 {
-    if (conf_of(r)->require == POSTGRES_REQUIRE_PING)
+    if (is_just_ping(r))
         return good(r, "accepts connections, and asks for a login by ", kind);
     return talk_end(&r->talk, REASON_AUTH, "it wants a login by %s, and the password is not set",
                     kind);
@@ -245,8 +265,8 @@ static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_
     const char *password = conf_of(r)->server.password;
     char inner[33], outer[36] = "md5";
     if (len != 8)
-        return not_postgres(r, body, len);
-    if (md5_hex(password, strlen(password), user_of(r), strlen(user_of(r)), inner) ||
+        return postgres_not_it(r, body, len);
+    if (md5_hex(password, strlen(password), postgres_user(r), strlen(postgres_user(r)), inner) ||
         md5_hex(inner, 32, body + 4, 4, outer + 3))
         return talk_end(&r->talk, REASON_INTERNAL, "MD5 is not to be had");
     return send_password(r, outer);
@@ -254,7 +274,7 @@ static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_
 
 static enum talk_next answer_clear(struct postgres_run *r)
 {
-    if (!r->talk.is_tls && !conf_of(r)->server.ep.path)
+    if (!r->talk.is_tls && !is_by_socket(r))
         return talk_end(
             &r->talk, REASON_AUTH,
             "it wants the password in the clear, which is sent by TLS only: set sslmode");
@@ -298,7 +318,7 @@ static enum talk_next take_challenge(struct postgres_run *r, const char *text, s
     if (scram_challenge(&r->scram, text, len, &e) < 0)
         return talk_end(t, REASON_PROTOCOL, "login: %s", e.text);
     r->salting.keys = r->scram.keys;
-    snprintf(r->salting.password, sizeof r->salting.password, "%s", conf_of(r)->server.password);
+    snprintf(r->salting.password, sizeof r->salting.password, "%s", conf_of(r)->scram_password);
     t->job = (struct talk_job){salt, &r->salting, sizeof r->salting};
     return TALK_WORK;
 }
@@ -357,60 +377,20 @@ static enum talk_next take_auth(struct postgres_run *r, const char *body, size_t
                         : not_given(r, "GSSAPI or the like");
     if (kind == AUTH_OK) /* before it has proved that it knows the password as well */
         return talk_end(&r->talk, REASON_AUTH, "login: taken without a proof of the server's");
-    return not_postgres(r, body, len);
+    return postgres_not_it(r, body, len);
 }
 
 /* ---- The query ---- */
-
-static enum talk_next take_row(struct postgres_run *r, const char *body, size_t len)
-{
-    size_t at = 2;
-    if (r->row || len < 2 || body[0] || body[1] != POSTGRES_COLUMNS)
-        return not_postgres(r, body, len);
-    for (size_t i = 0; i < POSTGRES_COLUMNS; i++) {
-        const unsigned char *p = (const unsigned char *)body + at;
-        uint32_t n = len - at < 4
-                         ? UINT32_MAX
-                         : (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-        if (n > len - at - 4 || len - at < 4)
-            return not_postgres(r, body, len);
-        str_excerpt(body + at + 4, n, r->columns[i], sizeof r->columns[i]);
-        at += 4 + n;
-    }
-    r->row = true;
-    return at == len ? TALK_WAIT : not_postgres(r, body, len);
-}
-
-static enum talk_next judge_role(struct postgres_run *r)
-{
-    enum postgres_require require = conf_of(r)->require;
-    bool standby = strcmp(r->columns[COL_RECOVERY], "t") == 0;
-    bool read_only = strcmp(r->columns[COL_READ_ONLY], "off") != 0;
-    if (!r->row || (!standby && strcmp(r->columns[COL_RECOVERY], "f") != 0))
-        return not_postgres(r, r->columns[COL_RECOVERY], strlen(r->columns[COL_RECOVERY]));
-    if (r->look.found == INIT_GUARD_UNSEEN && !r->columns[COL_LISTEN][0] &&
-        strcmp(r->columns[COL_SOURCE], "command line") == 0)
-        return talk_end(&r->talk, REASON_INIT_PHASE, INIT_GUARD_WORDS " (listen_addresses tells)");
-    if (standby && (require == POSTGRES_REQUIRE_PRIMARY || require == POSTGRES_REQUIRE_WRITABLE))
-        return talk_end(&r->talk, REASON_NOT_WRITABLE, "a standby, which takes no writes");
-    if (!standby && require == POSTGRES_REQUIRE_STANDBY)
-        return talk_end(&r->talk, REASON_MISMATCH, "a primary, not a standby");
-    if (read_only && require == POSTGRES_REQUIRE_WRITABLE)
-        return talk_end(&r->talk, REASON_NOT_WRITABLE,
-                        "a primary whose transactions are read-only");
-    return talk_end(&r->talk, REASON_OK, "let in as %s, a %s%s", user_of(r),
-                    standby ? "standby" : "primary", read_only && !standby ? ", read-only" : "");
-}
 
 /* Where no role is asked for, an empty query: PgBouncer lets in whom it knows, also when nothing is
  * behind it. */
 static enum talk_next take_ready(struct postgres_run *r)
 {
-    bool role =
-        conf_of(r)->require >= POSTGRES_REQUIRE_PRIMARY || r->look.found == INIT_GUARD_UNSEEN;
+    bool role = postgres_role_is_asked(r);
     if (r->step == PG_QUERY)
-        return terminate(r, role ? judge_role(r) : good(r, "let in as ", user_of(r)));
-    put_message(&r->talk.out, 'Q', role ? QUERY : "", role ? sizeof QUERY : 1);
+        return terminate(r,
+                         role ? postgres_role_judge(r) : good(r, "let in as ", postgres_user(r)));
+    put_message(&r->talk.out, 'Q', role ? POSTGRES_QUERY : "", role ? sizeof POSTGRES_QUERY : 1);
     return go(r, PG_QUERY, TALK_SEND);
 }
 
@@ -421,14 +401,15 @@ static enum talk_next take_message(struct postgres_run *r, char type, const char
     struct failure f;
     switch (type) {
     case 'E':
-        return read_failure(&f, body, len) ? refused(r, &f) : not_postgres(r, body, len);
+        return read_failure(&f, body, len) ? refused(r, &f) : postgres_not_it(r, body, len);
     case 'R':
         return take_auth(r, body, len);
     case 'Z':
         return r->step == PG_READY || r->step == PG_QUERY ? take_ready(r)
-                                                          : not_postgres(r, body, len);
+                                                          : postgres_not_it(r, body, len);
     case 'D':
-        return r->step == PG_QUERY ? take_row(r, body, len) : not_postgres(r, body, len);
+        return r->step == PG_QUERY ? postgres_role_take(r, body, len)
+                                   : postgres_not_it(r, body, len);
     default: /* notices, parameters, the key to cancel, the query's columns and its end */
         return TALK_WAIT;
     }
@@ -444,7 +425,7 @@ static enum talk_next take_ssl(struct postgres_run *r, const char *data, size_t 
     if (data[0] == 'S')
         return TALK_TLS;
     if (data[0] != 'N')
-        return not_postgres(r, data, len);
+        return postgres_not_it(r, data, len);
     if (conf_of(r)->server.tls_use == SERVER_TLS_YES)
         return talk_end(&r->talk, REASON_TLS, "the server has no TLS, and sslmode asks for it");
     return start_up(r);
@@ -460,18 +441,28 @@ static enum talk_next take(struct talk *t, const char *data, size_t len, size_t 
         const unsigned char *p = (const unsigned char *)data + *used;
         size_t left = len - *used;
         if (!p[0] || !strchr("RSKEZNvTDCI", p[0]))
-            return not_postgres(r, data + *used, left);
+            return postgres_not_it(r, data + *used, left);
         if (left < 5)
             return TALK_WAIT;
         size_t n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
         if (n < 4 || n > MESSAGE_MAX)
-            return not_postgres(r, data + *used, left);
+            return postgres_not_it(r, data + *used, left);
         if (left < 1 + n)
             return TALK_WAIT;
         *used += 1 + n;
         next = take_message(r, (char)p[0], data + (*used - n + 4), n - 4);
     }
     return next;
+}
+
+/* The connection failed, or its share of the time is over. */
+static enum talk_next failed(struct talk *t)
+{
+    struct postgres_run *r = (struct postgres_run *)t;
+    bool unreached = r->step == PG_CONNECT || t->reason == REASON_TIMEOUT;
+    return postgres_hosts_next(r, unreached           ? POSTGRES_UNREACHED
+                                  : r->step == PG_SSL ? POSTGRES_NO_TLS
+                                                      : POSTGRES_FAILED);
 }
 
 static void fini(struct talk *t)
@@ -486,4 +477,5 @@ const struct talk_rules postgres_rules = {.in_max = MESSAGE_MAX + 1,
                                           .opened = opened,
                                           .take = take,
                                           .worked = worked,
+                                          .failed = failed,
                                           .fini = fini};

@@ -6,7 +6,8 @@
  *   role is asked for; Terminate.
  *
  * Where a login is asked for and none is given, the connection is closed at that point, as libpq
- * does: the server logs nothing. */
+ * does: the server logs nothing. Where libpq would try another host, or the same one with or
+ * without TLS, so does this (postgres_hosts.h). */
 #ifndef PROBE_POSTGRES_POSTGRES_EXCHANGE_H
 #define PROBE_POSTGRES_POSTGRES_EXCHANGE_H
 
@@ -24,13 +25,28 @@ enum postgres_require {
     POSTGRES_REQUIRE_COUNT
 };
 
+/* libpq's target_session_attrs: which of several hosts is meant. */
+enum postgres_session {
+    POSTGRES_SESSION_ANY,
+    POSTGRES_SESSION_READ_WRITE,
+    POSTGRES_SESSION_READ_ONLY,
+    POSTGRES_SESSION_PRIMARY,
+    POSTGRES_SESSION_STANDBY,
+    POSTGRES_SESSION_PREFER_STANDBY,
+    POSTGRES_SESSION_COUNT
+};
+
 struct postgres_conf {
-    struct server_conf server; /* first: server_conf_dispose */
+    struct server_conf server; /* first: server_conf_done */
     enum postgres_require require;
+    enum postgres_session session;
     bool init_guard;
+    char *options;        /* for the startup message; NULL: none */
+    char *scram_password; /* by SASLprep, or as it is where that forbids it; NULL: none */
 };
 
 /*  step           what is awaited                                next
+ *  PG_CONNECT     the connection                                 PG_LOOK, PG_SSL, PG_STARTUP
  *  PG_LOOK        the look at the process that listens           PG_SSL, PG_STARTUP
  *  PG_SSL         one byte, to SSLRequest                        PG_STARTUP
  *  PG_STARTUP     the wish for a login, or its absence           PG_SASL, PG_LOGIN, PG_READY
@@ -38,8 +54,10 @@ struct postgres_conf {
  *  PG_PROOF       the server's proof                             PG_LOGIN
  *  PG_LOGIN       that the login is taken                        PG_READY
  *  PG_READY       ReadyForQuery                                  PG_QUERY
- *  PG_QUERY       the answer to the query */
+ *  PG_QUERY       the answer to the query
+ * From each to PG_CONNECT, where another try follows. */
 enum postgres_step {
+    PG_CONNECT,
     PG_LOOK,
     PG_SSL,
     PG_STARTUP,
@@ -66,10 +84,18 @@ struct postgres_run {
     struct scram scram;
     struct postgres_salting salting;
     struct init_guard_look look;
-    bool row;                           /* the query was answered */
+    size_t host;                    /* which one, 0: server.ep */
+    bool other_way;                 /* the second try at it, with TLS where the first had none */
+    bool second_pass;               /* prefer-standby, and there is none */
+    char earlier[PROBE_DETAIL_MAX]; /* what came of the tries before */
+    bool row;                       /* the query was answered */
     char columns[POSTGRES_COLUMNS][24]; /* by this */
 };
 
 extern const struct talk_rules postgres_rules;
+
+/* Who logs in, and the verdict for what no PostgreSQL server says. */
+const char *postgres_user(const struct postgres_run *r);
+enum talk_next postgres_not_it(struct postgres_run *r, const char *data, size_t len);
 
 #endif

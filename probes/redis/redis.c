@@ -88,12 +88,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
         probe_warn(report, K_MAX_LAG, "has no effect on a master");
     if (c->warn_lag && master)
         probe_warn(report, K_WARN_LAG, "has no effect on a master");
-    if (!bad)
-        return c;
-    server_conf_dispose(c);
-    free(*target);
-    *target = NULL;
-    return NULL;
+    return server_conf_done(c, bad, target);
 }
 
 static void start(struct probe_run *run)

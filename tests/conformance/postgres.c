@@ -15,7 +15,7 @@ static size_t serve(const unsigned char *in, size_t n, unsigned char *out, size_
 const struct conformance_type conformance_postgres = {
     .name = "postgres",
     .scheme = "postgres://",
-    .tail = "",
+    .tail = "/?sslmode=disable",
     .serve = serve,
     .silent_is = REASON_TIMEOUT,
     .garbage_is = REASON_PROTOCOL,

@@ -90,7 +90,54 @@ def test_tls(probe, start, certs):
     says(probe, as_user(server, rest=f"/?sslmode=verify-full\ntls_ca = {certs.ca}"), "ok")
     r = says(probe, as_user(server, rest=f"\ntls_ca = {certs.ca}\ntls_min_days = 30"), "ok")
     assert "tls_min_days is 30" in r.json["probes"][0]["last"]["warning"], str(r)
-    says(probe, as_user(server), "auth", "no encryption")
+    says(probe, as_user(server), "ok")
+    says(probe, as_user(server, rest="/?sslmode=allow"), "ok")
+    says(probe, as_user(server, rest="/?sslmode=disable"), "auth", "no encryption")
+    says(probe, as_user(server, rest=f"/?sslmode=verify-full&sslrootcert={certs.ca}"), "ok")
+    elsewhere = certs.pair("elsewhere", names="DNS:elsewhere.test")
+    server.down(signal.SIGINT)
+    other = start(servers.Postgres, tls=elsewhere, hba=hba)
+    says(probe, as_user(other, rest=f"/?sslmode=verify-full&sslrootcert={certs.ca}"), "tls")
+    says(probe, as_user(other, rest=f"/?sslmode=verify-ca&sslrootcert={certs.ca}"), "ok")
+    says(probe, as_user(other, rest=f"/?sslmode=require&sslrootcert={certs.ca}"), "ok")
+    says(probe, as_user(other, rest="/?sslmode=verify-ca"), "tls")
+
+
+def test_login_by_certificate(probe, start, certs):
+    hba = "local all all trust\nhostssl all all 127.0.0.1/32 cert\n"
+    probe.dir.chmod(0o755)
+    ca = probe.write("ca.pem", certs.ca.read_text())
+    ca.chmod(0o644)
+    server = start(servers.Postgres, "-c", f"ssl_ca_file={ca}", tls=certs.pair(), hba=hba)
+    cert, key = certs.pair("postgres")
+    files = f"sslcert={cert}&sslkey={key}"
+    says(probe, at(server, f"/?sslmode=require&{files}") + "\nrequire = login", "ok", "let in as postgres")
+    says(probe, at(server, "/?sslmode=require") + "\nrequire = login", "auth", "28000")
+
+
+def test_several_hosts(probe, start):
+    primary = start(servers.Postgres, hba="local all all trust\nlocal replication all trust\n" + servers.Postgres.HBA)
+    standby = start(servers.Postgres, of=primary)
+    hosts = f"127.0.0.1:{standby.port},127.0.0.1:{primary.port}"
+    uri = lambda query: f"uri = postgres://postgres:pencil@{hosts}/postgres?{query}"
+    says(probe, uri(""), "ok", "let in as postgres")
+    says(probe, uri("target_session_attrs=read-write") + "\nrequire = writable", "ok", f"{primary.port}: let in")
+    says(probe, uri("target_session_attrs=standby") + "\nrequire = standby", "ok", f"{standby.port}: let in")
+    says(probe, uri("target_session_attrs=prefer-standby") + "\nrequire = primary", "not-writable", "a standby")
+    by_options = f"uri = postgres://postgres:pencil@/?host=127.0.0.1,localhost&port={standby.port},{primary.port}"
+    says(probe, by_options + "&target_session_attrs=primary", "ok")
+    r = probe.run("explain", "-c", probe.write("probe.ini", f"[probe x]\n{uri('')}\n"), "x")
+    assert hosts in r.out and "pencil" not in r.out, str(r)
+    standby.down(signal.SIGINT)
+    says(probe, uri(""), "ok", f"{primary.port}: let in")
+    says(probe, uri("target_session_attrs=standby"), "mismatch", "refused")
+    primary.down(signal.SIGINT)
+    says(probe, uri(""), "refused", f"{standby.port}")
+
+
+def test_options_of_the_session(probe, postgres):
+    says(probe, as_user(postgres, rest="/?options=-c%20default_transaction_read_only%3Don") + "\nrequire = writable",
+         "not-writable", "read-only")
 
 
 def test_tls_that_the_server_has_not(probe, postgres):
@@ -190,11 +237,19 @@ def test_init_phase_that_only_the_server_tells(probe, start):
 @pytest.mark.parametrize(
     "uri, words",
     [
-        ("postgres://a:1,b:2/", "several hosts"),
-        ("postgres://a/?sslmode=allow", "sslmode is none of"),
-        ("postgres://a/?sslmode=verify-ca", "sslmode is none of"),
-        ("postgres://a/?sslrootcert=/x", "the keys tls_* say it"),
-        ("postgres://a/?port=x", "not a port"),
+        ("postgres://a:1,b:x/", "is not a port"),
+        ("postgres://a,b,c/?port=1,2", "2 ports for 3 hosts"),
+        ("postgres://a,/", "no host"),
+        ("postgres://a/?sslmode=Require", "sslmode is none of disable, allow, prefer"),
+        ("postgres://a/?sslrootcert=/x&sslmode=verify-ca", "/x: No such file"),
+        ("postgres://a/?sslrootcert=system&sslmode=require", "expected sslmode=verify-full"),
+        ("postgres://a/?sslmode=disable\ntls_min_days = 3", "TLS is off here"),
+        ("postgres:///?host=/run/x\ntls_min_days = 3", "TLS is off here"),
+        ("postgres://a/?sslcrl=/x", "the keys tls_* say"),
+        ("postgres://a/?hostaddr=1.2.3.4", "hostaddr is refused"),
+        ("postgres://a/?channel_binding=require", "channel_binding=require is refused"),
+        ("postgres://a/?target_session_attrs=master", "target_session_attrs is none of"),
+        ("postgres://a/?port=x", "the port is not a number"),
         ("postgres:///db", "no host"),
         ("postgres://a/?x", "name=value"),
         ("postgres://u:p%@a/", "hex digits"),

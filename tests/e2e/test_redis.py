@@ -3,7 +3,7 @@
 import pytest
 
 from lib import servers
-from lib.net import wait_until
+from lib.net import free_port, wait_until
 
 
 def check(probe, text, *args):
@@ -149,7 +149,7 @@ def test_full(probe, start):
 
 
 def test_cluster_without_slots(probe, start):
-    server = start(servers.Redis, "--cluster-enabled", "yes")
+    server = start(servers.Redis, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     says(probe, uri(server), "ok")
     says(probe, f"{uri(server)}\nrequire = data", "not-ready", "the cluster's state is fail")
     server.cli("cluster", "addslotsrange", "0", "16383")

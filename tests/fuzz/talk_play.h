@@ -21,6 +21,8 @@ static enum talk_next talk_play_step(struct talk *t, enum talk_next next, size_t
             t->is_tls = true;
         next = next == TALK_WORK ? t->rules->worked(t) : t->rules->opened(t);
     }
+    if (next == TALK_AGAIN) /* the verdict, were there no other server */
+        return TALK_DONE;
     return next == TALK_SEND && left && !t->rules->unasked
                ? talk_end(t, REASON_PROTOCOL, "more bytes")
                : next;

@@ -1,10 +1,13 @@
 """postgres: what a server says to a startup message, a login and a query, and what is none."""
 
+import ssl
+
 import postgres_scripted as pg
 from lib import hostile
 from scenarios.common import (
     Situation, becomes, black_hole, comes_up_later, full_backlog, goes_away, nobody, serves, told,
 )
+from stage import shared_certs
 from table import HEALTHY, UNHEALTHY, rows
 
 
@@ -61,6 +64,43 @@ def tls_answer(data, mode, how, **kw):
     return serves(tls(mode), pg.serve(tls=data, **kw), how)
 
 
+def several(behaviours, query, how, login=True):
+    """Servers one after the other in one URI; None: nobody listens there."""
+
+    def make(stage):
+        places = ",".join(f"127.0.0.1:{stage.serve(b).port if b else stage.port()}" for b in behaviours)
+        return Situation(f"uri = postgres://{'user:pencil@' if login else ''}{places}/shop?{query}")
+
+    return told(how, make)
+
+
+def as_role(answer):
+    return pg.serve(pg.scram, answer)
+
+
+def only_by(wanted):
+    """Lets in whom it meets by TLS (wanted), or without."""
+
+    def behave(sock):
+        code, _ = pg.startup(sock)
+        by_tls = code == 80877103
+        if by_tls:
+            sock.sendall(b"S")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*shared_certs().pair())
+            sock = context.wrap_socket(sock, server_side=True)
+            pg.startup(sock)
+        if by_tls is not wanted:
+            sock.sendall(pg.error("28000", "no pg_hba.conf entry for host"))
+            return
+        sock.sendall(pg.LET_IN)
+        pg.ask(sock)
+        sock.sendall(pg.PRIMARY)
+        pg.ask(sock)
+
+    return behave
+
+
 def before_tls(sock):
     """Plain bytes behind the S: somebody on the way who wants to be taken for the server."""
     pg.startup(sock)
@@ -79,6 +119,11 @@ def unix(behave, how):
 
 
 SHORT = "timeout = 400ms"
+plain = tls("disable")
+STARTS = pg.serve(greeting=pg.error("57P03", "the database system is starting up"))
+REFUSES = pg.serve(greeting=pg.error("28P01", "password authentication failed"))
+RW, RO, ANY_STANDBY, PREFER = (f"target_session_attrs={w}" for w in
+                               ("read-write", "read-only", "standby", "prefer-standby"))
 LOGIN, PRIMARY, STANDBY, WRITES = (f"require = {w}" for w in ("login", "primary", "standby", "writable"))
 SASL = b"SCRAM-SHA-256\0\0"
 NO_PASSWORD = "password is not set"
@@ -101,7 +146,7 @@ ROWS = rows(
     ("goes away", goes_away(at, pg.serve()), HEALTHY, "ok", "", {"then": (UNHEALTHY, "refused")}),
     ("starts, then is up", becomes(at, pg.serve(greeting=pg.error("57P03", "the database system is starting up")),
         pg.serve(), "starts up, then is up"), UNHEALTHY, "not-ready", "", {"then": (HEALTHY, "ok")}),
-    ("hangs", serves(at, hostile.silent, "says nothing"), UNHEALTHY, "timeout", SHORT, {"detail": "startup"}),
+    ("hangs", serves(plain, hostile.silent, "says nothing"), UNHEALTHY, "timeout", SHORT, {"detail": "startup"}),
     ("hangs in the login", serves(user, pg.serve(silent_after("challenge")), "no challenge comes"),
         UNHEALTHY, "timeout", SHORT, {"detail": "login"}),
 
@@ -144,6 +189,10 @@ ROWS = rows(
     ("SCRAM, taken at once", serves(user, pg.serve(lambda s: s.sendall(pg.auth(10, SASL)) or pg.ask(s)),
         "takes the first message of SCRAM for all of it"), UNHEALTHY, "auth"),
     ("SCRAM of another kind", asks(10, b"SCRAM-SHA-512\0\0", user), UNHEALTHY, "auth"),
+    ("SCRAM, a password for SASLprep", logs_in("IXa", how="knows its normal form", at=lambda where:
+        f"uri = postgres://user:I%C2%ADX%C2%AA@{where}/shop"), HEALTHY, "ok", LOGIN),
+    ("SCRAM, a password that SASLprep forbids", logs_in("p\x07", how="knows it as it is", at=lambda where:
+        f"uri = postgres://user:p%07@{where}/shop"), HEALTHY, "ok", LOGIN),
     ("MD5", asks(5, b"salt", user), HEALTHY, "ok", LOGIN),
     ("in the clear", asks(3, b"", user, "wants the password without TLS"), UNHEALTHY, "auth", "",
         {"detail": "in the clear"}),
@@ -161,6 +210,8 @@ ROWS = rows(
     ("writable: read-only", answers(pg.row("f", "on", "*", "default"), "a primary that is read-only"),
         UNHEALTHY, "not-writable", WRITES),
     ("a row of too few columns", answers(pg.row("f", "off"), "two columns of four"), UNHEALTHY, "protocol", WRITES),
+    ("a database that takes no connections", says("55000", "database is not currently accepting connections", user),
+        UNHEALTHY, "not-ready"),
     ("no row", answers(pg.READY, "no row"), UNHEALTHY, "protocol", WRITES),
     ("neither yes nor no", answers(pg.row("x", "off", "", ""), "a role that is none"), UNHEALTHY, "protocol", WRITES),
     ("the query is refused", answers(pg.error("42501", "permission denied", "ERROR"), "refuses the query"),
@@ -175,16 +226,54 @@ ROWS = rows(
     ("TLS, an error of nobody's", serves(tls("require"), lambda s: (pg.startup(s), s.sendall(pg.error("28000", "x")),
         hostile.silent(s)), "an error before TLS that would count as alive"), UNHEALTHY, "auth"),
 
+    ("TLS that breaks, and is preferred", serves(user, pg.serve(tls=b"S"), "says S, and has no TLS"), UNHEALTHY,
+        "timeout", SHORT),
+    ("lets in by TLS alone, nothing is said", serves(user, only_by(True), "takes nobody without TLS"), HEALTHY, "ok"),
+    ("lets in without TLS alone, nothing is said", serves(user, only_by(False), "takes nobody by TLS"), HEALTHY, "ok"),
+    ("lets in by TLS alone, allow", serves(lambda w: user(w) + "?sslmode=allow", only_by(True),
+        "takes nobody without TLS"), HEALTHY, "ok"),
+    ("lets in without TLS alone, require", serves(lambda w: user(w) + "?sslmode=require", only_by(False),
+        "takes nobody by TLS"), UNHEALTHY, "auth"),
+    ("lets in by TLS alone, disable", serves(lambda w: user(w) + "?sslmode=disable", only_by(True),
+        "takes nobody without TLS"), UNHEALTHY, "auth"),
+
+    # ---- several hosts
+    ("the first is refused", several([None, as_role(pg.PRIMARY)], "", "the second is up"), HEALTHY, "ok", PRIMARY),
+    ("the first starts up", several([STARTS, as_role(pg.PRIMARY)], "", "the second is up"), HEALTHY, "ok"),
+    ("the first is silent", several([hostile.silent, as_role(pg.PRIMARY)], "sslmode=disable", "the second is up"),
+        HEALTHY, "ok", "timeout = 2s"),
+    ("the first refuses the login", several([REFUSES, as_role(pg.PRIMARY)], "", "libpq tries no other then"),
+        UNHEALTHY, "auth"),
+    ("all are refused", several([None, None], "", "nobody listens"), UNHEALTHY, "refused"),
+    ("none can be used", several([None, STARTS], "", "one refuses, one starts"), UNHEALTHY, "not-ready", "",
+        {"detail": "refused.*; .*starting up"}),
+    ("read-write: the second", several([as_role(pg.STANDBY), as_role(pg.PRIMARY)], RW, "a standby, a primary"),
+        HEALTHY, "ok", PRIMARY, {"detail": "a primary"}),
+    ("read-write: none", several([as_role(pg.STANDBY), as_role(pg.STANDBY)], RW, "two standbys"),
+        UNHEALTHY, "not-writable"),
+    ("read-write: one, read-only", several([as_role(pg.row("f", "on", "*", "default"))], RW, "a read-only primary"),
+        UNHEALTHY, "mismatch"),
+    ("read-only: the second", several([as_role(pg.PRIMARY), as_role(pg.STANDBY)], RO, "a primary, a standby"),
+        HEALTHY, "ok", STANDBY),
+    ("standby: none", several([as_role(pg.PRIMARY), None], ANY_STANDBY, "a primary, and nobody"),
+        UNHEALTHY, "refused"),
+    ("prefer-standby: there is one", several([as_role(pg.PRIMARY), as_role(pg.STANDBY)], PREFER, "both"),
+        HEALTHY, "ok", STANDBY),
+    ("prefer-standby: there is none", several([None, as_role(pg.PRIMARY)], PREFER, "a primary alone"),
+        HEALTHY, "ok", PRIMARY),
+    ("a session is asked for, and no login given", several([pg.serve(lambda s: s.sendall(pg.auth(10, SASL)))], RW,
+        "asks for a login", login=False), UNHEALTHY, "auth"),
+
     # ---- what is no PostgreSQL
-    ("HTTP", serves(at, hostile.reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "an HTTP server"), UNHEALTHY, "protocol"),
-    ("garbage", serves(at, hostile.garbage, "noise"), UNHEALTHY, "protocol"),
-    ("dripped", serves(at, hostile.drip(pg.auth(10, SASL)), "byte by byte"), HEALTHY, "ok"),
-    ("half an answer", serves(at, hostile.reply(pg.auth(10, SASL)[:7]), "half an answer"), UNHEALTHY, "timeout", SHORT),
-    ("closed", serves(at, hostile.reply_and_close(b"R\0"), "half an answer, then FIN"), UNHEALTHY, "closed"),
-    ("reset", serves(at, hostile.reply_and_reset(b"R\0"), "half an answer, then RST"), UNHEALTHY, "reset"),
+    ("HTTP", serves(plain, hostile.reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "an HTTP server"), UNHEALTHY, "protocol"),
+    ("garbage", serves(plain, hostile.garbage, "noise"), UNHEALTHY, "protocol"),
+    ("dripped", serves(plain, hostile.drip(pg.auth(10, SASL)), "byte by byte"), HEALTHY, "ok"),
+    ("half an answer", serves(plain, hostile.reply(pg.auth(10, SASL)[:7]), "half an answer"), UNHEALTHY, "timeout", SHORT),
+    ("closed", serves(plain, hostile.reply_and_close(b"R\0"), "half an answer, then FIN"), UNHEALTHY, "closed"),
+    ("reset", serves(plain, hostile.reply_and_reset(b"R\0"), "half an answer, then RST"), UNHEALTHY, "reset"),
     ("a message too long", unasked(b"R\x7f\0\0\0", "a message of 2 GiB"), UNHEALTHY, "protocol"),
     ("a message too short", unasked(b"R\0\0\0\3", "a message of 3 bytes"), UNHEALTHY, "protocol"),
     ("ready before a login", unasked(pg.READY, "is ready before it asked"), UNHEALTHY, "protocol"),
-    ("notices without end", serves(at, hostile.endless(b"", pg.message(b"N", b"C00000\0\0")), "notices without end"),
+    ("notices without end", serves(plain, hostile.endless(b"", pg.message(b"N", b"C00000\0\0")), "notices without end"),
         UNHEALTHY, "timeout", SHORT),
 )
