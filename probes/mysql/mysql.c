@@ -47,9 +47,13 @@ static int take_socket(struct server_conf *s, const char *path, struct err *e)
 static int take_option(struct server_conf *s, void *type_conf, const char *name, const char *value,
                        struct err *e)
 {
-    (void)type_conf;
+    struct mysql_conf *c = type_conf;
     if (strcmp(name, "socket") == 0)
         return take_socket(s, value, e);
+    if (strcasecmp(name, "get-server-public-key") == 0) {
+        c->any_key = strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
+        return 0;
+    }
     if (strncasecmp(name, "ssl", 3) == 0 || strncasecmp(name, "tls", 3) == 0)
         return err_set(e, "the option %.40s is not known here; ssl-mode and the keys tls_* say it",
                        name);

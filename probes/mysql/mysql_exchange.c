@@ -27,12 +27,14 @@ enum {
 };
 enum { IS_OK = 0, IS_MORE = 1, IS_SWITCH = 0xfe, IS_END = 0xfe, IS_ERROR = 0xff };
 enum { FAST_OK = 3, FULL_LOGIN = 4 };
+enum { ASK_KEY = 2, ASK_KEY_SHA256 = 1 };
 
 static const char *const awaited[] = {
     [MY_LOOK] = "the look at the process",
     [MY_GREETING] = "the connection",
     [MY_TLS] = "TLS",
     [MY_LOGIN] = "login",
+    [MY_KEY] = "the server's key",
     [MY_PING] = "ping",
     [MY_QUERY] = "the query",
 };
@@ -168,7 +170,7 @@ static enum talk_next refused(struct mysql_run *r, const char *body, size_t len)
         return good(r, "finishes the handshake, and lets in nobody without a login: ", said);
     enum talk_next done = talk_end(&r->talk, reason, "%s: %s: %s", r->talk.awaited,
                                    reason == REASON_PROTOCOL ? "refused" : meanings[i].words, said);
-    return r->step > MY_LOGIN ? quit(r, done) : done;
+    return r->step > MY_KEY ? quit(r, done) : done;
 }
 
 /* ---- The greeting and the login ---- */
@@ -268,13 +270,45 @@ static enum talk_next take_greeting(struct mysql_run *r, const char *body, size_
     return talk_end(&r->talk, REASON_TLS, "the server has no TLS, and it is asked for");
 }
 
+/* Whoever sends a key can read what it seals: that is the server, or somebody on the way. */
+static bool is_key_taken(const struct mysql_run *r)
+{
+    return conf_of(r)->any_key || str_starts(r->talk.address, "127.") ||
+           str_starts(r->talk.address, "[::1]");
+}
+
+static enum talk_next ask_key(struct mysql_run *r)
+{
+    char ask = strcmp(r->plugin, MYSQL_CACHING) == 0 ? ASK_KEY : ASK_KEY_SHA256;
+    send_packet(r, &ask, 1);
+    return go(r, MY_KEY, TALK_SEND);
+}
+
+static enum talk_next take_key(struct mysql_run *r, const char *body, size_t len)
+{
+    struct buf sealed;
+    buf_init(&sealed, MYSQL_KEY_MAX);
+    bool ok = len > 1 && body[0] == IS_MORE &&
+              mysql_login_encrypt(body + 1, len - 1, password_of(r), r->nonce, &sealed) == 0;
+    if (ok)
+        send_packet(r, sealed.data, sealed.len);
+    buf_fini(&sealed);
+    return ok ? go(r, MY_LOGIN, TALK_SEND)
+              : talk_end(&r->talk, REASON_PROTOCOL,
+                         "login: the server's key is no RSA key of at most %d bytes",
+                         MYSQL_KEY_MAX);
+}
+
 static enum talk_next send_clear(struct mysql_run *r)
 {
     const char *password = password_of(r);
+    if (!is_private(r) && strcmp(r->plugin, MYSQL_CLEAR) != 0 && is_key_taken(r))
+        return ask_key(r);
     if (!is_private(r))
         return give_up(r, talk_end(&r->talk, REASON_AUTH,
                                    "login: it wants the password itself (%s), which is sent by TLS "
-                                   "and Unix sockets only: set ssl-mode",
+                                   "and Unix sockets only: set ssl-mode, or "
+                                   "get-server-public-key where nobody else is on the way",
                                    r->plugin));
     send_packet(r, password, strlen(password) + 1);
     return go(r, MY_LOGIN, TALK_SEND);
@@ -401,6 +435,8 @@ static enum talk_next take_packet(struct mysql_run *r, const char *body, size_t 
         return take_greeting(r, body, len);
     case MY_LOGIN:
         return take_login(r, body, len);
+    case MY_KEY:
+        return take_key(r, body, len);
     case MY_PING:
         return take_ping(r, body, len);
     case MY_QUERY:

@@ -24,16 +24,18 @@ struct mysql_conf {
     struct server_conf server; /* first: server_conf_dispose */
     enum mysql_require require;
     bool init_guard;
+    bool any_key; /* a key of the server's own may seal the password, whoever sends it */
 };
 
 /*  step      what is awaited                                    next
  *  MY_LOOK   the look at the process that listens               MY_GREETING
  *  MY_GREETING                                                  MY_TLS, MY_LOGIN
  *  MY_TLS    the handshake of TLS                               MY_LOGIN
- *  MY_LOGIN  OK, an error, or what else the server wants of it  MY_PING
+ *  MY_LOGIN  OK, an error, or what else the server wants of it  MY_KEY, MY_PING
+ *  MY_KEY    the server's key, for a password without TLS       MY_LOGIN
  *  MY_PING   OK to COM_PING                                     MY_QUERY
  *  MY_QUERY  the columns, then the row */
-enum mysql_step { MY_LOOK, MY_GREETING, MY_TLS, MY_LOGIN, MY_PING, MY_QUERY };
+enum mysql_step { MY_LOOK, MY_GREETING, MY_TLS, MY_LOGIN, MY_KEY, MY_PING, MY_QUERY };
 
 #define MYSQL_NONCE   20
 #define MYSQL_COLUMNS 3

@@ -1,6 +1,7 @@
 """mysql_scripted: a small MySQL server for tests, which says what it is told to."""
 
 import hashlib
+import subprocess
 
 NONCE = b"12345678abcdefghijkl"
 OK = b"\0\0\0\2\0\0\0"
@@ -49,6 +50,13 @@ def caching(password, nonce=NONCE):
     return bytes(a ^ b for a, b in zip(once, mixed))
 
 
+def opened(sealed, private):
+    """A password that was sealed by RSA-OAEP and XOR with the nonce."""
+    done = subprocess.run(["openssl", "pkeyutl", "-decrypt", "-inkey", private, "-pkeyopt", "rsa_padding_mode:oaep"],
+                          input=sealed, capture_output=True)
+    return bytes(b ^ NONCE[i % 20] for i, b in enumerate(done.stdout))
+
+
 def parse(body):
     """User and answer of the login."""
     user, rest = body[32:].split(b"\0", 1)
@@ -65,9 +73,10 @@ WRITABLE = result("0", "0", "0")
 
 
 def serve(first=None, plugin="mysql_native_password", password=b"pencil", answer=WRITABLE, tls=None, switch=None,
-          ping=OK, denied=None, cached=True, version="8.0.36"):
+          ping=OK, denied=None, cached=True, version="8.0.36", key=None):
     """A behaviour of the accepted socket. `first`: instead of the greeting; `tls`: an ssl.SSLContext; `switch`: a
-    plugin that it switches to; `denied`: the error for every login; `cached`: caching_sha2_password has it."""
+    plugin that it switches to; `denied`: the error for every login; `cached`: caching_sha2_password has it; `key`: the
+    files of an RSA key, public and private, for a password without TLS."""
 
     def behave(sock):
         sock.sendall(packet(0, first or greeting(version, plugin, tls is not None)))
@@ -88,6 +97,10 @@ def serve(first=None, plugin="mysql_native_password", password=b"pencil", answer
             number += 1
             if not cached:
                 number, proof = take(sock)
+                if key and proof == b"\2":
+                    sock.sendall(packet(number + 1, b"\1" + key[0].read_bytes()))
+                    number, proof = take(sock)
+                    proof = opened(proof, key[1])
                 good = user == b"user" and proof == password + b"\0"
         if denied or not good:
             text = error(1045, "Access denied for user 'x'@'y'", "28000")

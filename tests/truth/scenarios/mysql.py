@@ -1,5 +1,7 @@
 """mysql: what a server greets with, and what it says to a login, a ping and a query."""
 
+import subprocess
+
 import mysql_scripted as my
 from lib import hostile
 from scenarios.common import (
@@ -55,6 +57,32 @@ def unix(behave, how):
     return told(how, make)
 
 
+def rsa_key(stage, bits=2048):
+    """An RSA key: the public part, and the private one."""
+    private, public = stage.program.path("key.pem"), stage.program.path("public.pem")
+    subprocess.run(["openssl", "genrsa", "-out", private, str(bits)], check=True, capture_output=True)
+    subprocess.run(["openssl", "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    return public, private
+
+
+def seals(how, at=user, host="127.0.0.1", bits=2048, **kw):
+    """Wants the password itself, and has a key for it. A host but 127.0.0.1 lies in a network of its own."""
+
+    def make(stage):
+        behave = my.serve(plugin=CACHING, cached=False, key=rsa_key(stage, bits), **kw)
+        if host == "127.0.0.1":
+            return Situation(at(f"{host}:{stage.serve(behave).port}"))
+        network = stage.network(f"ip addr add {host}/32 dev lo")
+        server = network.call(lambda: stage.serve(behave, host=host))
+        return Situation(at(f"{host}:{server.port}"), prefix=network.prefix)
+
+    return told(how, make)
+
+
+def any_key(where):
+    return user(where) + "?get-server-public-key=true"
+
+
 SHORT = "timeout = 400ms"
 LOGIN, WRITES = "require = login", "require = writable"
 CACHING = "caching_sha2_password"
@@ -100,8 +128,16 @@ ROWS = rows(
     ("native", logs_in("mysql_native_password"), HEALTHY, "ok", LOGIN, {"detail": "ping ok as user"}),
     ("native, another password", logs_in("another password", password=b"other"), UNHEALTHY, "auth"),
     ("caching_sha2, cached", logs_in("has it in its cache", plugin=CACHING), HEALTHY, "ok", LOGIN),
-    ("caching_sha2, not cached", logs_in("wants the password itself", plugin=CACHING, cached=False),
+    ("caching_sha2, not cached", seals("has a key for the password"), HEALTHY, "ok", LOGIN),
+    ("caching_sha2, not cached, another password", seals("has a key", password=b"other"), UNHEALTHY, "auth", "",
+        {"detail": "1045"}),
+    ("caching_sha2, not cached, on another host", seals("has a key that anybody may have sent", host="10.9.9.9"),
         UNHEALTHY, "auth", "", {"detail": "ssl-mode"}),
+    ("caching_sha2, any key is taken", seals("has a key", any_key, host="10.9.9.9"), HEALTHY, "ok", LOGIN),
+    ("caching_sha2, a key too large", seals("has a key of 8,200 bits", bits=8200), UNHEALTHY, "protocol"),
+    ("caching_sha2, no key", says(my.packet(2, b"\xfe" + CACHING.encode() + b"\0" + my.NONCE + b"\0") +
+        my.packet(4, b"\1\4") + my.packet(6, b"\1no key"), "sends no key for the password", user),
+        UNHEALTHY, "protocol"),
     ("caching_sha2, another password", logs_in("another password", plugin=CACHING, password=b"other"),
         UNHEALTHY, "auth"),
     ("switches to native", logs_in("switches", plugin=CACHING, switch="mysql_native_password"), HEALTHY, "ok"),

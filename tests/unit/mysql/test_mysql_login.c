@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "mysql/mysql_login.h"
 
@@ -42,9 +43,40 @@ static void test_clear(void **state)
     assert_false(mysql_login_is_clear(""));
 }
 
+/* A key of the openssl command's, with what makes it none. */
+static const char key[] = "-----BEGIN PUBLIC KEY-----\n"
+                          "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDaT5oVeFWYnazBNEP0K6fYIeXS\n"
+                          "Xg2mHaEpV+CD4O7LOEuaqVTXECDEBR+7LYyw6Zdi+Qm+Vil/x+HUbRgycSRqS/zK\n"
+                          "ZwG9Y61bYrsC/wzY1ujAkdosdRjIYbM2Q4amu8ED1Bvh/0Z1kqRz9/aEErg2gCg+\n"
+                          "UjCHU1J20Ms4MmzAiQIDAQAB\n"
+                          "-----END PUBLIC KEY-----\n";
+
+static void test_encrypt(void **state)
+{
+    static const char *const none[] = {"", "-----BEGIN PUBLIC KEY-----\n", "x"};
+    struct buf a, b;
+    (void)state;
+    buf_init(&a, MYSQL_KEY_MAX);
+    buf_init(&b, MYSQL_KEY_MAX);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(mysql_login_encrypt(none[i], strlen(none[i]), "pencil", nonce, &a), -1);
+    assert_int_equal(mysql_login_encrypt(key, strlen(key), "pencil", nonce, &a), 0);
+    assert_int_equal(mysql_login_encrypt(key, strlen(key), "pencil", nonce, &b), 0);
+    assert_int_equal(a.len, 128);
+    assert_memory_not_equal(a.data, b.data, 128); /* padded at random */
+    char password[200];
+    memset(password, 'x', sizeof password - 1);
+    password[sizeof password - 1] = '\0';
+    buf_reset(&a); /* more than the key can seal */
+    assert_int_equal(mysql_login_encrypt(key, strlen(key), password, nonce, &a), -1);
+    assert_int_equal(a.len, 0);
+    buf_fini(&a);
+    buf_fini(&b);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_digests),
-                                       cmocka_unit_test(test_clear)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_digests), cmocka_unit_test(test_clear),
+                                       cmocka_unit_test(test_encrypt)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
