@@ -30,14 +30,17 @@ static bool postgres_is_temporary(const char *cmdline, size_t len)
 
 static bool mysql_is_temporary(const char *cmdline, size_t len)
 {
-    bool no_network = false, zone = false, daemon = false;
+    bool no_network = false, zone = false, daemon = false, local = false, alone = false;
     const char *end = cmdline + len;
     for (const char *arg = cmdline; arg < end; arg += strlen(arg) + 1) {
         no_network = no_network || strcmp(arg, "--skip-networking") == 0;
         zone = zone || strcmp(arg, "--default-time-zone=SYSTEM") == 0;
         daemon = daemon || strcmp(arg, "--daemonize") == 0;
+        local = local || strcmp(arg, "--bind-address=127.0.0.1") == 0;
+        alone = alone || strcmp(arg, "--skip-replica-start") == 0 ||
+                strcmp(arg, "--skip-slave-start") == 0;
     }
-    return no_network && (zone || daemon);
+    return (no_network && (zone || daemon)) || (local && alone);
 }
 
 bool init_guard_is_temporary(enum init_guard_server server, const char *cmdline, size_t len)

@@ -4,7 +4,12 @@
  *
  *   docker-library/postgres  postgres ... -c listen_addresses= -p 5432
  *   docker-library/mysql     mysqld --daemonize --skip-networking --socket=PATH ...
- *   mariadb-docker           mariadbd --skip-networking --socket=PATH --wsrep_on=OFF ...
+ *   mariadb-docker           mariadbd --skip-networking --default-time-zone=SYSTEM --socket=PATH
+ *                            --wsrep_on=OFF ..., also for an upgrade
+ *   bitnami/mysql, mariadb   mysqld --defaults-file=... --bind-address=127.0.0.1 ...
+ *                            --skip-replica-start (or --skip-slave-start) ...
+ *   bitnami/postgresql       the same as the real one's: there is no sign. Until it is through, it
+ *                            listens on loopback alone, which other containers cannot reach
  *
  * The sign is the command line of the very process that listens at the socket. Where that process
  * is not seen (another pid namespace), a server that one is logged in to can be asked. */

@@ -1,5 +1,6 @@
 """mysql: against a real MariaDB, in each state that it can be brought into."""
 
+import signal
 import socket
 import subprocess
 
@@ -148,6 +149,28 @@ def test_init_phase(probe, start):
     prefix = ["unshare", "--pid", "--fork", "--mount-proc"]
     says(probe, by_socket(server) + "\nuser = root", "init-phase", "skip_networking tells", prefix=prefix)
     says(probe, by_socket(server), "internal", "expected a login", code=70, prefix=prefix)
+
+
+@pytest.mark.parametrize("options, networking", [
+    # MariaDB's image, then Bitnami's.
+    (("--skip-networking", "--default-time-zone=SYSTEM", "--wsrep_on=OFF", "--expire-logs-days=0",
+      "--loose-innodb_buffer_pool_load_at_startup=0", "--skip-ssl"), False),
+    (("--bind-address=127.0.0.1", "--skip-slave-start"), True),
+])
+def test_init_phase_replayed(probe, start, options, networking):
+    """As the image's entrypoint goes: the temporary server, scripts, its end, the real one."""
+    server = start(servers.Mariadb, *options, networking=networking)
+    waiting = probe.spawn("wait", "--timeout", "60s", by_socket(server)[6:])
+    says(probe, by_socket(server), "init-phase", "its command line tells")
+    server.sql("CREATE DATABASE shop")
+    says(probe, by_socket(server), "init-phase")
+    server.down(signal.SIGTERM)
+    says(probe, by_socket(server), "refused")
+    assert waiting.poll() is None, "the temporary server was taken for the real one"
+    server.options, server.networking = (), True
+    server.up()
+    assert waiting.wait(30) == 0
+    says(probe, as_user(server), "ok")
 
 
 def test_real_server_that_is_not_seen(probe, mariadb):

@@ -217,6 +217,23 @@ def test_init_phase(probe, start):
     says(probe, by_socket(server) + "\ninit_guard = off", "ok")
 
 
+def test_init_phase_replayed(probe, start):
+    """As the image's entrypoint goes: the temporary server, scripts, its end, the real one."""
+    server = start(servers.Postgres, "-c", "listen_addresses=")
+    waiting = probe.spawn("wait", "--timeout", "60s", by_socket(server)[6:], f"postgres://127.0.0.1:{server.port}")
+    says(probe, by_socket(server), "init-phase")
+    says(probe, at(server), "refused")
+    server.sql("CREATE DATABASE shop")
+    says(probe, by_socket(server), "init-phase")
+    server.down(signal.SIGINT)
+    says(probe, by_socket(server), "refused")
+    assert waiting.poll() is None, "the temporary server was taken for the real one"
+    server.options = ()
+    server.up()
+    assert waiting.wait(30) == 0
+    says(probe, by_socket(server, "&dbname=shop") + "\nrequire = primary", "ok")
+
+
 def test_init_phase_that_only_the_server_tells(probe, start):
     """From another pid namespace, as in a container that shares no more than the socket."""
     server = start(servers.Postgres, "-c", "listen_addresses=")

@@ -34,6 +34,12 @@ static void test_command_lines(void **state)
          "mariadbd|--skip-networking|--default-time-zone=SYSTEM|--socket=/run/"
          "x.sock|--wsrep_on=OFF"},
         {INIT_GUARD_MYSQL, true, "mysqld|--skip-networking|--daemonize|--socket=/run/x.sock"},
+        {INIT_GUARD_MYSQL, true,
+         "mysqld|--defaults-file=/opt/bitnami/mysql/conf/my.cnf|--basedir=/opt/bitnami/mysql|"
+         "--socket=/x.sock|--bind-address=127.0.0.1|--skip-replica-start"},
+        {INIT_GUARD_MYSQL, true, "mysqld|--bind-address=127.0.0.1|--user=mysql|--skip-slave-start"},
+        {INIT_GUARD_MYSQL, false, "mysqld|--bind-address=127.0.0.1|--socket=/x.sock"},
+        {INIT_GUARD_MYSQL, false, "mysqld|--bind-address=0.0.0.0|--skip-replica-start"},
         {INIT_GUARD_MYSQL, false, "mysqld"},
         {INIT_GUARD_MYSQL, false, "mysqld|--skip-networking"},
         {INIT_GUARD_MYSQL, false, "mysqld|--default-time-zone=SYSTEM"},
