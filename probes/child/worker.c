@@ -129,16 +129,20 @@ static void on_timer(uv_timer_t *timer)
     report(w);
 }
 
-/* Only while it is not reaped: until then its pid, and so its group, cannot be another's. */
+/* Only while it is not reaped: until then its pid, and so its group, cannot be another's. What it
+ * leaves behind in its group goes with it, in on_exit_child. */
 static void kill_group(struct worker *w)
 {
     if (w->running)
         kill(-w->process.pid, SIGKILL);
 }
 
+/* It is reaped: kill() must come at once. While anything of its group lives the kernel gives that
+ * number to nobody else; where nothing does, it finds nobody. */
 static void on_exit_child(uv_process_t *process, int64_t exit_status, int term_signal)
 {
     struct worker *w = process->data;
+    kill(-process->pid, SIGKILL);
     w->running = false;
     w->pool->running--;
     w->result.exit_status = (int)exit_status;

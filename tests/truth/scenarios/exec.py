@@ -65,7 +65,7 @@ def changes(stage):
 
 
 def group_is_killed(row, stage):
-    """After the deadline nothing of the group is left."""
+    """Afterwards nothing of the group is left."""
     from ways import check
 
     mark = stage.program.path("child")
@@ -82,12 +82,16 @@ def group_is_killed(row, stage):
     stage.wait_until(gone, 5, "its child is gone")
 
 
-def leaves_child(stage):
-    """hangs, with a child of its own that hangs as well"""
-    mark = stage.program.path("child")
-    path = stage.program.write("check.sh", f"#!/bin/sh\nsleep 1000 &\necho $! >{mark}\nwait\n")
-    path.chmod(0o755)
-    return Situation(f"command = {path}")
+def leaves_child(how, child="sleep 1000", then="wait"):
+    """A script with a child that hangs; `then`: what itself does."""
+
+    def make(stage):
+        mark = stage.program.path("child")
+        path = stage.program.write("check.sh", f"#!/bin/sh\n{child} &\necho $! >{mark}\n{then}\n")
+        path.chmod(0o755)
+        return Situation(f"command = {path}")
+
+    return told(how, make)
 
 
 NAGIOS = "exit_codes = nagios"
@@ -118,7 +122,12 @@ ROWS = rows(
         {"detail": "check.sh has not ended"}),
     ("ignores SIGTERM", runs("trap '' TERM HUP INT; while :; do sleep 1; done", "will not end"),
         UNHEALTHY, "timeout", SHORT),
-    ("hangs with a child", leaves_child, UNHEALTHY, "timeout", SHORT, {"by": group_is_killed}),
+    ("hangs with a child", leaves_child("hangs, with a child of its own that hangs as well"), UNHEALTHY,
+        "timeout", SHORT, {"by": group_is_killed}),
+    ("ends before its child", leaves_child("ends, and its child would not", "sleep 1000 >/dev/null 2>&1", "exit 0"),
+        HEALTHY, "ok", "", {"by": group_is_killed}),
+    ("ends before its child, which has its output", leaves_child("ends, and its child would write on", then="exit 3"),
+        UNHEALTHY, "mismatch", "", {"by": group_is_killed, "detail": "exit code 3"}),
     ("missing", not_there, UNHEALTHY, "internal", "", {"by": is_ours,
         "detail": "cannot run .*nothing: No such file"}),
     ("not executable", runs(":", "without the permission", mode=0o644), UNHEALTHY, "internal", "",
