@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "postgres/postgres_exchange.h"
 #include "postgres/postgres_hosts.h"
 #include "scram/saslprep.h"
 
@@ -160,7 +161,7 @@ static void *prepare(const struct probe_value *v, struct probe_report *report, c
 
 static void start(struct probe_run *run)
 {
-    postgres_hosts_start((struct postgres_run *)run);
+    postgres_hosts_start((struct postgres_run *)run, &postgres_rules);
 }
 
 const struct probe_type probe_type_postgres = {

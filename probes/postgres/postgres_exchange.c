@@ -9,12 +9,11 @@
 #include "postgres/postgres_hosts.h"
 #include "postgres/postgres_role.h"
 
-#define MESSAGE_MAX  65536
-#define PROTOCOL_3   196608
-#define SSL_REQUEST  80877103
-#define SSL_MESSAGE  "SSLRequest"
-#define MECHANISM    "SCRAM-SHA-256"
-#define DEFAULT_USER "postgres"
+#define MESSAGE_MAX 65536
+#define PROTOCOL_3  196608
+#define SSL_REQUEST 80877103
+#define SSL_MESSAGE "SSLRequest"
+#define MECHANISM   "SCRAM-SHA-256"
 
 enum { AUTH_OK = 0, AUTH_CLEAR = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_CHALLENGE, AUTH_PROOF };
 
@@ -33,12 +32,6 @@ static const char *const awaited[] = {
 static const struct postgres_conf *conf_of(const struct postgres_run *r)
 {
     return r->talk.run.conf;
-}
-
-const char *postgres_user(const struct postgres_run *r)
-{
-    const struct server_conf *s = &conf_of(r)->server;
-    return s->user ? s->user : DEFAULT_USER;
 }
 
 static bool is_by_socket(const struct postgres_run *r)
@@ -131,11 +124,6 @@ static enum talk_next good(struct postgres_run *r, const char *words, const char
     if (r->look.found == INIT_GUARD_UNSEEN && !r->row)
         return talk_end(&r->talk, REASON_INTERNAL, INIT_GUARD_UNSEEN_WORDS);
     return talk_end(&r->talk, REASON_OK, "%s%s", words, said);
-}
-
-enum talk_next postgres_not_it(struct postgres_run *r, const char *data, size_t len)
-{
-    return talk_said(&r->talk, REASON_PROTOCOL, "not the answer of a PostgreSQL server", data, len);
 }
 
 /* ---- Errors ---- */

@@ -28,11 +28,11 @@ static int64_t share(const struct postgres_run *r)
     return left > 1 && time > 0 ? time / (int64_t)left : 0;
 }
 
-void postgres_hosts_start(struct postgres_run *r)
+void postgres_hosts_start(struct postgres_run *r, const struct talk_rules *rules)
 {
     const struct server_conf *s = server_of(r);
     r->talk.limit = share(r);
-    talk_start(&r->talk, &postgres_rules, &s->ep, NULL, &s->tls);
+    talk_start(&r->talk, rules, &s->ep, NULL, &s->tls);
 }
 
 bool postgres_hosts_tls(const struct postgres_run *r)

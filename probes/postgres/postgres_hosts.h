@@ -4,7 +4,7 @@
 #ifndef PROBE_POSTGRES_POSTGRES_HOSTS_H
 #define PROBE_POSTGRES_POSTGRES_HOSTS_H
 
-#include "postgres/postgres_exchange.h"
+#include "postgres/postgres_run.h"
 
 enum postgres_miss {
     POSTGRES_UNREACHED, /* no connection, no answer in time, or it takes nobody now */
@@ -14,8 +14,8 @@ enum postgres_miss {
     POSTGRES_FAILED,    /* what libpq tries nowhere else */
 };
 
-/* The first. */
-void postgres_hosts_start(struct postgres_run *r);
+/* Begins at the first. */
+void postgres_hosts_start(struct postgres_run *r, const struct talk_rules *rules);
 
 /* Which server this try is at. */
 const struct endpoint *postgres_hosts_place(const struct postgres_run *r);

@@ -6,11 +6,24 @@
 #include "base/str.h"
 #include "postgres/postgres_hosts.h"
 
+#define DEFAULT_USER "postgres"
+
 enum { COL_RECOVERY, COL_READ_ONLY, COL_LISTEN, COL_SOURCE };
 
 static const struct postgres_conf *conf_of(const struct postgres_run *r)
 {
     return r->talk.run.conf;
+}
+
+const char *postgres_user(const struct postgres_run *r)
+{
+    const struct server_conf *s = &conf_of(r)->server;
+    return s->user ? s->user : DEFAULT_USER;
+}
+
+enum talk_next postgres_not_it(struct postgres_run *r, const char *data, size_t len)
+{
+    return talk_said(&r->talk, REASON_PROTOCOL, "not the answer of a PostgreSQL server", data, len);
 }
 
 bool postgres_role_is_asked(const struct postgres_run *r)
