@@ -54,6 +54,8 @@ OFFENCES = {
     "white space": ("text", "src/base/str.c", "int a; \n", "white space"),
     "format": ("format", "src/base/str.c", "int  a;\n", "clang-format"),
     "shell": ("shell", "tests/x", "#!/bin/sh\nrm $1\n", "SC2086"),
+    "workflows": ("workflows", ".github/workflows/x.yml", "on: push\njobs:\n  a:\n    runs-on: nowhere\n    steps: []\n",
+                  "nowhere"),
     "manual": ("manual", "src/manual/x.1", ".TH x\n.XX\n", "unknown macro"),
 }
 
