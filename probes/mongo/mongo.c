@@ -16,10 +16,6 @@
 #include "mongo/mongo_srv.h"
 #include "mongo/mongo_warn.h"
 
-/* A kept connection sees neither a changed address nor a listener that is gone, and something on
- * the way may have forgotten it: not for longer than this. */
-#define CONN_AGE_MAX (60 * NS_PER_S)
-
 /* A run's states; move_to() is the one function that changes it.
  *
  *   BEGUN -> LOOKING_UP            the records of a mongodb+srv name, by `lookup`
@@ -38,13 +34,15 @@ struct mongo_run {
     struct mongo_exchange exchange;    /* on it */
     struct worker *worker;             /* DRIVER: the child */
     struct mongo_set *set;             /* ASKING */
+    struct mongo_pool *pool;           /* its connections; the kept one's where there is one */
     unsigned holds; /* what is being closed, and calls under way: no release before */
     bool retried;
 };
 
 struct mongo_kept {
     struct probe_kept base;
-    struct mongo_conn *conn; /* idle */
+    struct mongo_conn *conn; /* idle; of one server */
+    struct mongo_pool *pool; /* of a deployment; NULL: not yet */
     struct mongo_srv *srv;   /* NULL: none, or not yet */
     struct scram_keys keys;  /* of the last login */
     unsigned holds;
@@ -150,6 +148,14 @@ static void close_set(struct mongo_run *r)
     mongo_set_close(set, unhold_run, r);
 }
 
+/* Of a one-shot: what a check of an agent keeps stays. */
+static void close_pool(struct mongo_run *r)
+{
+    r->holds++;
+    mongo_pool_close(r->pool, unhold_run, r);
+    r->pool = NULL;
+}
+
 static void close_worker(struct mongo_run *r)
 {
     struct worker *worker = r->worker;
@@ -177,6 +183,8 @@ static void close_all(struct mongo_run *r)
         drop_conn(r);
     if (r->set)
         close_set(r);
+    if (r->pool && !kept_of(r))
+        close_pool(r);
     if (r->worker)
         close_worker(r);
     unhold_run(r);
@@ -254,7 +262,7 @@ static void start_talking(struct mongo_run *r)
     probe_note_later(&r->base, describe);
     if (k)
         r->exchange.scram.keys = k->keys;
-    if (k && k->conn && clock_now() - k->conn->opened > CONN_AGE_MAX)
+    if (k && k->conn && !mongo_conn_is_fresh(k->conn))
         drop_kept_conn(k);
     if (!k || !k->conn) {
         open_conn(r);
@@ -279,12 +287,24 @@ static void on_asked(struct probe_run *run, const struct mongo_set_result *resul
     finish(r, result->reason, detail);
 }
 
+static struct mongo_pool *need_pool(struct mongo_run *r)
+{
+    struct mongo_kept *k = kept_of(r);
+    if (!k)
+        return mongo_pool_new(r->base.env);
+    if (!k->pool)
+        k->pool = mongo_pool_new(r->base.env);
+    return k->pool;
+}
+
 static void start_asking(struct mongo_run *r)
 {
     const struct mongo_kept *k = kept_of(r);
     move_to(r, RUN_ASKING);
     probe_note_later(&r->base, describe);
-    r->set = mongo_set_new(&r->base, conf_of(r), k ? &k->keys : NULL, on_asked);
+    r->pool = need_pool(r);
+    if (r->pool)
+        r->set = mongo_set_new(&r->base, conf_of(r), r->pool, k ? &k->keys : NULL, on_asked);
     if (r->set)
         mongo_set_start(r->set);
     else
@@ -333,6 +353,8 @@ static void keep_srv(struct mongo_run *r)
         return;
     if (k->conn)
         drop_kept_conn(k);
+    if (k->pool)
+        mongo_pool_drop_all(k->pool);
     mongo_srv_free(k->srv);
     k->srv = r->srv;
 }
@@ -410,6 +432,10 @@ static void kept_close(struct probe_kept *kept)
     k->closing = true;
     if (k->conn)
         drop_kept_conn(k);
+    if (k->pool) {
+        k->holds++;
+        mongo_pool_close(k->pool, unhold_kept, k);
+    }
     unhold_kept(k);
 }
 

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "mongo/mongo_wire.h"
 
+#define AGE_MAX (60 * NS_PER_S)
+
 static void move_to(struct mongo_conn *c, enum mongo_conn_state to)
 {
     static const unsigned allowed[] = {
@@ -228,6 +230,11 @@ void mongo_conn_park(struct mongo_conn *c, void (*on_end)(void *owner, struct mo
     c->last_id = c->user.exchange->last_id;
     c->reused = true;
     c->user = (struct mongo_conn_user){.on_end = on_end, .owner = owner};
+}
+
+bool mongo_conn_is_fresh(const struct mongo_conn *c)
+{
+    return clock_now() - c->opened <= AGE_MAX && stream_may_go_on(&c->stream);
 }
 
 void mongo_conn_resume(struct mongo_conn *c, const struct mongo_conn_user *user)

@@ -66,6 +66,10 @@ void mongo_conn_open(struct mongo_conn *c, const struct mongo_conn_user *user,
 void mongo_conn_park(struct mongo_conn *c, void (*on_end)(void *owner, struct mongo_conn *c),
                      void *owner);
 
+/* May an idle one serve another check? It sees neither a changed address nor a listener that is
+ * gone, and something on the way may have forgotten it: for 60 s at most. */
+bool mongo_conn_is_fresh(const struct mongo_conn *c);
+
 /* The next exchange on an idle one. */
 void mongo_conn_resume(struct mongo_conn *c, const struct mongo_conn_user *user);
 

@@ -4,7 +4,7 @@
 #ifndef PROBE_MONGO_MONGO_SET_H
 #define PROBE_MONGO_MONGO_SET_H
 
-#include "mongo/mongo_conf.h"
+#include "mongo/mongo_pool.h"
 #include "scram/scram.h"
 
 struct mongo_set;
@@ -16,18 +16,20 @@ struct mongo_set_result {
     struct scram_keys keys; /* of the login, when valid: for the next check */
 };
 
-/* `keys`: of an earlier login, or NULL. `on_done` comes once, perhaps from inside mongo_set_start.
- * NULL: out of memory. */
-struct mongo_set *
-mongo_set_new(struct probe_run *run, const struct mongo_conf *conf, const struct scram_keys *keys,
-              void (*on_done)(struct probe_run *run, const struct mongo_set_result *result));
+/* `pool`: the connections, which stay the caller's and outlive the set. `keys`: of an earlier
+ * login, or NULL. `on_done` comes once, perhaps from inside mongo_set_start. NULL: out of memory.
+ */
+struct mongo_set *mongo_set_new(struct probe_run *run, const struct mongo_conf *conf,
+                                struct mongo_pool *pool, const struct scram_keys *keys,
+                                void (*on_done)(struct probe_run *run,
+                                                const struct mongo_set_result *result));
 void mongo_set_start(struct mongo_set *s);
 
 /* What each server is so far, for probe_note_later. */
 void mongo_set_note(const struct mongo_set *s, char out[PROBE_DETAIL_MAX]);
 
 /* Exactly once for each mongo_set_new, in any state; on_done does not come any more. `on_closed`,
- * perhaps from inside: its memory is gone. */
+ * from the loop: its memory is gone. */
 void mongo_set_close(struct mongo_set *s, void (*on_closed)(void *owner), void *owner);
 
 #endif

@@ -100,6 +100,13 @@ const char *stream_alpn(const struct stream *s);
  * not seen from here (another pid namespace), or no Unix socket. */
 int stream_listener_pid(const struct stream *s);
 
+/* May a kept stream serve another run? Not where a new handshake could say something else, see
+ * tls_is_good. */
+static inline bool stream_may_go_on(const struct stream *s)
+{
+    return !s->tls || tls_is_good(s->tls);
+}
+
 /* A kept stream serves another run now (NULL: none, it idles). */
 void stream_adopt(struct stream *s, struct probe_run *run);
 

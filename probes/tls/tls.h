@@ -101,12 +101,15 @@ struct tls *tls_open(const struct tls_options *options, const char *host, struct
 const char *tls_alpn(const struct tls *t);
 void tls_delete(struct tls *t); /* NULL is fine; tls_free is a name inside of libssl 3.5 */
 
+/* Would a full handshake say the same as the last one, as far as the clock can tell? Not once that
+ * is `recheck` ago, a certificate of the chain that was verified then has ended, or the server's
+ * has entered the min_days: what is warned of is left to a new one, for it may be renewed. */
+bool tls_is_good(const struct tls *t);
 /* Before the first tls_feed: has the session resumed, by which the run's check was last at `peer`
- * (its address as text), under the same name and settings, and which is still good: not older than
- * `recheck` since its full handshake; no certificate of the chain that was verified then has ended
- * since, nor entered the min_days; the CA certificates are the same. Never with a client
- * certificate, which the server would not judge again, nor `elsewhere`. The run relies on it
- * (probe_rely). Where the server does not know the session, the handshake is a full one. */
+ * (its address as text), under the same name and settings, while it is good (see above) and the CA
+ * certificates are the same. Never with a client certificate, which the server would not judge
+ * again, nor `elsewhere`. The run relies on it (probe_rely). Where the server does not know the
+ * session, the handshake is a full one. */
 void tls_resume(struct tls *t, struct probe_run *run, const char *peer);
 /* Would tls_remember keep it? Then tickets that come late are worth taking. */
 bool tls_may_remember(const struct tls *t, const struct probe_run *run);

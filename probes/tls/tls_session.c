@@ -58,16 +58,23 @@ static struct kept_session *find(struct tls_sessions *sessions, const char *key)
     return NULL;
 }
 
-/* Would a full handshake say the same, as far as can be told without one? What it would warn of is
- * left to it, too: the certificate may have been renewed. */
-static bool is_good(const struct kept_session *k, const struct tls *t)
+static bool is_seen_good(const struct tls_seen *seen, const struct tls_conf *conf)
 {
     struct err e;
     int64_t now = clock_wall() / NS_PER_S;
+    return clock_now() - seen->at < conf->recheck && now >= seen->begins && now <= seen->ends &&
+           tls_days_left(seen->not_after, conf->min_days, &e) == 0;
+}
+
+bool tls_is_good(const struct tls *t)
+{
+    return is_seen_good(&t->seen, t->conf);
+}
+
+static bool is_good(const struct kept_session *k, const struct tls *t)
+{
     return k->ctx == SSL_get_SSL_CTX(t->ssl) && k->generation == t->generation &&
-           clock_now() - k->seen.at < t->conf->recheck && now >= k->seen.begins &&
-           now <= k->seen.ends && tls_days_left(k->seen.not_after, t->conf->min_days, &e) == 0 &&
-           SSL_SESSION_is_resumable(k->session);
+           is_seen_good(&k->seen, t->conf) && SSL_SESSION_is_resumable(k->session);
 }
 
 void tls_resume(struct tls *t, struct probe_run *run, const char *peer)
