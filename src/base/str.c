@@ -15,6 +15,15 @@ bool str_starts(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+bool str_has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
 /* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing over U+10FFFF. */
 size_t str_utf8_char(const char *s, size_t max, uint32_t *c)
 {

@@ -12,6 +12,9 @@
 
 bool str_starts(const char *s, const char *prefix);
 
+/* Is `word`, which is not empty, one of the words that blanks part? */
+bool str_has_word(const char *words, const char *word);
+
 /* The character of UTF-8 at s, of at most `max` bytes; its length, or 0 when it is not valid. */
 size_t str_utf8_char(const char *s, size_t max, uint32_t *c);
 

@@ -66,15 +66,6 @@ static void print_filled(FILE *out, const char *text, int column)
     fputc('\n', out);
 }
 
-static bool has_word(const char *words, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
-            return true;
-    return false;
-}
-
 static void print_indented(const char *text, int indent)
 {
     for (const char *line = text; *line;) {
@@ -310,7 +301,7 @@ static bool has_own_name(const struct help_entry *e)
 static bool help_entry(const char *name, bool more)
 {
     for (const struct help_entry *e = help_entries; e->list; e++) {
-        if (!has_own_name(e) || !has_word(e->name, name))
+        if (!has_own_name(e) || !str_has_word(e->name, name))
             continue;
         if (more)
             putchar('\n');

@@ -75,21 +75,12 @@ const struct cli_command *options_command(const char *name)
     return NULL;
 }
 
-static bool has_word(const char *words, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
-            return true;
-    return false;
-}
-
 bool options_apply(const struct option_spec *o, const char *command)
 {
-    return !o->commands || has_word(o->commands, command);
+    return !o->commands || str_has_word(o->commands, command);
 }
 
 bool options_used(const struct option_spec *o, const char *command)
 {
-    return options_apply(o, command) && (!o->used_by || has_word(o->used_by, command));
+    return options_apply(o, command) && (!o->used_by || str_has_word(o->used_by, command));
 }

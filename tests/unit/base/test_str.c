@@ -111,9 +111,22 @@ static void joined_is_cut(void **state)
     assert_string_equal(str_join(out, sizeof out, (const char *const[]){NULL}), "");
 }
 
+static void test_has_word(void **state)
+{
+    (void)state;
+    assert_true(str_has_word("run check wait", "run"));
+    assert_true(str_has_word("run check wait", "check"));
+    assert_true(str_has_word("run check wait", "wait"));
+    assert_true(str_has_word("recheck check", "check"));
+    assert_false(str_has_word("recheck", "check"));
+    assert_false(str_has_word("checks", "check"));
+    assert_false(str_has_word("", "check"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_has_word),
         cmocka_unit_test(base64_pads),
         cmocka_unit_test(secrets_are_compared),
         cmocka_unit_test(joined_is_cut),
