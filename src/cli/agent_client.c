@@ -60,11 +60,11 @@ static int parse_agent(const char *agent, struct endpoint *ep, struct err *e)
     *ep = (struct endpoint){0};
     if (str_starts(agent, "unix://"))
         rc = parse_unix(agent + strlen("unix://"), ep, e);
-    else if (str_starts(agent, "http://") && strchr(agent, '@'))
+    else if (agent[0] && !strchr("/.", agent[0]) && strchr(agent + 1, '@'))
         err_set(e, "an agent takes no user and password");
     else if (str_starts(agent, "http://"))
         rc = parse_http(agent + strlen("http://"), ep, e);
-    else if (strstr(agent, "://"))
+    else if (strstr(agent, "://") || (agent[0] != '/' && strstr(agent, ":/")))
         err_set(e, "expected a socket path, unix:///PATH or http://HOST:PORT");
     else
         rc = parse_unix(agent, ep, e);

@@ -20,6 +20,7 @@
 #include "cli/view.h"
 #include "config/keys.h"
 #include "config/names.h"
+#include "config/redact.h"
 #include "config/target.h"
 
 #define OUTPUT_MAX    ((size_t)1 << 30)
@@ -207,6 +208,15 @@ static bool is_of_agent(const struct cli *cli)
     return names;
 }
 
+/* A slip in a URL makes it a name: it may hold a password nonetheless. */
+static void tell_unknown(const char *name)
+{
+    char *shown = redact_url(name);
+    fprintf(stderr, "probe: no configuration file, and the agent has no probe '%s'\n",
+            shown ? shown : "");
+    free(shown);
+}
+
 /* The agent's sections of the named probes. 0, or the exit code with the words said. */
 static int fetch(const struct cli *cli, struct buf *text)
 {
@@ -223,8 +233,7 @@ static int fetch(const struct cli *cli, struct buf *text)
         if (status == 200)
             buf_add(text, body.data, body.len);
         else if (status == 404)
-            fprintf(stderr, "probe: no configuration file, and the agent has no probe '%s'\n",
-                    name);
+            tell_unknown(name);
         else
             fprintf(stderr, "probe: %s\n",
                     status < 0 || agent_refused(cli->agent, status, &e) < 0 ? e.text : "");

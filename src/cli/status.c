@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/agent_client.h"
 #include "cli/view.h"
+#include "config/redact.h"
 #include "term/digest.h"
 
 #define DEFAULT_TIMEOUT (5 * NS_PER_S)
@@ -40,10 +41,12 @@ static int unknown_name(const json_t *document, const char *name)
             names[used++] = its;
     }
     const char *near = names ? str_nearest(name, names, used) : NULL;
-    struct buf line; /* the agent's names are not trusted */
+    char *shown = redact_url(name); /* a slip in a URL makes it a name */
+    struct buf line;                /* the agent's names are not trusted */
     buf_init(&line, OUTPUT_MAX);
     buf_puts(&line, "the agent has no probe '");
-    text_escape(&line, name);
+    text_escape(&line, shown ? shown : "");
+    free(shown);
     buf_puts(&line, near ? "', did you mean '" : "'");
     text_escape(&line, near ? near : "");
     buf_puts(&line, near ? "'?" : "");

@@ -12,6 +12,7 @@
 #include "config/advice.h"
 #include "config/kind.h"
 #include "config/labels.h"
+#include "config/mask.h"
 #include "config/names.h"
 #include "config/shown.h"
 #include "config/value.h"
@@ -29,13 +30,17 @@ static void report_add(struct probe_report *r, bool is_error, size_t key, const 
                        va_list ap)
 {
     char text[768];
+    const char *value = key < r->table->n ? r->table->values[key].text : NULL;
     if (!is_error && r->partial)
         return;
     vsnprintf(text, sizeof text, fmt, ap);
+    char *shown = mask_apply_url(value ? value : "", strdup(text));
+    const char *words = shown ? shown : "out of memory";
     if (key < r->table->n)
-        table_problem(r->table, key, r->source, is_error, "%s", text);
+        table_problem(r->table, key, r->source, is_error, "%s", words);
     else
-        source_problem(r->source, is_error, 0, NULL, "%s", text);
+        source_problem(r->source, is_error, 0, NULL, "%s", words);
+    free(shown);
 }
 
 void probe_error(struct probe_report *report, size_t key, const char *fmt, ...)

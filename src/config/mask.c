@@ -338,3 +338,30 @@ char *mask_apply(const struct mask *m, char *text)
     free(text);
     return buf_take(&b);
 }
+
+static int add_parts(void *ctx, const char *secret, size_t len)
+{
+    int rc = add_word(ctx, secret, len, false);
+    for (size_t at = 0; rc == 0 && at < len;) {
+        size_t n = 0;
+        while (at + n < len && !strchr("/?#@&;:=", secret[at + n]))
+            n++;
+        rc = add_word(ctx, secret + at, n, false);
+        at += n + 1;
+    }
+    return rc;
+}
+
+char *mask_apply_url(const char *url, char *text)
+{
+    struct mask m = {0};
+    if (text && redact_secrets_of(url, add_parts, &m) < 0) {
+        free(text);
+        text = NULL;
+    }
+    if (m.n)
+        qsort(m.words, m.n, sizeof *m.words, longest_first);
+    text = mask_apply(&m, text);
+    mask_fini(&m);
+    return text;
+}

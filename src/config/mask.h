@@ -27,6 +27,10 @@ int mask_init(struct mask *m, const struct probe_key *keys, const struct probe_v
  */
 char *mask_apply(const struct mask *m, char *text);
 
+/* The same of the secrets that a URL may hold, whole or broken off at a character that ends a part
+ * of a URL: words about one that has a slip in it quote a part. */
+char *mask_apply_url(const char *url, char *text);
+
 void mask_fini(struct mask *m);
 
 #endif

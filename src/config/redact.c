@@ -73,13 +73,15 @@ static const char *behind_userinfo(const char *url, const char *authority)
     return at ? at + 1 : authority;
 }
 
-/* Where "//" and its like end; a slip in them ("mongodb//", "http:/") must not bare the rest. */
+/* Where "//" and its like end; a slip in them ("mongodb//", "name=http:/") must not bare the rest.
+ */
 static const char *find_authority(const char *url)
 {
     const char *authority = strstr(url, "://");
     if (authority)
         return authority + 3;
-    size_t word = 0;
+    size_t word = strcspn(url, "=:/@");
+    word = url[word] == '=' ? word + 1 : 0;
     while (isalpha((unsigned char)url[word]) || url[word] == '+')
         word++;
     size_t slip = strspn(url + word, ":/");

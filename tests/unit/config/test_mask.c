@@ -136,11 +136,33 @@ static void urls(void **state)
     }
 }
 
+/* Words about a URL with a slip in it quote the part that is none. */
+static void in_words_about_a_url(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *words, *shown;
+    } rows[] = {
+        {"redis://u:hunter2?x@h/", "\"hunter2\" is not a port", "\"***\" is not a port"},
+        {"grpc://u:hunter2/x@h", "\"hunter2\" is not a port", "\"***\" is not a port"},
+        {"dns://h/?password=hunter2", "not \"?password=hunter2\"", "not \"?password=***\""},
+        {"tcp://h:1/?token=hunter2", "\"1/?token=hunter2\" is", "\"1/?token=***\" is"},
+        {"redis://h:xyzzy", "\"xyzzy\" is not a port", "\"xyzzy\" is not a port"},
+        {"", "as it is", "as it is"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *got = mask_apply_url(rows[i].url, strdup(rows[i].words));
+        assert_string_equal(got, rows[i].shown);
+        free(got);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_every_form), cmocka_unit_test(in_base64), cmocka_unit_test(cut_off),
-        cmocka_unit_test(nothing_else),  cmocka_unit_test(urls),
+        cmocka_unit_test(in_every_form), cmocka_unit_test(in_base64),
+        cmocka_unit_test(cut_off),       cmocka_unit_test(nothing_else),
+        cmocka_unit_test(urls),          cmocka_unit_test(in_words_about_a_url),
     };
     return cmocka_run_group_tests(tests, open_mask, close_mask);
 }

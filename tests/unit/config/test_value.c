@@ -360,6 +360,8 @@ static void test_redact(void **state)
          "mongodb://h/?authMechanismProperties=***"},
         {"pid:1", "pid:1"},
         {"http://u@", "http://***@"},
+        {"web=redis:/u:p@h", "web=redis:/***@h"},
+        {"mongodb//u:p@h", "mongodb//***@h"},
         {"://@?=&", "://***@?=&"},
     };
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
