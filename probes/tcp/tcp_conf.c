@@ -181,7 +181,7 @@ static int add_line(struct tcp_conf *c, const char *line, struct probe_report *r
         return add_expect(c, rest, K_DIALOGUE, report);
     if (n != 3 || strncmp(line, "tls", n) != 0 || *rest) {
         probe_error(report, K_DIALOGUE,
-                    "a line is none of 'expect PATTERN', 'send BYTES' and 'tls'");
+                    "a line is neither 'expect PATTERN' nor 'send BYTES' nor 'tls'");
         return -1;
     }
     if (has_step(c, TCP_STEP_TLS)) {

@@ -121,7 +121,7 @@ void explain_ini_probe(struct buf *out, const struct check_conf *c, struct expla
     if (c->common[COMMON_TYPE].given)
         add_table(out, config_common_keys, c->common, COMMON_TYPE + 1, path, false);
     else
-        buf_printf(out, "# told by the key that names the target\ntype = %s\n", c->type->name);
+        buf_printf(out, "# from the key or URL of the target\ntype = %s\n", c->type->name);
     add_table(out, c->type->keys, c->values, c->type->n_keys, path, given_only);
     size_t next = COMMON_TYPE + 1;
     add_table(out, config_common_keys + next, c->common + next, config_n_common_keys - next, path,

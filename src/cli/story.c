@@ -225,7 +225,7 @@ void story_tell(struct buf *out, const struct story *s)
 {
     tell_state(out, s);
     if (*s->view->warning)
-        say(out, str_format("it warns, which counts nowhere: %s", s->view->warning));
+        say(out, str_format("a warning, which makes nothing fail: %s", s->view->warning));
     tell_results(out, s);
     tell_next(out, s);
 }

@@ -334,7 +334,7 @@ int cmd_wait(const struct cli *cli)
     if (cmd.budget_ns != TIME_NEVER)
         sched_set(&cmd.session.engine.sched, &cmd.budget, time_add(cmd.began, cmd.budget_ns));
     if (reaper_open(&cmd.reaper, &cmd.session.loop) < 0)
-        fprintf(stderr, "probe: orphans are not reaped\n");
+        fprintf(stderr, "probe: orphaned processes are not reaped\n");
     begin_drawing(&cmd);
     session_run(&cmd.session);
     return finish(&cmd);

@@ -125,7 +125,7 @@ static void check_url(const struct probe_value *v, struct source *s)
     const char *host = http ? strstr(url->text, "://") + 3 : "";
     if (!*host || strchr("/?#:@", *host) || url->text[strcspn(url->text, " \t\r\n")])
         source_problem(s, true, url->line, "on_transition_url",
-                       "is no URL that can be posted to, expected http://host/path or "
+                       "cannot be posted to, expected http://host/path or "
                        "https://host/path");
 }
 
@@ -160,10 +160,10 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
     size_t n = strspn(mode, "01234567");
     if (n < 3 || n > 4 || mode[n] || (a->socket_mode = (unsigned)strtoul(mode, NULL, 8)) > 0777)
         source_problem(s, true, v[AGENT_SOCKET_MODE].line, "socket_mode",
-                       "\"%.20s\" is no mode, expected octal digits such as 0660", mode);
+                       "\"%.20s\" is not a mode, expected octal digits such as 0660", mode);
     if (!read_shard(a, v[AGENT_SHARD].text))
         source_problem(s, true, v[AGENT_SHARD].line, "shard",
-                       "\"%.20s\" is no share, expected I/N with I from 0 to N, e.g. 2/5",
+                       "\"%.20s\" is not a share, expected I/N with I from 0 to N, e.g. 2/5",
                        v[AGENT_SHARD].text);
     if (v[AGENT_NAME].text && strlen(v[AGENT_NAME].text) > NAME_MOST)
         source_problem(s, true, v[AGENT_NAME].line, "name",

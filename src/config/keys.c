@@ -10,11 +10,11 @@ static const char *const not_ready_words[] = {"down", "drain", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct probe_key config_common_keys[] = {
-    [COMMON_TYPE] = {.name = "type",
-                     .kind = KEY_TEXT,
-                     .doc = "What is probed: grpc, exec, dns, mongo, tcp, http, process, "
-                            "redis, postgres or mysql; not needed where the key or the URL "
-                            "that names the target tells it."},
+    [COMMON_TYPE] =
+        {.name = "type",
+         .kind = KEY_TEXT,
+         .doc = "What is probed: grpc, exec, dns, mongo, tcp, http, process, redis, postgres or "
+                "mysql; not needed where another key tells it, as address and url do."},
     [COMMON_INTERVAL] = {.name = "interval",
                          .kind = KEY_DURATION,
                          .def = "30s",
@@ -75,8 +75,8 @@ const struct probe_key config_common_keys[] = {
     [COMMON_WARN_AFTER] = {.name = "warn_after",
                            .kind = KEY_DURATION,
                            .min = NS_PER_MS,
-                           .doc = "A check that succeeds but takes longer warns: it is healthy all "
-                                  "the same. If not set, no check is too slow."},
+                           .doc = "A check that succeeds but takes longer than this warns; the "
+                                  "probe stays healthy. If not set, no check is too slow."},
     [COMMON_LABELS] = {.name = "labels",
                        .kind = KEY_WORDS,
                        .doc = "Labels for metrics, JSON and events, e.g. team=shop, env=prod."},
@@ -84,8 +84,8 @@ const struct probe_key config_common_keys[] = {
                         .kind = KEY_DURATION,
                         .min = 2 * 60 * NS_PER_S,
                         .max = 24 * 3600 * NS_PER_S,
-                        .doc = "How much of the past its page /probe/NAME shows, e.g. 1h; it costs "
-                               "4 KiB. If not set, the last results alone."},
+                        .doc = "How much of the past its page /probe/NAME shows, e.g. 1h, for 4 "
+                               "KiB of memory. If not set, only the last results."},
 };
 const size_t config_n_common_keys = COMMON_COUNT;
 
@@ -123,22 +123,23 @@ const struct probe_key config_agent_keys[] = {
                            .max = 256,
                            .doc =
                                "Child processes at once, for checks that need the Mongo driver."},
-    [AGENT_SHARD] = {.name = "shard",
-                     .kind = KEY_TEXT,
-                     .doc = "This agent's share of the probes, as I/N: those whose name's hash "
-                            "(FNV-1a, 32 bits) leaves I when divided by N; N/N is 0/N. For one "
-                            "file of N agents, with the number that the orchestrator gives."},
+    [AGENT_SHARD] =
+        {.name = "shard",
+         .kind = KEY_TEXT,
+         .doc = "This agent's share of the probes, as I/N, where N agents have the same file: "
+                "those whose name's hash (FNV-1a, 32 bits) modulo N is I. N/N means 0/N."},
     [AGENT_ALLOW_EMPTY] = {.name = "allow_empty",
                            .kind = KEY_BOOL,
                            .def = "no",
                            .doc = "yes: an agent that watches nothing may run, and is ready. "
                                   "Otherwise a configuration without a probe is an error, and an "
                                   "agent whose share is empty is not ready."},
-    [AGENT_WATCH] = {.name = "watch",
-                     .kind = KEY_BOOL,
-                     .def = "yes",
-                     .doc = "The configuration is reloaded when it, or a file of a secret or "
-                            "certificate in it, has changed. no: only by SIGHUP or POST /reload."},
+    [AGENT_WATCH] =
+        {.name = "watch",
+         .kind = KEY_BOOL,
+         .def = "yes",
+         .doc = "The configuration is reloaded when its file changes, or a file with a secret or "
+                "certificate that it names. no: only by SIGHUP or POST /reload."},
     [AGENT_LOG_FORMAT] = {.name = "log_format",
                           .kind = KEY_CHOICE,
                           .def = "logfmt",
@@ -148,7 +149,7 @@ const struct probe_key config_agent_keys[] = {
                          .kind = KEY_CHOICE,
                          .def = "info",
                          .choices = log_levels,
-                         .doc = "The least that is logged: debug, info, warn or error."},
+                         .doc = "The lowest level that is logged: debug, info, warn or error."},
     [AGENT_AGENT_CHECK] = {.name = "agent_check",
                            .kind = KEY_TEXT,
                            .doc = "Address and port for HAProxy's agent-check, e.g. "
@@ -190,7 +191,6 @@ const struct probe_key config_agent_keys[] = {
                                      .kind = KEY_DURATION,
                                      .def = "10s",
                                      .min = NS_PER_MS,
-                                     .doc = "The command, or the request, is ended after that "
-                                            "long."},
+                                     .doc = "How long the command, or the request, may take."},
 };
 const size_t config_n_agent_keys = AGENT_COUNT;

@@ -44,7 +44,7 @@ static bool is_given(const struct labels *l, const char *name)
 static const char *find_fault(const struct labels *l, const char *name, const char *value)
 {
     if (!is_name(name, strlen(name)) || !*value)
-        return "is no label, expected NAME=VALUE with letters, digits and _ in the name";
+        return "is not a label, expected NAME=VALUE with letters, digits and _ in the name";
     if (strlen(name) > LABEL_MOST || strlen(value) > LABEL_MOST)
         return "is too long, expected at most 128 bytes each of name and value";
     if (is_taken(name))

@@ -278,7 +278,7 @@ def test_on_transition_errors(probe):
     for value in ("ftp://x1/", "http://", "https:///x1", "x1/path", "http://x1/a b"):
         config = probe.write("url.ini", f"[agent]\non_transition_url = {value}\n" + tcp("a", 1))
         result = probe.run("validate", "-c", config)
-        assert result.code == 78 and "is no URL that can be posted to" in result.out + result.err
+        assert result.code == 78 and "cannot be posted to, expected http" in result.out + result.err
         assert "x1" not in result.out + result.err, "such URLs are secrets"
 
 

@@ -83,30 +83,34 @@ static const struct {
     {"[agent]\ntoken = ${NONE:-0123456789abcde f}\n",
      "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
     {PROBE "labels = team=shop, env, 1a=b, type=x, team=y, __a=b, b=, =c, ok=1\n",
-     "f:3: probe a.labels: \"env\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "f:3: probe a.labels: \"env\" is not a label, expected NAME=VALUE with letters, digits and _ "
+     "in "
      "the name\n"
-     "f:3: probe a.labels: \"1a=b\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "f:3: probe a.labels: \"1a=b\" is not a label, expected NAME=VALUE with letters, digits and _ "
+     "in "
      "the name\n"
      "f:3: probe a.labels: \"type=x\" has a name that the metrics have already, expected another\n"
      "f:3: probe a.labels: \"team=y\" is given twice\n"
      "f:3: probe a.labels: \"__a=b\" has a name that the metrics have already, expected another\n"
-     "f:3: probe a.labels: \"b=\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "f:3: probe a.labels: \"b=\" is not a label, expected NAME=VALUE with letters, digits and _ "
+     "in "
      "the "
      "name\n"
-     "f:3: probe a.labels: \"=c\" is no label, expected NAME=VALUE with letters, digits and _ in "
+     "f:3: probe a.labels: \"=c\" is not a label, expected NAME=VALUE with letters, digits and _ "
+     "in "
      "the "
      "name\n"},
     {"[agent]\nshard = 4/3\n",
-     "f:2: agent.shard: \"4/3\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
+     "f:2: agent.shard: \"4/3\" is not a share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nshard = 0/0\n",
-     "f:2: agent.shard: \"0/0\" is no share, expected I/N with I from 0 to N, e.g. 2/5\n"},
+     "f:2: agent.shard: \"0/0\" is not a share, expected I/N with I from 0 to N, e.g. 2/5\n"},
     {"[agent]\nlisten = :0\nagent_check = db:80\n",
      "f:2: agent.listen: \"0\" is not a port, expected 1 to 65535\n"
      "f:3: agent.agent_check: \"db\" is no IP address: what is listened on is an address, as in "
      "127.0.0.1:9797, [::1]:9797 or :9797\n"},
     {"[agent]\nlisten = 127.0.0.1:99999\nsocket_mode = 999\nmax_workers = 0\nlog_format = xml\n",
      "f:2: agent.listen: \"99999\" is not a port, expected 1 to 65535\n"
-     "f:3: agent.socket_mode: \"999\" is no mode, expected octal digits such as 0660\n"
+     "f:3: agent.socket_mode: \"999\" is not a mode, expected octal digits such as 0660\n"
      "f:4: agent.max_workers: \"0\" is out of range, expected 1 to 256\n"
      "f:5: agent.log_format: \"xml\" is unknown, expected logfmt or json\n"},
     {"[agent]\nlisten = :0\nagent_check = 127.0.0.1:0\n[probe a]\ntype = tcp\naddress = h:1\n",
