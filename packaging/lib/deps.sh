@@ -21,7 +21,7 @@ deps_list()
         static) echo debian-archive-keyring linux-libc-dev dpkg-dev make perl xz-utils ;;
         emulation) echo qemu-user-static ;;
         bench) echo musl-tools wait-for-it netcat-openbsd curl valgrind python3-pymongo nginx-light haproxy prometheus \
-            prometheus-blackbox-exporter openssl libmongoc-dev ;;
+            prometheus-blackbox-exporter openssl libmongoc-dev redis-server redis-tools postgresql mariadb-server ;;
         release) echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross minisign skopeo ;;
         deb) echo dpkg-dev gzip ;;
         packages) echo lintian systemd util-linux minisign skopeo buildah ;;

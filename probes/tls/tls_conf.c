@@ -124,7 +124,8 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
         probe_warn(report, first + TLS_KEY_VERIFY,
                    "any certificate is taken: whoever answers at that address counts as healthy");
     bool whole = !c->cert || c->key || !probe_is_missing(report, first + TLS_KEY_KEY);
-    if (rc == 0 && whole)
+    bool reads = c->ca || c->cert || c->verify; /* else there is nothing that could be wrong */
+    if (rc == 0 && whole && reads)
         rc = read_files(c, first, report);
     if (rc < 0)
         tls_conf_fini(c);

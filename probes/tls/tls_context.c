@@ -39,6 +39,7 @@ struct tls_context {
     char *files[FILE_COUNT]; /* NULL: not set */
     char *password;
     struct file_id ids[FILE_COUNT];
+    bool by_system; /* its CAs are the system's */
     SSL_CTX *ctx;
 };
 
@@ -174,7 +175,7 @@ static void take_fresh(void)
     X509_STORE_free(process.system.store);
     process.system = fresh;
     for (struct tls_context *context = process.contexts; context; context = context->next)
-        if (!context->files[FILE_CA]) {
+        if (context->by_system) {
             SSL_CTX_set1_cert_store(context->ctx, fresh.store);
             context->generation++;
         }
@@ -317,13 +318,20 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* The system's CAs, some ten milliseconds of reading; not where nothing is verified. */
+static bool needs_system(const struct tls_conf *c)
+{
+    return !c->ca && c->verify;
+}
+
 static bool serves(const struct tls_context *context, const char *const files[FILE_COUNT],
-                   const struct file_id ids[FILE_COUNT], const char *password)
+                   const struct file_id ids[FILE_COUNT], const struct tls_conf *c)
 {
     for (size_t i = 0; i < FILE_COUNT; i++)
         if (!same_text(context->files[i], files[i]))
             return false;
-    return same_ids(context->ids, ids, FILE_COUNT) && same_text(context->password, password);
+    return context->by_system == needs_system(c) && same_ids(context->ids, ids, FILE_COUNT) &&
+           same_text(context->password, c->key_password);
 }
 
 static void free_context(struct tls_context *context)
@@ -350,6 +358,8 @@ static struct tls_context *new_context(const struct tls_conf *c, const char *con
         whole = copy_text(&context->files[i], files[i]) == 0;
         context->ids[i] = file_id_of(files[i]);
     }
+    if (whole)
+        context->by_system = needs_system(c);
     if (!whole || copy_text(&context->password, c->key_password) < 0)
         err_set(e, "cannot set up TLS: out of memory");
     else if (load(context->ctx, c, key, e) == 0)
@@ -360,17 +370,17 @@ static struct tls_context *new_context(const struct tls_conf *c, const char *con
 }
 
 static struct tls_context *find(const char *const files[FILE_COUNT],
-                                const struct file_id ids[FILE_COUNT], const char *password)
+                                const struct file_id ids[FILE_COUNT], const struct tls_conf *c)
 {
     struct tls_context *context = process.contexts;
-    while (context && !serves(context, files, ids, password))
+    while (context && !serves(context, files, ids, c))
         context = context->next;
     return context;
 }
 
 static void add(struct tls_context *context)
 {
-    if (!context->files[FILE_CA])
+    if (context->by_system)
         SSL_CTX_set1_cert_store(context->ctx, process.system.store);
     context->next = process.contexts;
     process.contexts = context;
@@ -385,7 +395,7 @@ static struct tls_context *obtain(const struct tls_conf *c, int *key, struct err
     for (size_t i = 0; i < FILE_COUNT; i++)
         ids[i] = file_id_of(files[i]);
     pthread_mutex_lock(&process.lock);
-    struct tls_context *context = find(files, ids, c->key_password);
+    struct tls_context *context = find(files, ids, c);
     if (!context) {
         pthread_mutex_unlock(&process.lock);
         context = new_context(c, files, key, e);
@@ -400,10 +410,10 @@ static struct tls_context *obtain(const struct tls_conf *c, int *key, struct err
 
 SSL_CTX *tls_context(struct tls_conf *c, bool connecting, int *key, struct err *e)
 {
-    if (c->ca && c->context) /* nothing of it changes any more */
+    if (!needs_system(c) && c->context) /* nothing of it changes any more */
         return c->context->ctx;
     pthread_mutex_lock(&process.lock);
-    bool ready = c->ca || need_system(connecting) == 0;
+    bool ready = !needs_system(c) || need_system(connecting) == 0;
     if (!ready)
         err_set(e, "cannot set up TLS: out of memory");
     else if (!c->context)

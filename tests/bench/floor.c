@@ -2,7 +2,8 @@
  * by bare system calls, for one numeric address, with no timeout, no check of the reply but its
  * first bytes, and no words. Built static, with nothing but libc. `run` compares the bytes.
  *
- *   floor tcp PORT | http PORT PATH | mongo PORT | status SOCKET */
+ *   floor tcp PORT | http PORT PATH | mongo PORT | redis PORT | postgres PORT | mysql PORT |
+ *         status SOCKET */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -91,6 +92,60 @@ static int get(int fd, const char *port, const char *path)
     return ask(fd, text);
 }
 
+/* Sends the bytes and waits for an answer that begins with `first`. */
+static int exchange(int fd, const char *out, size_t len, const char *first)
+{
+    char in[4096];
+    if (write(fd, out, len) != (ssize_t)len)
+        return 1;
+    ssize_t n = read(fd, in, sizeof in);
+    return n > 0 && in[0] == first[0] ? 0 : 1;
+}
+
+/* Ends its side and waits for the server's end, as probe does. */
+static int part(int fd, int rc)
+{
+    char in[4096];
+    shutdown(fd, SHUT_WR);
+    while (read(fd, in, sizeof in) > 0)
+        ;
+    return rc;
+}
+
+static int redis(int fd)
+{
+    static const char out[] = "*1\r\n$4\r\nPING\r\n";
+    return part(fd, exchange(fd, out, sizeof out - 1, "+"));
+}
+
+/* The wish for TLS, which the server has not; then until it asks for a login. */
+static int postgres(int fd)
+{
+    static const char tls[] = "\0\0\0\x08\x04\xd2\x16\x2f";
+    static const char start[] = "\0\0\0\x40\0\x03\0\0"
+                                "user\0postgres\0database\0postgres\0application_name\0probe\0";
+    if (exchange(fd, tls, sizeof tls - 1, "N"))
+        return 1;
+    return part(fd, exchange(fd, start, sizeof start, "R"));
+}
+
+/* The greeting; a login as nobody; the refusal. */
+static int mysql(int fd)
+{
+    char in[4096], out[256] = "\0\0\0\x01\0\x82\x08\0\0\0\0\x01\x2d";
+    ssize_t n = read(fd, in, sizeof in);
+    if (n < 64 || in[4] != 10)
+        return 1;
+    size_t version = strlen(in + 5) + 1, at = 4 + 32;
+    at += (size_t)(stpcpy(out + at, "probe") - (out + at)) + 2;
+    at += (size_t)(stpcpy(out + at, in + 5 + version + 44) - (out + at)) + 1;
+    out[0] = (char)(at - 4);
+    if (write(fd, out, at) != (ssize_t)at)
+        return 1;
+    n = read(fd, in, sizeof in);
+    return part(fd, n > 4 && (unsigned char)in[4] == 0xff ? 0 : 1);
+}
+
 /* The connection goes by a reset: nothing stays behind in TIME_WAIT. */
 static int touch(int fd)
 {
@@ -107,6 +162,12 @@ int main(int argc, char **argv)
         return 1;
     if (strcmp(argv[1], "mongo") == 0)
         return ping(fd);
+    if (strcmp(argv[1], "redis") == 0)
+        return redis(fd);
+    if (strcmp(argv[1], "postgres") == 0)
+        return postgres(fd);
+    if (strcmp(argv[1], "mysql") == 0)
+        return mysql(fd);
     if (strcmp(argv[1], "http") == 0)
         return get(fd, argv[2], argc > 3 ? argv[3] : "/");
     if (strcmp(argv[1], "status") == 0)

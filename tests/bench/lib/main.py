@@ -16,7 +16,7 @@ from .figures import Row
 
 ALL = {**rows_once.ROWS, **rows_time.ROWS, **rows_agent.ROWS, **rows_scale.ROWS, **rows_api.ROWS}
 # In the order in which they run; where time runs out, the last go without.
-ROWS = {name: ALL[name] for name in ("once", "once-tls", "status", "loop", "gate", "detect", "start", "agent", "ping",
+ROWS = {name: ALL[name] for name in ("once", "once-stack", "once-tls", "status", "loop", "gate", "detect", "start", "agent", "ping",
                                      "hang", "api", "metrics", "scale", "idle")}
 assert len(ROWS) == len(ALL)
 

@@ -21,8 +21,9 @@ def mongosh():
     return shlex.split(found) if found else None
 
 
-def recorded(argv, port_word, answer):
-    """What `argv` sends to a server that says `answer` once it was asked; the port in it made plain."""
+def recorded(argv, port_word, answer, greeting=b""):
+    """What `argv` sends to a server that says `answer` once it was asked (a list: one each time), and `greeting` before;
+    the port in it made plain."""
     got = []
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -34,11 +35,14 @@ def recorded(argv, port_word, answer):
             c, _ = s.accept()
             with c:
                 c.settimeout(2)
+                answers = answer if isinstance(answer, list) else [answer] if answer else []
                 try:
+                    c.sendall(greeting)
                     while chunk := c.recv(65536):
                         got.append(chunk)
-                        if answer and len(got) == 1:
-                            c.sendall(answer)
+                        if len(got) <= len(answers):
+                            c.sendall(answers[len(got) - 1])
+                        if len(got) == len(answers):
                             c.shutdown(socket.SHUT_WR)
                 except OSError:
                     pass
@@ -60,6 +64,55 @@ def compare_bytes(ctx, row):
         a, b = recorded([ctx.probe, *ours], "PORT", answer), recorded([floor, *bare], "PORT", answer)
         row.note(f"{what}: the floor sends the same {len(a)} bytes as probe." if a == b else
                  f"{what}: **the floor sends other bytes than probe**: {b!r} instead of {a!r}.")
+
+
+# What a server of each kind says until it is known to be up.
+GREETING = (b"\x4a\0\0\0\x0a8.0.36\0\1\0\0\0" + b"12345678\0" + b"\xff\xf7\x2d\2\0\xff\xff\x15" + b"\0" * 10 +
+            b"123456789012\0mysql_native_password\0")
+DENIED = b"\x16\0\0\2\xff\x15\4#28000Access denied"
+DIALOGUES = {
+    "redis": ([b"+PONG\r\n"], b""),
+    "postgres": ([b"N", b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0"], b""),
+    "mysql": ([DENIED], GREETING),
+}
+
+
+def once_stack(ctx, row):
+    """Redis, PostgreSQL and MySQL, real servers, without a login; beside what their own clients cost."""
+    floor, bars = ctx.tool("floor"), []
+    ports = {"redis": servers.redis(ctx), "postgres": servers.postgres(ctx), "mysql": servers.mariadb(ctx)}
+    rivals = {
+        "redis": ("redis-cli ping", [shutil.which("redis-cli"), "-p", ports["redis"], "ping"], 1),
+        "postgres": ("pg_isready", [servers.postgres_tool("pg_isready"), "-q", "-h", "127.0.0.1", "-p",
+                                    ports["postgres"]], 4),
+        "mysql": ("mysqladmin ping", [shutil.which("mysqladmin"), "--no-defaults", "-h127.0.0.1", f"-P{ports['mysql']}",
+                                      "-uhealth", "-ppencil", "ping"], 4),
+    }
+    wait4x = {"redis": "redis://127.0.0.1:{}", "postgres": "postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable",
+              "mysql": "health:pencil@tcp(127.0.0.1:{})/mysql"}
+    for what, port in ports.items():
+        answers, greeting = DIALOGUES[what]
+        a, b = (recorded(argv, "PORT", answers, greeting)
+                for argv in ([ctx.probe, "check", f"{what}://127.0.0.1:PORT"], [floor, what, "PORT"]))
+        row.note(f"{what}: the floor sends the same {len(a)} bytes as probe." if a == b else
+                 f"{what}: **the floor sends other bytes than probe**: {b!r} instead of {a!r}.")
+        name, argv, every = rivals[what]
+        commands = [measure.Command("probe check", [ctx.probe, "check", f"{what}://127.0.0.1:{port}"]),
+                    measure.Command("floor", [floor, what, port]),
+                    measure.Command(name, argv, ctx.pick(every, 1), count_instructions=False)]
+        if shutil.which("wait4x"):
+            kind = "postgresql" if what == "postgres" else what
+            commands.append(measure.Command("wait4x", [shutil.which("wait4x"), kind, wait4x[what].format(port)],
+                                            ctx.pick(10, 1), count_instructions=False))
+        results = measure.interleaved(ctx, commands, ctx.pick(400, 4), ctx.pick(12, 2))
+        row.table(f"{what}, from exec to exit", measure.COLUMNS, measure.lines(results, "floor"))
+        row.target(f"{what}: wall time over the floor's",
+                   measure.of(results, "probe check") / measure.of(results, "floor"), 2.5, figures.ratio)
+        row.data(what, results)
+        bars += [(f"{what}: {r['who']}", r["wall_us"]["median"]) for r in results]
+    row.chart("bars", "once-stack", "One check of a server, from exec to exit", bars=bars, form="duration")
+    if not shutil.which("wait4x"):
+        row.note("No wait4x was found on PATH.")
 
 
 def once(ctx, row):
@@ -203,5 +256,6 @@ def loop(ctx, row):
                    figures.spread(per["probe check"]["wall"])["median"] / base, limits[what], figures.ratio)
 
 
-ROWS = {"once": (once, "One-shot checks"), "once-tls": (once_tls, "One-shot checks with TLS and login"),
+ROWS = {"once": (once, "One-shot checks"), "once-stack": (once_stack, "One-shot checks of Redis, PostgreSQL and MySQL"),
+        "once-tls": (once_tls, "One-shot checks with TLS and login"),
         "status": (status, "Asking an agent"), "loop": (loop, "A shell loop of 1,000 checks")}

@@ -1,5 +1,7 @@
-"""Real servers for the rows that need them: nginx, FerretDB, and certificates of a CA of one's own."""
+"""Real servers for the rows that need them: nginx, FerretDB, Redis, PostgreSQL, MariaDB, and certificates of a CA of
+one's own."""
 
+import glob
 import os
 import shutil
 import subprocess
@@ -55,3 +57,65 @@ def ferretdb(ctx, tls):
                tls_port], env=env)
     ctx.wait_port(tls_port, 300)
     return tls_port
+
+
+def _as_user(user):
+    """What a server that will not run as root is started by."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+def _home(ctx, name, user):
+    os.chmod(ctx.dir, 0o755)
+    home = ctx.path(name)
+    os.mkdir(home)
+    if os.geteuid() == 0:
+        shutil.chown(home, user)
+    return home
+
+
+def _made(argv, home):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd=home)
+    if done.returncode != 0:
+        raise RuntimeError(f"{argv}: {(done.stdout + done.stderr).strip()[-300:]}")
+
+
+def redis(ctx):
+    port = ctx.port()
+    ctx.start([shutil.which("redis-server"), "--port", port, "--save", "", "--dir", ctx.dir, "--daemonize", "no"],
+              stdout=subprocess.DEVNULL)
+    ctx.wait_port(port)
+    return port
+
+
+def postgres_tool(name):
+    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
+    return found[-1] if found else sbin(name)
+
+
+def postgres(ctx):
+    """One that asks for a login by SCRAM; it has no TLS."""
+    port, home = ctx.port(), _home(ctx, "postgres", "postgres")
+    _made([*_as_user("postgres"), postgres_tool("initdb"), "-D", f"{home}/data", "-U", "postgres", "-A", "trust",
+           "--no-sync", "--no-locale"], home)
+    hba = ctx.write("hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n")
+    os.chmod(hba, 0o644)
+    ctx.start([*_as_user("postgres"), postgres_tool("postgres"), "-D", f"{home}/data", "-k", home, "-p", port, "-c",
+               f"hba_file={hba}", "-c", "fsync=off"], cwd=home)
+    ctx.wait_port(port)
+    ctx.wait(lambda: subprocess.run([postgres_tool("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)])
+             .returncode == 0, 30, "PostgreSQL")
+    return port
+
+
+def mariadb(ctx):
+    """Its user health has the password pencil."""
+    port, home = ctx.port(), _home(ctx, "mariadb", "mysql")
+    small = ["--innodb-log-file-size=4M", "--innodb-use-native-aio=0", f"--tmpdir={home}"]
+    _made([*_as_user("mysql"), sbin("mariadb-install-db"), "--no-defaults", f"--datadir={home}/data",
+           "--skip-test-db", "--auth-root-authentication-method=normal", *small], home)
+    ctx.start([*_as_user("mysql"), sbin("mariadbd"), "--no-defaults", f"--datadir={home}/data",
+               f"--socket={home}/s.sock", f"--port={port}", "--bind-address=127.0.0.1", *small], cwd=home)
+    ctx.wait_port(port, 60)
+    _made(["mariadb", "--no-defaults", "-uroot", "-S", f"{home}/s.sock", "-e",
+           "CREATE USER health@'%' IDENTIFIED BY 'pencil'"], home)
+    return port
