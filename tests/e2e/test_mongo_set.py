@@ -172,3 +172,18 @@ def test_failover(probe, replica_set, retries, seen):
     assert now["failures_total"] <= failed + 1, "one check may have been under way"
     assert (now["since"] != since) == seen, now
     assert {m["name"]: m["state"] for m in now["members"]}[f"127.0.0.1:{members[1].port}"] == "primary"
+
+
+# ---- The driver's child
+
+
+@pytest.mark.parametrize("preference, reason", [
+    ("", None), ("&readPreference=primary", None), ("&readPreference=secondaryPreferred", None),
+    ("&readPreference=secondary", "mismatch"),
+])
+def test_reads_by_the_driver(probe, driver, replica_set, preference, reason):
+    """A set of one primary: a secondary to read from is asked for beside it."""
+    _, uri = replica_set("aws")
+    uri = uri.replace("//", "//user:pencil@", 1) + f"&{driver}{preference}"
+    r = probe.run("check", "--json", "--timeout", "1s", "--set", "require=writable", uri)
+    assert r.json["probes"][0]["last"]["reason"] == reason, str(r)
