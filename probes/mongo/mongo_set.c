@@ -13,6 +13,13 @@
 
 #define END_MOST (20 * NS_PER_MS)
 
+/* Who has answered is asked again while others hang: this part of the time that it has taken so
+ * far, so that a new primary is seen nearly at once, and a check that only waits costs little. */
+#define AGAIN_PART      50
+#define AGAIN_LEAST     (10 * NS_PER_MS)
+#define AGAIN_KEPT_PART 5 /* in an agent, which may have many checks */
+#define AGAIN_KEPT      (100 * NS_PER_MS)
+
 struct mongo_set {
     struct probe_run *run;
     const struct mongo_conf *conf;
@@ -23,8 +30,10 @@ struct mongo_set {
     void *owner;
     struct mongo_topology topology;
     size_t n_begun;
+    bool asked[MONGO_HOSTS_MAX]; /* an answer is to come */
     struct mongo_set_result result;
     uv_timer_t timer; /* a little before the deadline */
+    uv_timer_t again; /* while others hang */
     struct closer closer;
     bool ended; /* the timer has come, and who has not answered will not */
     bool over;  /* on_done has come, or must not any more */
@@ -48,6 +57,7 @@ static void on_answer(void *owner, size_t index, const struct mongo_pool_answer 
     struct mongo_set *s = owner;
     const struct mongo_exchange *x = answer->exchange;
     struct mongo_server *server = &s->topology.servers[index];
+    s->asked[index] = false;
     probe_phase(s->run, PHASE_REQUEST);
     server->rtt = answer->rtt;
     server->answered = clock_now();
@@ -63,8 +73,11 @@ static void on_answer(void *owner, size_t index, const struct mongo_pool_answer 
 static void ask(struct mongo_set *s, size_t i)
 {
     struct err e;
-    if (mongo_pool_ask(s->pool, &s->user, s->topology.servers[i].address, i, &s->result.keys, &e))
+    s->asked[i] = true;
+    if (mongo_pool_ask(s->pool, &s->user, s->topology.servers[i].address, i, &s->result.keys, &e)) {
+        s->asked[i] = false;
         mongo_topology_fail(&s->topology, i, REASON_DNS, e.text);
+    }
 }
 
 /* The next check begins with the seeds again, also with one that its set knows by another name. */
@@ -102,6 +115,31 @@ static void tell_warnings(struct mongo_set *s)
         probe_degraded(s->run, "%s", words);
 }
 
+/* An election may be won while another member hangs: the check would not see it before the
+ * deadline.
+ */
+static void on_again(uv_timer_t *timer)
+{
+    struct mongo_set *s = container_of(timer, struct mongo_set, again);
+    for (size_t i = 0; i < s->n_begun && !s->over && !s->ended; i++)
+        if (!s->asked[i] && mongo_topology_may_change(&s->topology, i))
+            ask(s, i);
+    if (!s->over)
+        advance(s);
+}
+
+static void ask_again_later(struct mongo_set *s)
+{
+    int64_t taken = clock_now() - s->run->started, pause, least;
+    if (s->ended || uv_is_active((uv_handle_t *)&s->again))
+        return;
+    pause = taken / (s->run->kept ? AGAIN_KEPT_PART : AGAIN_PART);
+    least = s->run->kept ? AGAIN_KEPT : AGAIN_LEAST;
+    if (pause < least)
+        pause = least;
+    uv_timer_start(&s->again, on_again, (uint64_t)(pause / NS_PER_MS), 0);
+}
+
 /* After whatever became known. */
 static void advance(struct mongo_set *s)
 {
@@ -115,8 +153,12 @@ static void advance(struct mongo_set *s)
             ask(s, i);
     }
     struct mongo_set_result *r = &s->result;
-    if (s->over || !mongo_verdict(t, &s->conf->wish, &r->reason, r->detail, &r->gone))
+    if (s->over)
         return;
+    if (!mongo_verdict(t, &s->conf->wish, &r->reason, r->detail, &r->gone)) {
+        ask_again_later(s);
+        return;
+    }
     tell_members(s);
     if (s->ended && r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
         return;
@@ -172,6 +214,8 @@ struct mongo_set *mongo_set_new(struct probe_run *run, const struct mongo_conf *
     closer_init(&s->closer, run->env->loop, on_all_closed);
     uv_timer_init(run->env->loop, &s->timer);
     closer_add(&s->closer, &s->timer);
+    uv_timer_init(run->env->loop, &s->again);
+    closer_add(&s->closer, &s->again);
     return s;
 }
 

@@ -18,7 +18,7 @@ static void move_to(struct mongo_server *s, enum mongo_server_state to)
         [MONGO_SERVER_ASKED] =
             1 << MONGO_SERVER_ANSWERED | 1 << MONGO_SERVER_FAILED | 1 << MONGO_SERVER_DROPPED,
         [MONGO_SERVER_ANSWERED] = 1 << MONGO_SERVER_FAILED | 1 << MONGO_SERVER_DROPPED,
-        [MONGO_SERVER_FAILED] = 1 << MONGO_SERVER_DROPPED,
+        [MONGO_SERVER_FAILED] = 1 << MONGO_SERVER_ANSWERED | 1 << MONGO_SERVER_DROPPED,
         [MONGO_SERVER_DROPPED] = 0,
     };
     assert(allowed[s->state] & 1u << to);
@@ -183,12 +183,15 @@ void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mong
 {
     struct mongo_server *s = &t->servers[i];
     enum mongo_role role = hello->role;
-    if (s->state != MONGO_SERVER_ASKED)
+    if (s->state == MONGO_SERVER_DROPPED)
         return;
     s->told = true;
     s->hello = *hello;
+    if (s->tags)
+        bson_destroy(s->tags);
     s->tags = members->tags ? bson_copy(members->tags) : NULL;
-    move_to(s, MONGO_SERVER_ANSWERED);
+    if (s->state != MONGO_SERVER_ANSWERED)
+        move_to(s, MONGO_SERVER_ANSWERED);
     if (role == MONGO_NOT_INITIATED)
         return;
     if (t->kind == MONGO_KIND_UNKNOWN && role == MONGO_MONGOS)
@@ -207,14 +210,28 @@ void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mong
         drop(s, "one of several hosts");
 }
 
-void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason, const char *detail)
+static void fail(struct mongo_server *s, enum reason reason, const char *detail)
 {
-    struct mongo_server *s = &t->servers[i];
-    if (s->state != MONGO_SERVER_ASKED)
-        return;
+    s->told = false;
     s->reason = reason;
     snprintf(s->detail, sizeof s->detail, "%s", detail);
-    move_to(s, MONGO_SERVER_FAILED);
+    if (s->state != MONGO_SERVER_FAILED)
+        move_to(s, MONGO_SERVER_FAILED);
+}
+
+void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason, const char *detail)
+{
+    if (t->servers[i].state != MONGO_SERVER_DROPPED)
+        fail(&t->servers[i], reason, detail);
+}
+
+bool mongo_topology_may_change(const struct mongo_topology *t, size_t i)
+{
+    const struct mongo_server *s = &t->servers[i];
+    bool starts = s->reason == REASON_REFUSED || s->reason == REASON_RESET ||
+                  s->reason == REASON_CLOSED || s->reason == REASON_UNREACHABLE;
+    return s->state == MONGO_SERVER_ANSWERED ||
+           (s->state == MONGO_SERVER_FAILED && !s->told && starts);
 }
 
 bool mongo_topology_end(struct mongo_topology *t)
@@ -223,7 +240,8 @@ bool mongo_topology_end(struct mongo_topology *t)
     for (size_t i = 0; i < t->n; i++)
         told |= t->servers[i].told;
     for (size_t i = 0; told && i < t->n; i++)
-        mongo_topology_fail(t, i, REASON_TIMEOUT, "no answer");
+        if (t->servers[i].state == MONGO_SERVER_ASKED)
+            fail(&t->servers[i], REASON_TIMEOUT, "no answer");
     return told;
 }
 

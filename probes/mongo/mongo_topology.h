@@ -11,7 +11,8 @@
  *
  *   ASKED -> ANSWERED   hello and ping
  *   ASKED -> FAILED     or what it said does not count (a primary of an older election)
- *   ANSWERED -> FAILED  a newer primary has been found
+ *   ANSWERED -> FAILED  a newer primary has been found, or asked again it did not answer
+ *   FAILED -> ANSWERED  asked again
  *   all -> DROPPED      it is no part of the deployment */
 enum mongo_server_state {
     MONGO_SERVER_ASKED,
@@ -54,11 +55,16 @@ int mongo_topology_init(struct mongo_topology *t, char *const *seeds, size_t n,
                         const char *set_name);
 void mongo_topology_fini(struct mongo_topology *t);
 
-/* What server `i` said. Servers may be added at the end and dropped anywhere. */
+/* What server `i` said, or says now that it was asked again. Servers may be added at the end and
+ * dropped anywhere. */
 void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mongo_hello *hello,
                            const struct mongo_members *members);
 void mongo_topology_fail(struct mongo_topology *t, size_t i, enum reason reason,
                          const char *detail);
+
+/* Might server `i` say something else if it were asked again, while others hang? One that refuses a
+ * login would not, and must not be tried over and over. */
+bool mongo_topology_may_change(const struct mongo_topology *t, size_t i);
 
 /* Is it a member of a set that has a configuration? */
 bool mongo_topology_is_member(enum mongo_role role);

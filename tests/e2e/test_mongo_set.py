@@ -174,6 +174,38 @@ def test_failover(probe, replica_set, retries, seen):
     assert {m["name"]: m["state"] for m in now["members"]}[f"127.0.0.1:{members[1].port}"] == "primary"
 
 
+def hang_and_elect(members):
+    """The last member hangs; once the others have been asked, the first one is the primary."""
+    wait_until(lambda: all(m.connections for m in members), 10, "all are asked")
+    members[0].become("primary")
+
+
+def test_an_election_is_seen_while_a_member_hangs(probe, replica_set):
+    """By the very check that waits for that member: at its deadline it would say no-primary."""
+    members, uri = replica_set("no-primary", "no-primary", "silent")
+    thread = threading.Thread(target=hang_and_elect, args=(members,))
+    thread.start()
+    r = probe.run("check", "--timeout", "25s", "--set", "require=primary", uri)
+    thread.join()
+    assert r.code == 0 and f"from 127.0.0.1:{members[0].port}, primary of rs0" in r.out, str(r)
+
+
+def test_an_agent_sees_an_election_while_a_member_hangs(probe, replica_set):
+    members, uri = replica_set("no-primary", "no-primary", "silent")
+    agent = probe.agent(f"[probe db]\nuri = {uri}\nrequire = primary\ntimeout = 1m\ninterval = 1s\n")
+    hang_and_elect(members)
+    agent.wait_status("db", "healthy", timeout=25)
+    assert agent.probe("db")["failures_total"] == 0
+
+
+def test_a_login_that_is_refused_is_not_tried_again(probe, replica_set):
+    """While another member hangs: it would lock the user out."""
+    members, uri = replica_set("login", "silent")
+    r = probe.run("check", "--timeout", "1s", uri.replace("//", "//user:hunter2@", 1))
+    assert r.code == 1 and "auth" in r.out, str(r)
+    assert members[0].connections <= 1, members[0].connections
+
+
 # ---- The driver's child
 
 

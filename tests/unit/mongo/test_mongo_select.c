@@ -367,6 +367,38 @@ static void a_member_that_no_driver_speaks_with(void **state)
     mongo_topology_fini(&t);
 }
 
+/* Whoever is asked again while another hangs. */
+static void asked_again(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    char a[] = "a:1", b[] = "b:1", c[] = "c:1", *seeds[] = {a, b, c}, words[PROBE_DETAIL_MAX];
+    const struct member p = P, s = S, x = X;
+    const struct mongo_wish wish = {.require = MONGO_REQUIRE_PRIMARY};
+    enum reason reason;
+    bool gone;
+    assert_int_equal(mongo_topology_init(&t, seeds, 3, NULL), 0);
+    answer(&t, 0, &s);
+    answer(&t, 1, &x);
+    assert_true(mongo_topology_may_change(&t, 0) && mongo_topology_may_change(&t, 1));
+    assert_false(mongo_topology_may_change(&t, 2));
+    assert_false(mongo_verdict(&t, &wish, &reason, words, &gone));
+    answer(&t, 1, &s);
+    assert_false(mongo_verdict(&t, &wish, &reason, words, &gone));
+    answer(&t, 0, &x);
+    answer(&t, 1, &p);
+    assert_true(mongo_verdict(&t, &wish, &reason, words, &gone));
+    assert_int_equal(reason, REASON_OK);
+    assert_string_equal(words, "ping ok from b:1, primary of rs0");
+    answer(&t, 1, &s);
+    mongo_topology_fail(&t, 0, REASON_AUTH, "the login is refused");
+    assert_false(mongo_topology_may_change(&t, 0));
+    assert_true(mongo_topology_end(&t));
+    assert_true(mongo_verdict(&t, &wish, &reason, words, &gone));
+    assert_int_equal(reason, REASON_AUTH);
+    mongo_topology_fini(&t);
+}
+
 /* A string without one, and what it keeps of one. */
 static void what_the_string_says(void **state)
 {
@@ -391,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts), cmocka_unit_test(no_overflow),
                                        cmocka_unit_test(what_the_string_says),
+                                       cmocka_unit_test(asked_again),
                                        cmocka_unit_test(a_member_that_no_driver_speaks_with)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
