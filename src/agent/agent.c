@@ -187,7 +187,7 @@ static void on_reload_end(struct reload *r, const struct config *config,
         a->watches = config->agent.watch;
     watch_files(a, report);
     if (config) {
-        log_info("reloaded, %zu probes", config->n_checks);
+        log_info("reloaded, %zu probe%s", config->n_checks, config->n_checks == 1 ? "" : "s");
         if (a->serve)
             serve_on_reload(a->serve);
     } else {
@@ -321,8 +321,9 @@ static int open_all(struct agent *a, struct config *config, struct err *e)
 
 static int serve_until_stopped(struct agent *a, size_t n_checks, const struct agent_conf *conf)
 {
-    log_info("probe %s watches %zu probes, socket %s, API on %s", PROBE_VERSION, n_checks,
-             conf->socket ? conf->socket : "off", conf->listen ? conf->listen : "off");
+    log_info("probe %s watches %zu probe%s, socket %s, listen %s", PROBE_VERSION, n_checks,
+             n_checks == 1 ? "" : "s", conf->socket ? conf->socket : "off",
+             conf->listen ? conf->listen : "off");
     reports_started(&a->reports);
     memory_settle();
     session_run(&a->session);

@@ -268,6 +268,10 @@ static int load_of_agent(const struct cli *cli, struct config **out)
         config_report_fini(&report);
     }
     buf_fini(&text);
+    if (rc == 0) { /* it is no file, and its lines are nobody's */
+        free((*out)->path);
+        (*out)->path = NULL;
+    }
     return rc;
 }
 

@@ -18,8 +18,10 @@ static void add_origin(struct buf *out, char *last, size_t size, const struct pr
     char origin[320];
     if (!v->given)
         snprintf(origin, sizeof origin, "# default\n");
+    else if (v->line && path)
+        snprintf(origin, sizeof origin, "# %.280s:%d\n", path, v->line);
     else if (v->line)
-        snprintf(origin, sizeof origin, "# %.280s:%d\n", path ? path : "", v->line);
+        snprintf(origin, sizeof origin, "# of the agent\n");
     else
         snprintf(origin, sizeof origin, "# given on the command line\n");
     if (strcmp(origin, last) != 0)

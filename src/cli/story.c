@@ -180,10 +180,9 @@ static void tell_to_unhealthy(struct buf *out, const struct story *s, int64_t ag
     if (turn.uncounted)
         snprintf(why, sizeof why, " that start after start_period, which ends in %s",
                  view_span(s->policy->start_period - age, ends));
-    say(out,
-        str_format("by %s, to become unhealthy it takes %u %sfailure%s%s%s: at the earliest %s",
-                   s->by, n, s->view->failing_streak ? "more " : "", plural(n),
-                   n > 1 ? " in a row" : "", why, when(s, turn.in, at)));
+    say(out, str_format("by %s, it becomes unhealthy after %u %sfailure%s%s%s: at the earliest %s",
+                        s->by, n, s->view->failing_streak ? "more " : "", plural(n),
+                        n > 1 ? " in a row" : "", why, when(s, turn.in, at)));
 }
 
 static void tell_to_healthy(struct buf *out, const struct story *s, int64_t age)
@@ -193,8 +192,8 @@ static void tell_to_healthy(struct buf *out, const struct story *s, int64_t age)
         story_turn(s->policy, state_of(s, age), s->view->next_in, HEALTH_SUCCESS);
     if (!turn.checks)
         return;
-    say(out, str_format("by %s, to become healthy it takes %u %ssuccess%s: at the earliest %s",
-                        s->by, turn.checks, s->view->success_streak ? "more " : "",
+    say(out, str_format("by %s, it becomes healthy after %u %ssuccess%s: at the earliest %s", s->by,
+                        turn.checks, s->view->success_streak ? "more " : "",
                         turn.checks == 1 ? "" : "es in a row", when(s, turn.in, at)));
 }
 

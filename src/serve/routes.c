@@ -312,7 +312,8 @@ static void answer_reload(struct request *req, bool done, const struct config_re
         buf_printf(&b, "%s%s\n",
                    report->problems[i].is_error ? "" : "warning: ", report->problems[i].text);
     if (done)
-        buf_printf(&b, "reloaded: %zu probes\n", request_serve(req)->engine->n_checks);
+        buf_printf(&b, "reloaded: %zu probe%s\n", request_serve(req)->engine->n_checks,
+                   request_serve(req)->engine->n_checks == 1 ? "" : "s");
     else if (b.len == 0)
         buf_puts(&b, "the reload failed\n");
     request_answer(req, done ? MHD_HTTP_OK : 422, text_type, &b);

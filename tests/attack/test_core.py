@@ -33,7 +33,7 @@ def test_no_core_is_dumped(probe, hard):
     agent = probe.spawn("run", "-c", "-", prefix=usual, stdin=subprocess.PIPE)
     agent.stdin.write(CONFIG)
     agent.stdin.close()
-    wait_until(lambda: b"watches 1 probes" in agent.err_path.read_bytes(), 10, "it runs")
+    wait_until(lambda: b"watches 1 probe" in agent.err_path.read_bytes(), 10, "it runs")
     assert (core_limit(agent.pid), is_dumpable(agent.pid)) == (("1", True) if hard != "0" else ("0", False))
     agent.terminate()
     agent.wait()

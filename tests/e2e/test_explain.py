@@ -130,12 +130,12 @@ def test_the_story_of_a_verdict(probe, port):
     assert "# unhealthy since " in text, text
     assert f"failures in a row that count; retries = 2 {by}\n" in text, text
     assert f"refused: connect to 127.0.0.1:{port}: connection refused; counted: yes" in text, text
-    assert f"# {by}, to become healthy it takes 3 successes in a row: at the earliest in " in text, text
+    assert f"# {by}, it becomes healthy after 3 successes in a row: at the earliest in " in text, text
     text = story("later")
     assert "it comes after gone, which is unhealthy; so it is not checked and not blamed" in text, text
     text = story("self")
     assert "# healthy since " in text and "the next check starts in 59m" in text, text
-    words = f"# {by}, to become unhealthy it takes 3 failures in a row: at the earliest in 2h59m"
+    words = f"# {by}, it becomes unhealthy after 3 failures in a row: at the earliest in 2h59m"
     assert words in text, text
     r = probe.run("explain", "-c", agent.config, "--agent", agent.socket)
     assert r.out.count("# the last results") >= 2, str(r)

@@ -23,7 +23,7 @@ def explain(probe, agent, *words):
 def test_its_settings_and_its_story(probe, agent):
     r = explain(probe, agent, "db")
     assert r.code == 0 and "interval = 7s" in r.out and "type = tcp" in r.out, str(r)
-    assert "healthy" in r.out and "to become unhealthy it takes 3 failures" in r.out, str(r)
+    assert "healthy" in r.out and "it becomes unhealthy after 3 failures in a row" in r.out, str(r)
 
 
 def test_no_secret_is_told(probe, agent):

@@ -120,7 +120,7 @@ static void a_healthy_probe_that_begins_to_fail(void **state)
         "retries = 3 by /etc/p.ini\n",
         "  8s ago: failed after 1.5 ms, refused: connect; counted: yes\n",
         "the next check starts in 2s, at 2026-01-02T03:05:02.000Z\n",
-        "# by /etc/p.ini, to become unhealthy it takes 2 more failures in a row: at the earliest "
+        "# by /etc/p.ini, it becomes unhealthy after 2 more failures in a row: at the earliest "
         "in 12s, at "
         "2026-01-02T03:05:12.000Z\n",
         NULL};
@@ -137,9 +137,9 @@ static void a_start_period_that_goes_on(void **state)
     (void)state;
     static const char *const parts[] = {
         "starting since 2026-01-02T03:04:10.000Z (50s ago)\n", "; counted: no, in start_period\n",
-        "# by /etc/p.ini, to become healthy it takes 2 successes in a row: at the earliest in 7s, "
+        "# by /etc/p.ini, it becomes healthy after 2 successes in a row: at the earliest in 7s, "
         "at ",
-        "to become unhealthy it takes 3 failures in a row that start after start_period, which "
+        "it becomes unhealthy after 3 failures in a row that start after start_period, which "
         "ends in 10s: at the earliest in 32s, at ",
         NULL};
     expect_told("{\"status\":\"starting\",\"since\":\"2026-01-02T03:04:10.000Z\","
