@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "loop/closer.h"
 
+#define AWAITED_MAX (5 * NS_PER_S)
+
 struct member {
     enum mongo_member_state state;
     struct mongo_pool *pool;
@@ -22,6 +24,7 @@ struct member {
     const struct mongo_conf *conf;      /* of the last user */
     const struct mongo_pool_user *user; /* ASKED: who waits, and its number there */
     size_t index;
+    bool behind; /* ASKED: its answer to the question of an earlier check is awaited first */
     bool retried;
     unsigned n_closing; /* connections, which read `run` and `ep` until they are closed */
 };
@@ -41,8 +44,8 @@ static void move_to(struct member *m, enum mongo_member_state to)
         [MONGO_MEMBER_RESTING] = 1 << MONGO_MEMBER_ASKED | 1 << MONGO_MEMBER_CLOSED,
         [MONGO_MEMBER_ASKED] = 1 << MONGO_MEMBER_LEFT | 1 << MONGO_MEMBER_IDLE |
                                1 << MONGO_MEMBER_RESTING | 1 << MONGO_MEMBER_CLOSED,
-        [MONGO_MEMBER_LEFT] =
-            1 << MONGO_MEMBER_IDLE | 1 << MONGO_MEMBER_RESTING | 1 << MONGO_MEMBER_CLOSED,
+        [MONGO_MEMBER_LEFT] = 1 << MONGO_MEMBER_ASKED | 1 << MONGO_MEMBER_IDLE |
+                              1 << MONGO_MEMBER_RESTING | 1 << MONGO_MEMBER_CLOSED,
         [MONGO_MEMBER_IDLE] =
             1 << MONGO_MEMBER_ASKED | 1 << MONGO_MEMBER_RESTING | 1 << MONGO_MEMBER_CLOSED,
         [MONGO_MEMBER_CLOSED] = 0,
@@ -110,12 +113,29 @@ static struct mongo_conn_user user_of(struct member *m)
                                     .owner = m};
 }
 
-/* A connection that idled may have died of something that says nothing about the server: the same
- * check tries a fresh one. May end at once, and m with it. */
+/* The answer to an earlier check's question says that it is there: now this one's. */
+static bool ask_now(struct member *m, struct mongo_conn *c)
+{
+    if (!m->behind || !m->exchange.whole)
+        return false;
+    const struct scram_keys keys = m->exchange.scram.keys;
+    m->behind = false;
+    mongo_conn_park(c, on_lost, m);
+    forget_exchange(m);
+    m->exchange.scram.keys = keys;
+    const struct mongo_conn_user user = user_of(m);
+    mongo_conn_resume(c, &user);
+    return true;
+}
+
+/* A connection that idled, or is of an earlier check, may have died of something that says nothing
+ * about the server: the same check tries a fresh one. May end at once, and m with it. */
 static bool retry(struct member *m, const struct mongo_conn *c)
 {
-    if (!c->failed || !c->reused || m->retried || m->state != MONGO_MEMBER_ASKED)
+    bool is_old = m->behind || (c->failed && c->reused);
+    if (!is_old || m->retried || m->state != MONGO_MEMBER_ASKED)
         return false;
+    m->behind = false;
     struct mongo_conn *fresh = mongo_conn_new();
     if (!fresh)
         return false;
@@ -132,7 +152,7 @@ static bool retry(struct member *m, const struct mongo_conn *c)
 static void on_end(void *owner, struct mongo_conn *c)
 {
     struct member *m = owner;
-    if (retry(m, c))
+    if (ask_now(m, c) || retry(m, c))
         return;
     struct mongo_exchange x = m->exchange;
     struct mongo_members members = m->members;
@@ -199,6 +219,14 @@ static struct member *add(struct mongo_pool *p, const char *address, struct err 
     return m;
 }
 
+/* Its server took the connection and then said nothing: another one would fare no better. */
+static bool is_awaited(const struct member *m)
+{
+    const struct mongo_conn *c = m->conn;
+    return m->state == MONGO_MEMBER_LEFT && !c->reused && c->state == MONGO_CONN_TALKING &&
+           clock_now() - c->opened < AWAITED_MAX;
+}
+
 /* Only a connection that is at rest, whole and fresh is used again. */
 static int prepare(struct member *m, struct err *e)
 {
@@ -217,20 +245,24 @@ int mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user, con
                    size_t index, const struct scram_keys *keys, struct err *e)
 {
     struct member *m = find(p, address);
-    if ((!m && !(m = add(p, address, e))) || prepare(m, e))
+    bool awaited = m && is_awaited(m);
+    if ((!m && !(m = add(p, address, e))) || (!awaited && prepare(m, e)))
         return -1;
     bool idled = m->state == MONGO_MEMBER_IDLE;
+    move_to(m, MONGO_MEMBER_ASKED);
     m->user = user;
     m->index = index;
     m->retried = false;
+    m->behind = awaited;
     m->conf = user->conf;
     m->ep.family = user->conf->family;
     m->run = (struct probe_run){.conf = user->conf,
                                 .env = p->env,
                                 .started = user->run->started,
                                 .deadline = user->run->deadline};
+    if (awaited)
+        return 0;
     m->exchange.scram.keys = *keys;
-    move_to(m, MONGO_MEMBER_ASKED);
     const struct mongo_conn_user conn_user = user_of(m);
     if (idled)
         mongo_conn_resume(m->conn, &conn_user);
@@ -246,6 +278,7 @@ void mongo_pool_leave(struct mongo_pool *p, const struct mongo_pool_user *user)
         if (m->state != MONGO_MEMBER_ASKED || m->user != user)
             continue;
         m->user = NULL;
+        m->behind = false;
         move_to(m, MONGO_MEMBER_LEFT);
     }
 }

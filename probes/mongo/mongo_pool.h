@@ -11,6 +11,7 @@
  *   RESTING -> ASKED                 dialled
  *   IDLE -> ASKED                    its connection serves the next check
  *   ASKED -> LEFT                    mongo_pool_leave: the check is over without it
+ *   LEFT -> ASKED                    the next check waits for it first, then asks on it
  *   ASKED, LEFT -> IDLE              a whole exchange
  *   ASKED, LEFT, IDLE -> RESTING     the connection ended, or was closed
  *   all but CLOSED -> CLOSED         mongo_pool_drop, mongo_pool_close: its memory goes */
@@ -46,7 +47,9 @@ struct mongo_pool *mongo_pool_new(struct probe_env *env);
 /* Asks the member at `address` ("name:port"), that is number `index` to the user, which must stay
  * until the answer or mongo_pool_leave. `keys`: of an earlier login. An idle connection serves it
  * where it is at most a minute old and good (stream_may_go_on); where that one fails, a fresh one
- * is dialled before anything is said. 0, or -1 with the words: it cannot be asked. */
+ * is dialled before anything is said. One that was dialled at most 5 s ago and has not answered its
+ * first question is not dialled once more: it is asked again when it answers. 0, or -1 with the
+ * words: it cannot be asked. */
 int mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user, const char *address,
                    size_t index, const struct scram_keys *keys, struct err *e);
 
