@@ -115,11 +115,12 @@ static void prepare_default_socket(struct agent_conf *conf)
     if (!conf->socket || strcmp(conf->socket, CONFIG_DEFAULT_SOCKET) != 0)
         return;
     char dir[] = CONFIG_DEFAULT_SOCKET;
+    const char *by_tcp = conf->listen ? "; it is asked by TCP: --agent http://HOST:PORT" : "";
     *strrchr(dir, '/') = '\0';
     if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-        log_warn("no socket: cannot make %s: %s", dir, strerror(errno));
+        log_warn("no socket: cannot make %s: %s%s", dir, strerror(errno), by_tcp);
     } else if (access(dir, W_OK) < 0) {
-        log_warn("no socket: cannot write in %s: %s", dir, strerror(errno));
+        log_warn("no socket: cannot write in %s: %s%s", dir, strerror(errno), by_tcp);
     } else {
         return;
     }

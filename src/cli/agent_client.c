@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "config/redact.h"
 #include "config/secret.h"
 #include "net/http_fetch.h"
@@ -26,6 +27,15 @@ static int about(const char *what, const char *agent, struct err *e)
     free(shown);
     free(text);
     return -1;
+}
+
+/* A plain user's agent cannot make the default socket: it is asked by TCP. */
+static void tell_of_none(const char *agent, struct err *e)
+{
+    about("no agent answers at ", agent, e);
+    struct err all = *e;
+    if (strcmp(agent, CONFIG_DEFAULT_SOCKET) == 0)
+        err_set(e, "%s; one without a socket is asked by --agent http://127.0.0.1:9797", all.text);
 }
 
 static int parse_unix(const char *path, struct endpoint *ep, struct err *e)
@@ -136,7 +146,7 @@ static int ask(const char *agent, const char *token_file, const char *method, co
     else if (bad == 0 && request.failed)
         err_set(e, "the request is too long");
     else if (bad == 0 && (status = http_fetch(&f, &reason, e)) < 0)
-        about("no agent answers at ", agent, e);
+        tell_of_none(agent, e);
     buf_puts(body, ""); /* an empty one is a text too */
     if (fd)
         *fd = f.fd;

@@ -1,10 +1,14 @@
 """`--set` and `-c -`: what a HEALTHCHECK or a CI line says without a file in the image."""
 
+import json
 import os
+import re
 
 import pytest
 
 from lib import servers
+from lib.certs import Certs
+from lib.examples import all_examples
 from lib.net import wait_until
 
 
@@ -25,6 +29,23 @@ def test_set_reaches_the_check(probe, nginx):
 def test_wait_takes_it_too(probe, nginx):
     r = probe.run("wait", "--timeout", "10s", "--set", "expect_status=404", f"{nginx.url}missing")
     assert r.code == 0, str(r)
+
+
+def test_the_manuals_example_of_a_private_ca(probe, start):
+    """That of src/manual/probe.1, with a CA and a server of the test's own."""
+    found = [e.text for e in all_examples() if e.document.endswith("probe.1") and "tls_ca=" in e.text]
+    assert len(found) == 1
+    _, *words = json.loads(re.search(r"CMD (\[.*?\])", found[0].replace("\\\n", ""), re.S)[1])
+    certs = Certs()
+    try:
+        server = start(servers.Nginx, tls=certs.pair())
+        words = [w.replace("/ca.pem", str(certs.ca)).replace("https://app:8443/health", server.url) for w in words]
+        r = probe.run(*words)
+        assert r.code == 0, str(r)
+        del words[words.index("--set") : words.index("--set") + 2]
+        assert " tls: " in probe.run(*words).out, "and only by it"
+    finally:
+        certs.close()
 
 
 def test_a_secret_in_argv_is_refused_and_its_file_is_not(probe, serve):
