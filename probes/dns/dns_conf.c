@@ -14,12 +14,12 @@
 enum { K_QUERY, K_EXPECT, K_AUTHORITATIVE, K_FAMILY };
 
 const struct probe_key dns_keys[DNS_N_KEYS] = {
-    [K_QUERY] = {.name = "query",
-                 .kind = KEY_TEXT,
-                 .flags = KEY_REQUIRED,
-                 .doc =
-                     "What to ask whom: dns://server/name?type=A, or dns+tcp:// for TCP alone. "
-                     "Without a server, as in dns:///name, those of /etc/resolv.conf are asked."},
+    [K_QUERY] =
+        {.name = "query",
+         .kind = KEY_TEXT,
+         .flags = KEY_REQUIRED,
+         .doc = "Whom to ask, and for what: dns://server/name?type=A, or dns+tcp:// for TCP alone. "
+                "Without a server, as in dns:///name, those of /etc/resolv.conf are asked."},
     [K_EXPECT] = {.name = "expect",
                   .kind = KEY_TEXT,
                   .doc = "Regular expression that must match one of the records. Without it, any "

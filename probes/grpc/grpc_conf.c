@@ -21,7 +21,7 @@ const struct probe_key grpc_keys[GRPC_N_KEYS] = {
     [K_URL] = {.name = "url",
                .kind = KEY_TEXT,
                .flags = KEY_REQUIRED,
-               .doc = "Whom to ask for what: grpc://host:port/SERVICE, or grpcs:// with TLS. "
+               .doc = "Whom to ask, and for what: grpc://host:port/SERVICE, or grpcs:// with TLS. "
                       "Without a SERVICE, the server as a whole is meant."},
     [K_METADATA] = {.name = "metadata",
                     .kind = KEY_LINES,

@@ -87,7 +87,7 @@ static int add_url(struct selection *s, const char *word, size_t name_len)
         struct check_conf *c = build_check(s->b, name, &entry, 1, &source);
         if (c && c->type && c->type->only_configured)
             source_problem(&source, true, 0, NULL,
-                           "a check of type %s stands in a configuration alone", c->type->name);
+                           "a check of type %s can stand in a configuration only", c->type->name);
         if (c && source.errors)
             check_conf_unref(c);
         else

@@ -231,7 +231,7 @@ void sets_apply(struct sets *sets, struct lookup *lookup, const char *name, int 
             size_t key = (size_t)(w->common != LOOKUP_NONE ? w->common : w->type[type]);
             one->used = true;
             if (t == own && probe_types[type]->only_configured) {
-                problem(one, report, "a key of this type stands in a configuration alone");
+                problem(one, report, "a key of this type can stand in a configuration only");
                 (*errors)++;
                 continue;
             }

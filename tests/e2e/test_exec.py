@@ -9,7 +9,7 @@ def test_never_on_the_command_line(probe):
         for command in ("check", "wait", "run", "explain"):
             r = probe.run(command, target)
             assert r.code in (64, 78), str(r)
-            assert "stands in a configuration alone" in r.err + r.out, str(r)
+            assert "can stand in a configuration only" in r.err + r.out, str(r)
     assert not mark.exists()
 
 
@@ -18,7 +18,7 @@ def test_never_by_set(probe):
     config = probe.write("probe.ini", "[probe x]\ncommand = /bin/true\n")
     for setting in (f"x.command=/usr/bin/touch {mark}", "command=/bin/false", "x.user=nobody"):
         r = probe.run("check", "-c", config, "--set", setting, "x")
-        assert r.code in (64, 78) and "stands in a configuration alone" in r.err + r.out, str(r)
+        assert r.code in (64, 78) and "can stand in a configuration only" in r.err + r.out, str(r)
     assert not mark.exists()
     r = probe.run("check", "-c", config, "--set", "x.timeout=3s", "x")
     assert r.code == 0, str(r)
