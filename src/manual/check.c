@@ -18,6 +18,7 @@
 #include "manual/offers.h"
 #include "manual/page.h"
 #include "registry.h"
+#include "serve/page.h"
 #include "view/document.h"
 
 static int differences;
@@ -266,9 +267,8 @@ static void check_words(const struct page *p)
         want(&reasons, reason_name((enum reason)r),
              str_format("Cm %s", reason_name((enum reason)r)));
     compare(p, "reasons", &reasons, false);
-    for (int s = HEALTH_STARTING; s <= HEALTH_BLOCKED; s++)
-        want(&states, health_status_name((enum health_status)s),
-             str_format("Cm %s", health_status_name((enum health_status)s)));
+    for (enum page_state s = 0; s < PAGE_STATES; s++)
+        want(&states, page_state_name(s), str_format("Cm %s", page_state_name(s)));
     compare(p, "states", &states, false);
 }
 
