@@ -31,9 +31,12 @@ static void move(struct run *r, enum run_state to)
 /* May free the run. */
 static void cancel(struct run *r)
 {
+    int64_t now = clock_now();
     if (r->state >= RUN_CANCELLED)
         return;
     move(r, RUN_CANCELLED);
+    if (probe_of(r)->deadline > now) /* a connection in use waits for no parting word */
+        probe_of(r)->deadline = now;
     if (!r->in_start)
         r->conf->type->cancel(probe_of(r));
 }
