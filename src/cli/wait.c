@@ -109,7 +109,8 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
                      cmd->lost);
     cmd->lost = 0;
     output_print(STDERR_FILENO, "probe: waiting for %s: %s: %s\n", c->conf->name,
-                 warns ? "warning" : reason_name(r->reason), warns ? r->warning : r->detail);
+                 warns ? "warning" : reason_name(r->reason),
+                 warns ? r->warning : document_detail(r->detail, c->conf->name));
 }
 
 /* "all 3 ready after 8.3 s, starting python3" */
@@ -228,7 +229,7 @@ static void on_budget(struct sched_entry *entry, int64_t now)
                            : "timeout",
                      r ? ": " : ", no answer yet from ",
                      warns ? r->warning
-                     : r   ? r->detail
+                     : r   ? document_detail(r->detail, c->conf->name)
                            : c->conf->target);
     }
     end(cmd);

@@ -268,8 +268,7 @@ static void add_printable(struct buf *out, const char *text, size_t max)
     buf_puts(out, line);
 }
 
-/* "GET http://h/: HTTP 500" beside the name http://h/ says it twice. */
-static const char *without_name(const char *detail, const char *name)
+const char *document_detail(const char *detail, const char *name)
 {
     const char *url = strstr(name, "://") ? strstr(detail, name) : NULL;
     if (!url || strncmp(url + strlen(name), ": ", 2) != 0)
@@ -293,7 +292,7 @@ void document_why(struct buf *out, const struct check *c)
         add_printable(out, check_warning(c), DETAIL_SHOWN_MAX);
         buf_puts(out, "; ");
     }
-    add_printable(out, without_name(last->detail ? last->detail : "", c->conf->name),
+    add_printable(out, document_detail(last->detail ? last->detail : "", c->conf->name),
                   DETAIL_SHOWN_MAX);
 }
 

@@ -37,6 +37,10 @@ void document_status(struct jsonw *j, const struct engine *e, int64_t now);
 void document_head(struct jsonw *j, const struct engine *e, const struct readiness *r, int64_t now);
 void document_tail(struct jsonw *j);
 
+/* The detail as it is said beside the name: "GET http://h/: HTTP 500" beside the name http://h/ is
+ * "HTTP 500". Points into `detail`. */
+const char *document_detail(const char *detail, const char *name);
+
 /* "refused: connect to 127.0.0.1:80: connection refused", or for a success what was seen, or why
  * there is no result: one line without newline, control bytes replaced. */
 void document_why(struct buf *out, const struct check *c);

@@ -277,3 +277,10 @@ def test_secrets_stay_out_of_everything(probe, server, port):
         f"http://someone:hunter2secret@127.0.0.1:{port}/",
     )
     assert r.code == 124 and "hunter2secret" not in r.out + r.err, str(r)
+
+
+def test_a_url_stands_in_a_line_once(probe, port):
+    url = f"http://127.0.0.1:{port}/"
+    r = probe.run("wait", "--timeout", "200ms", url)
+    assert r.code == 124 and len(r.err.splitlines()) == 2, str(r)
+    assert all(line.count(url) == 1 and "refused: connect to" in line for line in r.err.splitlines()), str(r)
