@@ -35,13 +35,25 @@ static void drop(struct mongo_server *s, const char *why)
     move_to(s, MONGO_SERVER_DROPPED);
 }
 
-/* One that was dropped comes back when a member names it. Memory that is out costs a member. */
+/* Room for so many, before any of them is pointed at. Memory that is out costs members. */
+static void reserve(struct mongo_topology *t, size_t n)
+{
+    if (n > MONGO_HOSTS_MAX)
+        n = MONGO_HOSTS_MAX;
+    struct mongo_server *servers = n > t->room ? realloc(t->servers, n * sizeof *servers) : NULL;
+    if (!servers)
+        return;
+    t->servers = servers;
+    t->room = n;
+}
+
+/* One that was dropped comes back when a member names it. */
 static void add(struct mongo_topology *t, const char *address)
 {
     for (size_t i = 0; i < t->n; i++)
         if (strcasecmp(t->servers[i].address, address) == 0)
             return;
-    if (t->n == MONGO_HOSTS_MAX)
+    if (t->n == t->room)
         return;
     struct mongo_server *s = &t->servers[t->n];
     *s = (struct mongo_server){.state = MONGO_SERVER_ASKED, .rtt = -1, .address = strdup(address)};
@@ -53,6 +65,7 @@ int mongo_topology_init(struct mongo_topology *t, char *const *seeds, size_t n,
                         const char *set_name)
 {
     *t = (struct mongo_topology){.newest.set_version = -1};
+    reserve(t, n);
     for (size_t i = 0; i < n; i++)
         add(t, seeds[i]);
     t->n_seeds = t->n;
@@ -70,7 +83,9 @@ void mongo_topology_fini(struct mongo_topology *t)
         if (t->servers[i].tags)
             bson_destroy(t->servers[i].tags);
     }
-    t->n = 0;
+    free(t->servers);
+    t->servers = NULL;
+    t->n = t->room = 0;
 }
 
 static bool names(const struct mongo_members *m, const char *address)
@@ -181,6 +196,7 @@ static void take_member(struct mongo_topology *t, struct mongo_server *s,
 void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mongo_hello *hello,
                            const struct mongo_members *members)
 {
+    reserve(t, t->n + members->n_hosts);
     struct mongo_server *s = &t->servers[i];
     enum mongo_role role = hello->role;
     if (s->state == MONGO_SERVER_DROPPED)

@@ -42,11 +42,12 @@ enum mongo_topology_kind {
 
 struct mongo_topology {
     enum mongo_topology_kind kind;
-    struct mongo_server servers[MONGO_HOSTS_MAX];
+    struct mongo_server *servers; /* n of them; they move when one answers */
     size_t n, n_seeds;
     size_t passives;               /* how many the primary named that may have no vote */
     char set_name[MONGO_NAME_MAX]; /* "": none is known */
     /* Private. */
+    size_t room;                  /* MONGO_HOSTS_MAX at most */
     struct mongo_election newest; /* of the primaries seen */
 };
 

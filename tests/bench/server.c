@@ -5,6 +5,8 @@
  *     tcp     accepts, and waits for the other side to go
  *     http    200 and "ok" to whatever ends in an empty line; closes where the client asks for it
  *     mongo   hello, isMaster and ping, by OP_MSG or OP_QUERY
+ *     primary, secondary, hung
+ *             the members of one set on each address, all that are given; hung never answers
  *     silent  accepts, reads, never answers
  *     dns     UDP: takes and never answers
  *
@@ -27,8 +29,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum mode { MODE_TCP, MODE_HTTP, MODE_MONGO, MODE_SILENT, MODE_DNS, MODE_COUNT };
-static const char *const mode_names[MODE_COUNT] = {"tcp", "http", "mongo", "silent", "dns"};
+enum mode {
+    MODE_TCP,
+    MODE_HTTP,
+    MODE_MONGO,
+    MODE_PRIMARY,
+    MODE_SECONDARY,
+    MODE_HUNG,
+    MODE_SILENT,
+    MODE_DNS,
+    MODE_COUNT
+};
+static const char *const mode_names[MODE_COUNT] = {"tcp",       "http", "mongo",  "primary",
+                                                   "secondary", "hung", "silent", "dns"};
 
 #define IN_MAX      8192
 #define TARGETS     (1 << 18) /* of the table of last ends; a power of two */
@@ -57,6 +70,8 @@ static uint64_t n_accepted, n_answered, n_pings;
 static long n_open, n_open_max;
 static char hello_msg[512], ping_msg[64], hello_reply[512];
 static size_t hello_msg_len, ping_msg_len, hello_reply_len;
+static int member_ports[8];
+static unsigned n_members;
 
 static int64_t now_ns(void)
 {
@@ -142,18 +157,54 @@ static char *put_u32(char *p, uint32_t n)
     return p + 4;
 }
 
-static char *put_bool(char *p, const char *name)
+static char *put_bool(char *p, const char *name, bool value)
 {
     *p++ = 0x08;
     p = stpcpy(p, name) + 1;
-    *p++ = 1;
+    *p++ = value;
     return p;
+}
+
+static char *put_text(char *p, const char *name, const char *text)
+{
+    *p++ = 0x02;
+    p = stpcpy(p, name) + 1;
+    p = put_u32(p, (uint32_t)strlen(text) + 1);
+    return stpcpy(p, text) + 1;
 }
 
 static char *put_int(char *p, const char *name, uint32_t n)
 {
     *p++ = 0x10;
     return put_u32(stpcpy(p, name) + 1, n);
+}
+
+/* The members, by the address that this one was connected to. */
+static char *put_hosts(char *p, const char *address)
+{
+    char name[12], host[32], *begin;
+    *p++ = 0x04;
+    begin = p = stpcpy(p, "hosts") + 1;
+    p += 4;
+    for (unsigned i = 0; i < n_members; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        snprintf(host, sizeof host, "%s:%d", address, member_ports[i]);
+        p = put_text(p, name, host);
+    }
+    *p++ = 0;
+    put_u32(begin, (uint32_t)(p - begin));
+    return p;
+}
+
+static char *put_member(char *p, const struct sockaddr_in *me)
+{
+    char address[16], text[32];
+    inet_ntop(AF_INET, &me->sin_addr, address, sizeof address);
+    snprintf(text, sizeof text, "%s:%d", address, ntohs(me->sin_port));
+    p = put_text(p, "setName", "rs0");
+    p = put_int(p, "setVersion", 1);
+    p = put_text(p, "me", text);
+    return put_hosts(p, address);
 }
 
 static char *put_ok(char *p)
@@ -165,13 +216,16 @@ static char *put_ok(char *p)
     return p + 8;
 }
 
-static char *put_document(char *begin, bool hello)
+/* `me`: of a member; NULL: a standalone server. */
+static char *put_document(char *begin, bool hello, enum mode mode, const struct sockaddr_in *me)
 {
     char *p = begin + 4;
     if (hello) {
-        p = put_bool(p, "helloOk");
-        p = put_bool(p, "isWritablePrimary");
-        p = put_bool(p, "ismaster");
+        p = put_bool(p, "helloOk", true);
+        p = put_bool(p, "isWritablePrimary", mode != MODE_SECONDARY);
+        p = put_bool(p, "ismaster", mode != MODE_SECONDARY);
+        p = put_bool(p, "secondary", mode == MODE_SECONDARY);
+        p = me ? put_member(p, me) : p;
         p = put_int(p, "maxBsonObjectSize", 16777216);
         p = put_int(p, "maxMessageSizeBytes", 48000000);
         p = put_int(p, "maxWriteBatchSize", 100000);
@@ -185,7 +239,8 @@ static char *put_document(char *begin, bool hello)
 }
 
 /* Length, id, the request's id (set when it is sent), opcode, and what follows them. */
-static size_t message(char *out, uint32_t opcode, bool hello)
+static size_t message(char *out, uint32_t opcode, bool hello, enum mode mode,
+                      const struct sockaddr_in *me)
 {
     char *p = out + 16;
     if (opcode == 2013) { /* OP_MSG: flags, kind */
@@ -196,7 +251,7 @@ static size_t message(char *out, uint32_t opcode, bool hello)
         memset(p, 0, 12);
         p = put_u32(p + 12, 1);
     }
-    p = put_document(p, hello);
+    p = put_document(p, hello, mode, me);
     put_u32(put_u32(put_u32(put_u32(out, (uint32_t)(p - out)), 1), 0), opcode);
     return (size_t)(p - out);
 }
@@ -232,9 +287,18 @@ static bool answer_http(struct conn *c)
     return n > 0 && !close_it;
 }
 
+static size_t member_hello(const struct conn *c, char *out)
+{
+    struct sockaddr_in me;
+    socklen_t len = sizeof me;
+    if (getsockname(c->fd, (struct sockaddr *)&me, &len) != 0)
+        return 0;
+    return message(out, 2013, true, c->mode, &me);
+}
+
 static bool answer_mongo(struct conn *c)
 {
-    char out[2048], *p = out;
+    char out[2048], member[1024], *p = out;
     uint32_t len, id, opcode;
     size_t at = 0;
     while (c->len - at >= 21) {
@@ -249,6 +313,10 @@ static bool answer_mongo(struct conn *c)
         bool ping = has(m, len, "ping");
         const char *reply = opcode != 2013 ? hello_reply : ping ? ping_msg : hello_msg;
         size_t n = opcode != 2013 ? hello_reply_len : ping ? ping_msg_len : hello_msg_len;
+        if (opcode == 2013 && !ping && c->mode != MODE_MONGO) {
+            reply = member;
+            n = member_hello(c, member);
+        }
         if ((size_t)(p - out) + n > sizeof out)
             return false;
         memcpy(p, reply, n);
@@ -263,10 +331,15 @@ static bool answer_mongo(struct conn *c)
     return p == out || write(c->fd, out, (size_t)(p - out)) > 0;
 }
 
+static bool stores_bytes(enum mode mode)
+{
+    return mode >= MODE_HTTP && mode <= MODE_SECONDARY;
+}
+
 static void on_data(struct conn *c)
 {
     char sink[IN_MAX];
-    bool stores = c->mode == MODE_HTTP || c->mode == MODE_MONGO;
+    bool stores = stores_bytes(c->mode);
     char *to = stores ? c->in + c->len : sink;
     size_t room = stores ? IN_MAX - c->len : sizeof sink;
     ssize_t n = room ? read(c->fd, to, room) : 0;
@@ -285,7 +358,7 @@ static void on_data(struct conn *c)
 
 static struct conn *watch(int fd, enum mode mode, bool listener)
 {
-    bool stores = !listener && (mode == MODE_HTTP || mode == MODE_MONGO);
+    bool stores = !listener && stores_bytes(mode);
     struct conn *c = malloc(sizeof *c + (stores ? IN_MAX : 0));
     if (!c)
         die("malloc");
@@ -321,6 +394,9 @@ static void listen_on(const char *arg)
         fprintf(stderr, "server: '%s' is not MODE:PORT\n", arg);
         exit(64);
     }
+    bool is_member = mode == MODE_PRIMARY || mode == MODE_SECONDARY || mode == MODE_HUNG;
+    if (is_member && n_members < sizeof member_ports / sizeof *member_ports)
+        member_ports[n_members++] = port;
     int type = mode == MODE_DNS ? SOCK_DGRAM : SOCK_STREAM;
     int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -350,9 +426,9 @@ int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    hello_msg_len = message(hello_msg, 2013, true);
-    ping_msg_len = message(ping_msg, 2013, false);
-    hello_reply_len = message(hello_reply, 1, true);
+    hello_msg_len = message(hello_msg, 2013, true, MODE_MONGO, NULL);
+    ping_msg_len = message(ping_msg, 2013, false, MODE_MONGO, NULL);
+    hello_reply_len = message(hello_reply, 1, true, MODE_MONGO, NULL);
     for (int option; (option = getopt(argc, argv, "i:")) != -1;) {
         if (option != 'i')
             return 64;
