@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 _probe_commands='run check wait status explain validate version help'
-_probe_urls='mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix:// pid: pidfile: process: dns:// dns+tcp:// grpc:// grpcs:// redis:// rediss:// redis+unix:// postgres:// postgresql:// mysql://'
+_probe_urls='mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix:// pid: pidfile: process: dns:// dns+tcp:// grpc:// grpcs:// grpc+unix:// redis:// rediss:// redis+unix:// postgres:// postgresql:// mysql://'
 
 # The options of a command; of none, those of all.
 _probe_options()

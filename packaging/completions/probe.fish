@@ -119,6 +119,6 @@ complete -c probe -n '__probe_in status explain' -l token-file -r -F -d 'file wi
 complete -c probe -n '__probe_in explain help' -l names -d 'only the names'
 
 complete -c probe -n '__probe_in run check wait status explain' -a '(__probe_names)' -d probe
-complete -c probe -n '__probe_in run check wait explain' -a 'mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix:// pid: pidfile: process: dns:// dns+tcp:// grpc:// grpcs:// redis:// rediss:// redis+unix:// postgres:// postgresql:// mysql://' -d URL
+complete -c probe -n '__probe_in run check wait explain' -a 'mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix:// pid: pidfile: process: dns:// dns+tcp:// grpc:// grpcs:// grpc+unix:// redis:// rediss:// redis+unix:// postgres:// postgresql:// mysql://' -d URL
 complete -c probe -n '__probe_in help' -a '(__probe_topics)' -d topic
 complete -c probe -n __probe_after_dashes -a '(__probe_complete_command)'

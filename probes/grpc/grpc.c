@@ -218,8 +218,10 @@ static void grpc_cancel(struct probe_run *run)
         let_go(g);
 }
 
-static const struct probe_scheme schemes[] = {
-    {"grpc://", "url", false}, {"grpcs://", "url", false}, {NULL, NULL, false}};
+static const struct probe_scheme schemes[] = {{"grpc://", "url", false},
+                                              {"grpcs://", "url", false},
+                                              {"grpc+unix://", "url", false},
+                                              {NULL, NULL, false}};
 
 const struct probe_type probe_type_grpc = {
     .name = "grpc",

@@ -21,8 +21,9 @@ const struct probe_key grpc_keys[GRPC_N_KEYS] = {
     [K_URL] = {.name = "url",
                .kind = KEY_TEXT,
                .flags = KEY_REQUIRED,
-               .doc = "Whom to ask, and for what: grpc://host:port/SERVICE, or grpcs:// with TLS. "
-                      "Without a SERVICE, the server as a whole is meant."},
+               .doc = "Whom to ask, and for what: grpc://host:port/SERVICE, grpcs:// with TLS, or "
+                      "grpc+unix:///path:/SERVICE. Without a SERVICE, the server as a whole is "
+                      "meant."},
     [K_METADATA] = {.name = "metadata",
                     .kind = KEY_LINES,
                     .flags = KEY_SECRET,
@@ -56,7 +57,26 @@ static bool is_plain(const char *s)
     return !*s;
 }
 
-static void take_url(struct build *b, const char *text)
+/* "/run/app.sock:/SERVICE", or the path alone; the authority is what gRPC itself says there. */
+static void take_socket(struct build *b, const char *text)
+{
+    struct grpc_conf *c = b->conf;
+    struct err e;
+    size_t len = strcspn(text, ":");
+    const char *service = text[len] ? text + len + 1 : "";
+    char *place = str_format("unix://%.*s", (int)len, text);
+    c->authority = strdup("localhost");
+    c->service = strdup(*service == '/' ? service + 1 : service);
+    if (!place || !c->authority || !c->service)
+        fail(b, K_URL, "out of memory");
+    else if (*service && *service != '/')
+        fail(b, K_URL, "expected grpc+unix:///path/to/socket:/SERVICE");
+    else if (endpoint_parse(&c->ep, place, 0, &e) < 0)
+        fail(b, K_URL, e.text);
+    free(place);
+}
+
+static void take_host(struct build *b, const char *text)
 {
     struct grpc_conf *c = b->conf;
     struct err e;
@@ -77,6 +97,16 @@ static void take_url(struct build *b, const char *text)
         fail(b, K_URL, e.text);
     else if (endpoint_set_family(&c->ep, family_of(&b->values[K_FAMILY]), &e) < 0)
         fail(b, K_FAMILY, e.text);
+}
+
+static void take_url(struct build *b, const char *text)
+{
+    static const char by_socket[] = "grpc+unix://";
+    struct grpc_conf *c = b->conf;
+    if (strncasecmp(text, by_socket, sizeof by_socket - 1) == 0)
+        take_socket(b, text + sizeof by_socket - 1);
+    else
+        take_host(b, text);
     if (b->failed)
         return;
     buf_init(&c->request, REQUEST_MAX);

@@ -186,6 +186,7 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  pid:123  pidfile:/run/app.pid  process:NAME\n"
                      "  dns://server/name?type=A  dns+tcp://server/name\n"
                      "  grpc://host:port/SERVICE  grpcs://host/SERVICE\n"
+                     "  grpc+unix:///path.sock:/SERVICE\n"
                      "  postgres://host[:port][/database]  postgresql://...\n"
                      "  mysql://host[:port]\n");
     if (only)

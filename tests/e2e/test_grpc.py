@@ -68,6 +68,14 @@ def test_each_status(probe, health):
     says(probe, f"grpcs://127.0.0.1:{server.port}/", 1, "tls: ")
 
 
+def test_unix_socket(probe, health):
+    path = probe.path("app.sock")
+    health("--socket", str(path), "up=SERVING")
+    says(probe, f"grpc+unix://{path}:/up", 0, "up SERVING")
+    says(probe, f"grpc+unix://{path}", 0, "SERVING")
+    says(probe, f"grpc+unix://{path}:/nothere", 1, "NOT_FOUND")
+
+
 def test_no_health_service(probe, health):
     server = health("--none")
     says(probe, f"grpc://127.0.0.1:{server.port}/", 1, "no health service, grpc.health.v1")
@@ -102,6 +110,9 @@ def test_an_agent_sees_it_change(probe, health):
     ("url = grpc://host/x", "url"),
     ("url = grpc://user@host:1/x", "url"),
     ("url = grpc://host:1/a b", "url"),
+    ("url = grpc+unix://run/x.sock:/x", "url"),
+    ("url = grpc+unix:///run/x.sock:x", "url"),
+    ("url = grpc+unix:///run/x.sock:/x\ntls_verify = no", "tls_verify"),
     ("url = grpc://host:1/x\ntls_verify = no", "tls_verify"),
     ("url = grpc://host:1/x\nmetadata = Name: value", "metadata"),
     ("url = grpc://host:1/x\nmetadata = te: x", "metadata"),

@@ -1,8 +1,8 @@
 // A gRPC server with the health service of google.golang.org/grpc/health, for tests.
 //
-//	grpc-health --port P [--cert PEM --key PEM] [--none] [NAME=STATUS...]
+//	grpc-health --port P|--socket PATH [--cert PEM --key PEM] [--none] [NAME=STATUS...]
 //
-// It prints "ready" once it listens on 127.0.0.1. A line NAME=STATUS on its input changes a status,
+// It prints "ready" once it listens on 127.0.0.1 or at the path. A line NAME=STATUS on its input changes a status,
 // its end ends the server. --none: without the health service.
 package main
 
@@ -32,6 +32,7 @@ func set(server *health.Server, word string) {
 
 func main() {
 	port := flag.Int("port", 0, "")
+	socket := flag.String("socket", "", "")
 	cert := flag.String("cert", "", "")
 	key := flag.String("key", "", "")
 	none := flag.Bool("none", false, "")
@@ -53,7 +54,11 @@ func main() {
 	if !*none {
 		healthpb.RegisterHealthServer(server, states)
 	}
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
+	network, address := "tcp", fmt.Sprintf("127.0.0.1:%d", *port)
+	if *socket != "" {
+		network, address = "unix", *socket
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -3,7 +3,7 @@
 import socket
 
 from lib import hostile
-from scenarios.common import becomes, black_hole, nobody, serves
+from scenarios.common import Situation, becomes, black_hole, nobody, serves, told
 from table import HEALTHY, UNHEALTHY, rows
 
 SHORT = "timeout = 400ms"
@@ -92,6 +92,16 @@ def says(*parts, how, **kw):
     return serves(at, answers(*parts, **kw), how)
 
 
+def unix(behave, how, rest=":/shop.Cart"):
+    def make(stage):
+        path = stage.program.path("app.sock")
+        if behave:
+            stage.serve(behave, path=path)
+        return Situation(f"url = grpc+unix://{path}{rest}")
+
+    return told(how, make)
+
+
 UP = (head(), message(SERVING), OK)
 
 # fmt: off
@@ -99,6 +109,10 @@ ROWS = rows(
     "grpc",
     ("SERVING", says(*UP, how="SERVING"), HEALTHY, "ok", "", {"detail": "shop.Cart SERVING"}),
     ("SERVING, IPv6", serves(at, answers(*UP), "SERVING on ::1", ipv6=True), HEALTHY, "ok"),
+    ("Unix socket", unix(answers(*UP), "SERVING on a Unix socket"), HEALTHY, "ok", "",
+        {"detail": "shop.Cart SERVING"}),
+    ("Unix socket, the server as a whole", unix(answers(*UP), "SERVING", ""), HEALTHY, "ok"),
+    ("Unix socket missing", unix(None, "no such socket"), UNHEALTHY, "refused"),
     ("SERVING, then closed", says(*UP, how="SERVING and FIN", then=ends), HEALTHY, "ok"),
     ("SERVING by application/grpc+proto", says(head(kind=b"application/grpc+proto"),
         message(SERVING), OK, how="the longer Content-Type"), HEALTHY, "ok"),
