@@ -343,7 +343,9 @@ class Dns(Kind):
         return b"\x7f\0\0\1" in data
 
 
-KINDS = {"tcp": Tcp, "http": Http, "https": Https, "mongo": Mongo, "set": Set, "tls": Tls, "dns": Dns}
+from mutants_servers import KINDS as SERVERS  # noqa: E402  (it needs Kind)
+
+KINDS = {"tcp": Tcp, "http": Http, "https": Https, "mongo": Mongo, "set": Set, "tls": Tls, "dns": Dns} | SERVERS
 
 
 class Server:
