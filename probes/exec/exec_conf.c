@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/words.h"
 #include "exec/exec_job.h"
+#include "net/prepare.h"
 
 #define PASSWD_MAX (1 << 20)
 #define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -49,17 +50,9 @@ const struct probe_key exec_keys[EXEC_N_KEYS] = {
 
 /* What prepare works on. */
 struct build {
+    struct prepare p;
     struct exec_conf *conf;
-    const struct probe_value *values;
-    struct probe_report *report;
-    bool failed;
 };
-
-static void fail(struct build *b, size_t key, const char *words)
-{
-    probe_error(b->report, key, "%s", words);
-    b->failed = true;
-}
 
 /* ---- The user ---- */
 
@@ -103,10 +96,10 @@ static int find_user(const char *name, struct exec_ids *ids, struct err *e)
 
 static void take_user(struct build *b, struct exec_ids *ids)
 {
-    const char *text = b->values[K_USER].text;
+    const char *text = b->p.values[K_USER].text;
     struct err e;
     if (text && !take_ids(text, ids) && find_user(text, ids, &e) < 0)
-        fail(b, K_USER, e.text);
+        prepare_fail(&b->p, K_USER, e.text);
 }
 
 /* ---- The environment ---- */
@@ -132,7 +125,7 @@ static bool is_given(const struct probe_value *v, const char *name)
 static void add_env(struct build *b)
 {
     static const char *const kept[] = {"LANG", "LC_ALL", "TZ"};
-    const struct probe_value *v = &b->values[K_ENV];
+    const struct probe_value *v = &b->p.values[K_ENV];
     struct buf *job = &b->conf->job;
     if (!is_given(v, "PATH"))
         exec_job_add_env(job, "PATH=" USUAL_PATH);
@@ -145,7 +138,7 @@ static void add_env(struct build *b)
     }
     for (size_t i = 0; i < v->n_lines; i++) {
         if (!name_len(v->lines[i])) {
-            fail(b, K_ENV, "a line is not of the form NAME=value");
+            prepare_fail(&b->p, K_ENV, "a line is not of the form NAME=value");
             return;
         }
         exec_job_add_env(job, v->lines[i]);
@@ -156,28 +149,28 @@ static void add_env(struct build *b)
 
 static void take_exits(struct build *b)
 {
-    const struct probe_value *v = &b->values[K_EXPECT_EXIT];
+    const struct probe_value *v = &b->p.values[K_EXPECT_EXIT];
     for (size_t i = 0; i < v->n_lines; i++) {
         char *end;
         unsigned long n = strtoul(v->lines[i], &end, 10);
         if (!isdigit((unsigned char)*v->lines[i]) || *end || n > 255) {
-            fail(b, K_EXPECT_EXIT, "an exit code is a number from 0 to 255");
+            prepare_fail(&b->p, K_EXPECT_EXIT, "an exit code is a number from 0 to 255");
             return;
         }
         b->conf->expected[n / 8] |= (uint8_t)(1u << (n % 8));
     }
     if (!v->n_lines)
-        fail(b, K_EXPECT_EXIT, "it is empty: no exit code would be a success");
-    if (v->given && b->values[K_EXIT_CODES].num)
-        fail(b, K_EXPECT_EXIT, "exit_codes = nagios says which are a success");
+        prepare_fail(&b->p, K_EXPECT_EXIT, "it is empty: no exit code would be a success");
+    if (v->given && b->p.values[K_EXIT_CODES].num)
+        prepare_fail(&b->p, K_EXPECT_EXIT, "exit_codes = nagios says which are a success");
     if (!(b->conf->expected_text = strdup(v->text)))
-        fail(b, K_EXPECT_EXIT, "out of memory");
+        prepare_fail(&b->p, K_EXPECT_EXIT, "out of memory");
 }
 
 static void take_command(struct build *b)
 {
     struct exec_conf *c = b->conf;
-    const char *text = b->values[K_COMMAND].text;
+    const char *text = b->p.values[K_COMMAND].text;
     struct exec_ids ids = {0};
     struct err e;
     char **argv = NULL;
@@ -185,11 +178,12 @@ static void take_command(struct build *b)
     buf_init(&c->job, EXEC_JOB_MAX);
     exec_job_begin(&c->job, &ids);
     if (!text) {
-        b->failed = true; /* KEY_REQUIRED: reported by the configuration */
+        b->p.failed = true; /* KEY_REQUIRED: reported by the configuration */
     } else if (words_split(text, &argv, &e) < 0) {
-        fail(b, K_COMMAND, e.text);
+        prepare_fail(&b->p, K_COMMAND, e.text);
     } else if (argv[0][0] != '/') {
-        fail(b, K_COMMAND, "expected the whole path of the program, such as /usr/bin/true");
+        prepare_fail(&b->p, K_COMMAND,
+                     "expected the whole path of the program, such as /usr/bin/true");
     } else {
         c->path = strdup(argv[0]);
         for (size_t i = 0; argv[i]; i++)
@@ -197,15 +191,15 @@ static void take_command(struct build *b)
     }
     words_free(argv);
     add_env(b);
-    if (!b->failed && (c->job.failed || !c->path))
-        fail(b, K_COMMAND, "it is longer than 128 KiB with its environment");
+    if (!b->p.failed && (c->job.failed || !c->path))
+        prepare_fail(&b->p, K_COMMAND, "it is longer than 128 KiB with its environment");
 }
 
 void *exec_conf_prepare(const struct probe_value *values, struct probe_report *report,
                         char **target)
 {
     struct exec_conf *c = calloc(1, sizeof *c);
-    struct build b = {.conf = c, .values = values, .report = report};
+    struct build b = {.conf = c, .p = {.values = values, .report = report}};
     struct err e;
     if (!c)
         return NULL;
@@ -214,10 +208,10 @@ void *exec_conf_prepare(const struct probe_value *values, struct probe_report *r
     c->nagios = values[K_EXIT_CODES].num != 0;
     const char *expect = values[K_EXPECT_OUTPUT].text;
     if (expect && !(c->expect = pattern_new(expect, &e)))
-        fail(&b, K_EXPECT_OUTPUT, e.text);
-    if (!b.failed)
+        prepare_fail(&b.p, K_EXPECT_OUTPUT, e.text);
+    if (!b.p.failed)
         *target = strdup(values[K_COMMAND].text);
-    if (!b.failed)
+    if (!b.p.failed)
         return c;
     exec_conf_dispose(c);
     return NULL;

@@ -10,6 +10,7 @@
 #include "grpc/grpc_reply.h"
 #include "net/family.h"
 #include "net/http2.h"
+#include "net/prepare.h"
 
 #define TLS_PORT    443
 #define REQUEST_MAX 4096
@@ -38,17 +39,9 @@ const struct probe_key grpc_keys[GRPC_N_KEYS] = {
 
 /* What prepare works on. */
 struct build {
+    struct prepare p;
     struct grpc_conf *conf;
-    const struct probe_value *values;
-    struct probe_report *report;
-    bool failed;
 };
-
-static void fail(struct build *b, size_t key, const char *words)
-{
-    probe_error(b->report, key, "%s", words);
-    b->failed = true;
-}
 
 static bool is_plain(const char *s)
 {
@@ -68,11 +61,11 @@ static void take_socket(struct build *b, const char *text)
     c->authority = strdup("localhost");
     c->service = strdup(*service == '/' ? service + 1 : service);
     if (!place || !c->authority || !c->service)
-        fail(b, K_URL, "out of memory");
+        prepare_fail(&b->p, K_URL, "out of memory");
     else if (*service && *service != '/')
-        fail(b, K_URL, "expected grpc+unix:///path/to/socket:/SERVICE");
+        prepare_fail(&b->p, K_URL, "expected grpc+unix:///path/to/socket:/SERVICE");
     else if (endpoint_parse(&c->ep, place, 0, &e) < 0)
-        fail(b, K_URL, e.text);
+        prepare_fail(&b->p, K_URL, e.text);
     free(place);
 }
 
@@ -83,20 +76,20 @@ static void take_host(struct build *b, const char *text)
     c->use_tls = strncasecmp(text, "grpcs://", 8) == 0;
     const char *host = text + (c->use_tls ? 8 : 7);
     if (!c->use_tls && strncasecmp(text, "grpc://", 7) != 0) {
-        fail(b, K_URL, "expected grpc://host:port/SERVICE");
+        prepare_fail(&b->p, K_URL, "expected grpc://host:port/SERVICE");
         return;
     }
     size_t len = strcspn(host, "/");
     c->authority = str_dup_n(host, len);
     c->service = strdup(host[len] ? host + len + 1 : "");
     if (!c->authority || !c->service)
-        fail(b, K_URL, "out of memory");
+        prepare_fail(&b->p, K_URL, "out of memory");
     else if (strchr(c->authority, '@'))
-        fail(b, K_URL, "a gRPC URL has no user: give what is asked for as metadata");
+        prepare_fail(&b->p, K_URL, "a gRPC URL has no user: give what is asked for as metadata");
     else if (endpoint_parse(&c->ep, c->authority, c->use_tls ? TLS_PORT : 0, &e) < 0)
-        fail(b, K_URL, e.text);
-    else if (endpoint_set_family(&c->ep, family_of(&b->values[K_FAMILY]), &e) < 0)
-        fail(b, K_FAMILY, e.text);
+        prepare_fail(&b->p, K_URL, e.text);
+    else if (endpoint_set_family(&c->ep, family_of(&b->p.values[K_FAMILY]), &e) < 0)
+        prepare_fail(&b->p, K_FAMILY, e.text);
 }
 
 static void take_url(struct build *b, const char *text)
@@ -107,12 +100,12 @@ static void take_url(struct build *b, const char *text)
         take_socket(b, text + sizeof by_socket - 1);
     else
         take_host(b, text);
-    if (b->failed)
+    if (b->p.failed)
         return;
     buf_init(&c->request, REQUEST_MAX);
     if (!is_plain(c->service) || strpbrk(c->service, " ?#") ||
         grpc_request(&c->request, c->service) < 0)
-        fail(b, K_URL, "what follows the host is not the name of a service");
+        prepare_fail(&b->p, K_URL, "what follows the host is not the name of a service");
 }
 
 /* Names of metadata are in lower case; those of gRPC and of HTTP/2 are set by us. */
@@ -133,29 +126,29 @@ static size_t name_len(const char *line)
 
 static void take_metadata(struct build *b)
 {
-    const struct probe_value *v = &b->values[K_METADATA];
+    const struct probe_value *v = &b->p.values[K_METADATA];
     struct grpc_conf *c = b->conf;
     c->headers = calloc(v->n_lines + 1, sizeof *c->headers);
     c->lines = calloc(v->n_lines + 1, sizeof *c->lines);
     if (!c->headers || !c->lines) {
-        fail(b, K_METADATA, "out of memory");
+        prepare_fail(&b->p, K_METADATA, "out of memory");
         return;
     }
     if (v->n_lines > GRPC_METADATA_MAX) {
-        fail(b, K_METADATA, "there are more than 64 lines");
+        prepare_fail(&b->p, K_METADATA, "there are more than 64 lines");
         return;
     }
     for (size_t i = 0; i < v->n_lines; i++) {
         size_t n = name_len(v->lines[i]);
         if (!n || !is_plain(v->lines[i])) {
-            fail(b, K_METADATA,
-                 "a line is not 'name: value' with a name in lower case, or the "
-                 "name is one of gRPC's own");
+            prepare_fail(&b->p, K_METADATA,
+                         "a line is not 'name: value' with a name in lower case, or the "
+                         "name is one of gRPC's own");
             return;
         }
         char *line = c->lines[i] = strdup(v->lines[i]);
         if (!line) {
-            fail(b, K_METADATA, "out of memory");
+            prepare_fail(&b->p, K_METADATA, "out of memory");
             return;
         }
         line[n] = '\0';
@@ -167,22 +160,22 @@ static void take_metadata(struct build *b)
 void *grpc_conf_prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
     struct grpc_conf *c = calloc(1, sizeof *c);
-    struct build b = {.conf = c, .values = v, .report = report};
+    struct build b = {.conf = c, .p = {.values = v, .report = report}};
     if (!c)
         return NULL;
     if (v[K_URL].text)
         take_url(&b, v[K_URL].text);
     else
-        b.failed = true; /* KEY_REQUIRED: reported by the configuration */
+        b.p.failed = true; /* KEY_REQUIRED: reported by the configuration */
     if (!http2_is_there())
-        fail(&b, K_URL, "this build cannot speak HTTP/2");
+        prepare_fail(&b.p, K_URL, "this build cannot speak HTTP/2");
     take_metadata(&b);
     if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, c->use_tls || !v[K_URL].text, report) <
         0)
-        b.failed = true;
-    if (!b.failed)
+        b.p.failed = true;
+    if (!b.p.failed)
         *target = strdup(v[K_URL].text);
-    if (!b.failed)
+    if (!b.p.failed)
         return c;
     grpc_conf_dispose(c);
     return NULL;

@@ -12,6 +12,7 @@
 #include "http/http_expect_conf.h"
 #include "net/family.h"
 #include "net/http2.h"
+#include "net/prepare.h"
 
 enum {
     K_URL,
@@ -92,28 +93,9 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
 
 /* What prepare works on. */
 struct build {
+    struct prepare p;
     struct http_conf *conf;
-    const struct probe_value *values;
-    struct probe_report *report;
-    bool failed;
 };
-
-static void fail(struct build *b, size_t key, const char *words)
-{
-    probe_error(b->report, key, "%s", words);
-    b->failed = true;
-}
-
-static char *copy(struct build *b, size_t key)
-{
-    const char *text = b->values[key].text;
-    if (!text)
-        return NULL;
-    char *s = strdup(text);
-    if (!s)
-        fail(b, key, "out of memory");
-    return s;
-}
 
 static bool has_control(const char *s)
 {
@@ -155,7 +137,7 @@ static void add_header(struct build *b, const char *name, size_t name_len, const
     }
     free(h.name);
     free(h.value);
-    fail(b, K_HEADER, "out of memory");
+    prepare_fail(&b->p, K_HEADER, "out of memory");
 }
 
 static void add_own(struct build *b, const char *name, const char *value, bool is_safe)
@@ -183,16 +165,17 @@ static void prepare_header(struct build *b, const char *line)
 {
     size_t n = token_len(line);
     if (!n || line[n] != ':' || has_control(line)) {
-        fail(b, K_HEADER, "a line is not of the form 'Name: value'");
+        prepare_fail(&b->p, K_HEADER, "a line is not of the form 'Name: value'");
         return;
     }
     if (name_is(line, n, "Content-Length") || name_is(line, n, "Transfer-Encoding")) {
-        fail(b, K_HEADER, "Content-Length and Transfer-Encoding are set from the body");
+        prepare_fail(&b->p, K_HEADER, "Content-Length and Transfer-Encoding are set from the body");
         return;
     }
     if (name_is(line, n, "Authorization") &&
-        (b->values[K_USER].given || b->values[K_BEARER_TOKEN].given)) {
-        fail(b, K_HEADER, "Authorization is also set by user or bearer_token: give one of them");
+        (b->p.values[K_USER].given || b->p.values[K_BEARER_TOKEN].given)) {
+        prepare_fail(&b->p, K_HEADER,
+                     "Authorization is also set by user or bearer_token: give one of them");
         return;
     }
     const char *value = line + n + 1 + strspn(line + n + 1, " \t");
@@ -211,7 +194,7 @@ const char *http_conf_header(const struct http_conf *c, const char *name)
 
 static void prepare_headers(struct build *b)
 {
-    const struct probe_value *v = &b->values[K_HEADER];
+    const struct probe_value *v = &b->p.values[K_HEADER];
     for (size_t i = 0; i < v->n_lines; i++)
         prepare_header(b, v->lines[i]);
     /* There is no second request on a connection; said so, the server need not keep it for one. */
@@ -224,32 +207,33 @@ static void prepare_headers(struct build *b)
 
 static void prepare_method(struct build *b)
 {
-    const char *text = b->values[K_METHOD].text;
+    const char *text = b->p.values[K_METHOD].text;
     size_t n = token_len(text);
     if (!n || text[n])
-        fail(b, K_METHOD, "it is not an HTTP method: expected GET, HEAD, POST, ...");
+        prepare_fail(&b->p, K_METHOD, "it is not an HTTP method: expected GET, HEAD, POST, ...");
     else if (strcasecmp(text, "CONNECT") == 0)
-        fail(b, K_METHOD, "CONNECT opens a tunnel and cannot be checked");
+        prepare_fail(&b->p, K_METHOD, "CONNECT opens a tunnel and cannot be checked");
     else if (strcasecmp(text, "get") == 0 || strcasecmp(text, "head") == 0 ||
              strcasecmp(text, "post") == 0 || strcasecmp(text, "options") == 0)
         for (const char *p = text; *p; p++)
             if (islower((unsigned char)*p)) {
-                fail(b, K_METHOD, "methods are written in upper case: GET, HEAD, POST, ...");
+                prepare_fail(&b->p, K_METHOD,
+                             "methods are written in upper case: GET, HEAD, POST, ...");
                 break;
             }
-    b->conf->method = copy(b, K_METHOD);
-    if (b->values[K_BODY].text && strcmp(text, "HEAD") == 0)
-        fail(b, K_BODY, "a HEAD request has no body");
-    b->conf->body = copy(b, K_BODY);
+    b->conf->method = prepare_copy(&b->p, K_METHOD);
+    if (b->p.values[K_BODY].text && strcmp(text, "HEAD") == 0)
+        prepare_fail(&b->p, K_BODY, "a HEAD request has no body");
+    b->conf->body = prepare_copy(&b->p, K_BODY);
 }
 
 static void prepare_expect(struct build *b)
 {
     struct http_expect *x = &b->conf->expect;
-    if (http_expect_init(x, &b->values[K_EXPECT], K_EXPECT, b->report) < 0)
-        b->failed = true;
-    if (http_expect_reads_body(x) && strcmp(b->values[K_METHOD].text, "HEAD") == 0)
-        fail(b, K_METHOD, "the reply to HEAD has no body, but one is expected");
+    if (http_expect_init(x, &b->p.values[K_EXPECT], K_EXPECT, b->p.report) < 0)
+        b->p.failed = true;
+    if (http_expect_reads_body(x) && strcmp(b->p.values[K_METHOD].text, "HEAD") == 0)
+        prepare_fail(&b->p, K_METHOD, "the reply to HEAD has no body, but one is expected");
     b->conf->inflate = http_conf_header(b->conf, "Accept-Encoding") != NULL;
 }
 
@@ -260,7 +244,7 @@ static char *basic(struct build *b, size_t key, const char *user, const char *pa
     char *coded = plain ? str_base64(plain) : NULL;
     char *value = coded ? str_format("Basic %s", coded) : NULL;
     if (!value)
-        fail(b, key, "out of memory");
+        prepare_fail(&b->p, key, "out of memory");
     b->conf->secret = true;
     str_wipe(plain);
     str_wipe(coded);
@@ -272,7 +256,7 @@ static void authorize(struct build *b, size_t key, char *value)
     if (value)
         add_own(b, "Authorization", value, false);
     else
-        fail(b, key, "out of memory");
+        prepare_fail(&b->p, key, "out of memory");
     str_wipe(value);
 }
 
@@ -280,38 +264,38 @@ static void authorize(struct build *b, size_t key, char *value)
 static void prepare_credentials(struct build *b)
 {
     struct http_conf *c = b->conf;
-    const char *user = b->values[K_USER].text, *password = b->values[K_PASSWORD].text;
-    const char *token = b->values[K_BEARER_TOKEN].text;
+    const char *user = b->p.values[K_USER].text, *password = b->p.values[K_PASSWORD].text;
+    const char *token = b->p.values[K_BEARER_TOKEN].text;
     if (c->url.user || c->url.password) {
         if (user || password)
-            fail(b, K_USER, "the url holds credentials too: give them in one place");
+            prepare_fail(&b->p, K_USER, "the url holds credentials too: give them in one place");
         user = c->url.user ? c->url.user : "";
         password = c->url.password;
     }
-    if (password && !user && !probe_is_missing(b->report, K_USER))
-        fail(b, K_PASSWORD, "there is a password but no user");
+    if (password && !user && !probe_is_missing(b->p.report, K_USER))
+        prepare_fail(&b->p, K_PASSWORD, "there is a password but no user");
     if (user && strchr(user, ':'))
-        fail(b, K_USER, "a user name for Basic authentication cannot hold a colon");
+        prepare_fail(&b->p, K_USER, "a user name for Basic authentication cannot hold a colon");
     if (user && has_control(user))
-        fail(b, K_USER, control_words(user));
+        prepare_fail(&b->p, K_USER, control_words(user));
     if (user && password && has_control(password))
-        fail(b, K_PASSWORD, control_words(password));
+        prepare_fail(&b->p, K_PASSWORD, control_words(password));
     if (user && token)
-        fail(b, K_BEARER_TOKEN, "user is given too: a request has one authorization");
+        prepare_fail(&b->p, K_BEARER_TOKEN, "user is given too: a request has one authorization");
     if (token && has_control(token))
-        fail(b, K_BEARER_TOKEN, control_words(token));
+        prepare_fail(&b->p, K_BEARER_TOKEN, control_words(token));
     else if (token && (!*token || strcspn(token, " \t") != strlen(token)))
-        fail(b, K_BEARER_TOKEN, "the token is empty or has a blank in it");
+        prepare_fail(&b->p, K_BEARER_TOKEN, "the token is empty or has a blank in it");
     if (user)
         authorize(b, K_PASSWORD, basic(b, K_PASSWORD, user, password ? password : ""));
     if (token) {
         authorize(b, K_BEARER_TOKEN, str_format("Bearer %s", token));
         c->secret = true;
     }
-    if (!c->url.tls && !c->url.socket_path && (user || token) && !b->values[K_CONNECT_TO].given &&
+    if (!c->url.tls && !c->url.socket_path && (user || token) && !b->p.values[K_CONNECT_TO].given &&
         strcmp(c->url.host, "localhost") != 0 && !str_starts(c->url.host, "127.") &&
         strcmp(c->url.host, "::1") != 0)
-        probe_warn(b->report, K_URL, "credentials go over the network unencrypted: use https");
+        probe_warn(b->p.report, K_URL, "credentials go over the network unencrypted: use https");
 }
 
 int http_conf_endpoint(const struct http_url *url, struct endpoint *ep, struct err *e)
@@ -332,15 +316,15 @@ static void prepare_endpoint(struct build *b)
 {
     struct http_conf *c = b->conf;
     struct err e;
-    const char *to = b->values[K_CONNECT_TO].text;
+    const char *to = b->p.values[K_CONNECT_TO].text;
     if (to && c->url.socket_path)
-        fail(b, K_CONNECT_TO, "the url names a socket already");
+        prepare_fail(&b->p, K_CONNECT_TO, "the url names a socket already");
     else if (to && endpoint_parse(&c->ep, to, c->url.port, &e) < 0)
-        fail(b, K_CONNECT_TO, e.text);
+        prepare_fail(&b->p, K_CONNECT_TO, e.text);
     else if (!to && http_conf_endpoint(&c->url, &c->ep, &e) < 0)
-        fail(b, K_URL, e.text);
+        prepare_fail(&b->p, K_URL, e.text);
     else if (endpoint_set_family(&c->ep, c->family, &e) < 0)
-        fail(b, K_FAMILY, e.text);
+        prepare_fail(&b->p, K_FAMILY, e.text);
 }
 
 static void prepare_proxy(struct build *b)
@@ -348,24 +332,24 @@ static void prepare_proxy(struct build *b)
     struct http_conf *c = b->conf;
     struct http_url proxy;
     struct err e;
-    const char *text = b->values[K_PROXY].text;
+    const char *text = b->p.values[K_PROXY].text;
     if (!text)
         return;
     if (c->url.socket_path)
-        fail(b, K_PROXY, "the url names a socket, which no proxy can reach");
-    else if (b->values[K_CONNECT_TO].given)
-        fail(b, K_PROXY, "connect_to is given too: a request goes one way");
+        prepare_fail(&b->p, K_PROXY, "the url names a socket, which no proxy can reach");
+    else if (b->p.values[K_CONNECT_TO].given)
+        prepare_fail(&b->p, K_PROXY, "connect_to is given too: a request goes one way");
     else if (c->version == HTTP_VERSION_2 && !c->url.tls)
-        fail(b, K_PROXY, "HTTP/2 without TLS does not pass a proxy");
+        prepare_fail(&b->p, K_PROXY, "HTTP/2 without TLS does not pass a proxy");
     if (http_url_parse(&proxy, text, &e) < 0) {
-        fail(b, K_PROXY, e.text);
+        prepare_fail(&b->p, K_PROXY, e.text);
         return;
     }
     endpoint_fini(&c->ep);
     if (proxy.tls || proxy.socket_path || strcmp(proxy.path, "/") != 0)
-        fail(b, K_PROXY, "it must be of the form http://host:port");
+        prepare_fail(&b->p, K_PROXY, "it must be of the form http://host:port");
     else if (http_conf_endpoint(&proxy, &c->ep, &e) < 0)
-        fail(b, K_PROXY, e.text);
+        prepare_fail(&b->p, K_PROXY, e.text);
     c->ep.family = c->family;
     c->ep.is_proxy = true;
     if (proxy.user || proxy.password)
@@ -376,9 +360,9 @@ static void prepare_proxy(struct build *b)
 
 static void prepare_version(struct build *b)
 {
-    b->conf->version = (enum http_version)b->values[K_HTTP_VERSION].num;
+    b->conf->version = (enum http_version)b->p.values[K_HTTP_VERSION].num;
     if (b->conf->version == HTTP_VERSION_2 && !http2_is_there())
-        fail(b, K_HTTP_VERSION, "this build cannot speak HTTP/2");
+        prepare_fail(&b->p, K_HTTP_VERSION, "this build cannot speak HTTP/2");
 }
 
 static char *target_text(const struct http_conf *c)
@@ -391,21 +375,21 @@ void *http_conf_prepare(const struct probe_value *values, struct probe_report *r
                         char **target)
 {
     struct http_conf *c = calloc(1, sizeof *c);
-    struct build b = {.conf = c, .values = values, .report = report};
+    struct build b = {.conf = c, .p = {.values = values, .report = report}};
     struct err e;
     if (!c) {
-        fail(&b, K_URL, "out of memory");
+        prepare_fail(&b.p, K_URL, "out of memory");
         return NULL;
     }
     prepare_version(&b);
     c->family = family_of(&values[K_FAMILY]);
     c->follow = values[K_FOLLOW_REDIRECTS].num != 0;
     c->max_body = (size_t)values[K_MAX_BODY].num;
-    c->max_body_text = copy(&b, K_MAX_BODY);
+    c->max_body_text = prepare_copy(&b.p, K_MAX_BODY);
     if (!values[K_URL].text)
-        b.failed = true; /* KEY_REQUIRED: reported by the configuration */
+        b.p.failed = true; /* KEY_REQUIRED: reported by the configuration */
     else if (http_url_parse(&c->url, values[K_URL].text, &e) < 0)
-        fail(&b, K_URL, e.text);
+        prepare_fail(&b.p, K_URL, e.text);
     else {
         prepare_endpoint(&b);
         prepare_proxy(&b);
@@ -414,13 +398,13 @@ void *http_conf_prepare(const struct probe_value *values, struct probe_report *r
     bool may_use_tls =
         c->url.tls || !c->url.text || c->follow || probe_is_missing(report, K_FOLLOW_REDIRECTS);
     if (tls_conf_init(&c->tls, &values[K_TLS], K_TLS, may_use_tls, report) < 0)
-        b.failed = true;
+        b.p.failed = true;
     prepare_method(&b);
     prepare_headers(&b);
     prepare_expect(&b);
-    if (!b.failed && !(*target = target_text(c)))
-        fail(&b, K_URL, "out of memory");
-    if (!b.failed)
+    if (!b.p.failed && !(*target = target_text(c)))
+        prepare_fail(&b.p, K_URL, "out of memory");
+    if (!b.p.failed)
         return c;
     http_conf_dispose(c);
     return NULL;

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "net/family.h"
+#include "net/prepare.h"
 #include "scram/saslprep.h"
 
 static const char *const requires[] = {
@@ -65,23 +66,15 @@ static const char driver_words[] = "does not work with this uri's authMechanism,
 
 /* What prepare works on. */
 struct build {
+    struct prepare p;
     struct mongo_conf *conf;
-    const struct probe_value *values;
-    struct probe_report *report;
-    bool failed;
 };
-
-static void fail(struct build *b, size_t key, const char *text)
-{
-    probe_error(b->report, key, "%s", text);
-    b->failed = true;
-}
 
 static char *copy(struct build *b, const char *text)
 {
     char *s = text ? strdup(text) : NULL;
     if (text && !s)
-        fail(b, MONGO_KEY_URI, "out of memory");
+        prepare_fail(&b->p, MONGO_KEY_URI, "out of memory");
     return s;
 }
 
@@ -95,17 +88,17 @@ static bool is_loopback(const char *host)
 static void prepare_hosts(struct build *b)
 {
     struct mongo_conf *c = b->conf;
-    bool warned = b->values[MONGO_KEY_INIT_GUARD].given; /* who wrote it knows */
+    bool warned = b->p.values[MONGO_KEY_INIT_GUARD].given; /* who wrote it knows */
     for (size_t i = 0; i < c->uri.n_hosts && !c->uri.srv; i++) {
         struct err e;
         struct endpoint ep;
         if (endpoint_parse(&ep, c->uri.hosts[i], 0, &e)) {
-            fail(b, MONGO_KEY_URI, e.text);
+            prepare_fail(&b->p, MONGO_KEY_URI, e.text);
             continue;
         }
         if (!warned && ep.host && is_loopback(ep.host)) {
             warned = true;
-            probe_warn(b->report, MONGO_KEY_URI,
+            probe_warn(b->p.report, MONGO_KEY_URI,
                        "%s is loopback, where the temporary server of an image's init "
                        "phase answers too%s; the container's own name does not",
                        ep.host,
@@ -113,7 +106,7 @@ static void prepare_hosts(struct build *b)
                                      : ", and init_guard is off");
         }
         if (endpoint_set_family(&ep, c->family, &e) < 0)
-            fail(b, MONGO_KEY_FAMILY, e.text);
+            prepare_fail(&b->p, MONGO_KEY_FAMILY, e.text);
         if (i == 0 && !c->deployment) {
             c->ep = ep;
         } else {
@@ -126,26 +119,26 @@ static void prepare_hosts(struct build *b)
  * -1: reported. */
 static int key_login(struct build *b, const char **user, const char **password)
 {
-    const struct mongo_userinfo info = mongo_uri_userinfo(b->values[MONGO_KEY_URI].text);
-    *user = b->values[MONGO_KEY_USER].text;
-    *password = b->values[MONGO_KEY_PASSWORD].text;
+    const struct mongo_userinfo info = mongo_uri_userinfo(b->p.values[MONGO_KEY_URI].text);
+    *user = b->p.values[MONGO_KEY_USER].text;
+    *password = b->p.values[MONGO_KEY_PASSWORD].text;
     if (*user && info.user)
-        fail(b, MONGO_KEY_USER, "given twice: the uri has a user name as well");
+        prepare_fail(&b->p, MONGO_KEY_USER, "given twice: the uri has a user name as well");
     if (*password && info.password)
-        fail(b, MONGO_KEY_PASSWORD, "given twice: the uri has a password as well");
-    if (b->failed)
+        prepare_fail(&b->p, MONGO_KEY_PASSWORD, "given twice: the uri has a password as well");
+    if (b->p.failed)
         return -1;
-    if (!*user && !info.user && probe_is_missing(b->report, MONGO_KEY_USER))
+    if (!*user && !info.user && probe_is_missing(b->p.report, MONGO_KEY_USER))
         *user = "missing";
-    if (!*password && !info.password && probe_is_missing(b->report, MONGO_KEY_PASSWORD))
+    if (!*password && !info.password && probe_is_missing(b->p.report, MONGO_KEY_PASSWORD))
         *password = "missing";
     if (*password && !*user && !info.user)
-        fail(b, MONGO_KEY_PASSWORD, "a password without a user name");
+        prepare_fail(&b->p, MONGO_KEY_PASSWORD, "a password without a user name");
     size_t len = *password ? strlen(*password) : 0;
     if (len > 0 && strchr("\r\n", (*password)[len - 1]))
-        probe_warn(b->report, MONGO_KEY_PASSWORD,
+        probe_warn(b->p.report, MONGO_KEY_PASSWORD,
                    "ends in a line end: of those at the end of a file, one is taken off");
-    return b->failed ? -1 : 0;
+    return b->p.failed ? -1 : 0;
 }
 
 static void check_login(struct build *b)
@@ -153,14 +146,14 @@ static void check_login(struct build *b)
     struct mongo_uri *u = &b->conf->uri;
     const char *m = u->auth_mechanism;
     if (u->user && !u->password && strcmp(u->user, "***") == 0) { /* as `explain` prints it */
-        probe_warn(b->report, MONGO_KEY_URI,
+        probe_warn(b->p.report, MONGO_KEY_URI,
                    "*** stands for a user name and password that were not printed; expected "
                    "uri_file with the path of a file that holds the whole uri");
         u->password = copy(b, "***");
     }
     bool passwordless = m && (strcasecmp(m, "MONGODB-X509") == 0 || strcasecmp(m, "GSSAPI") == 0);
     if (u->user && !u->password && !passwordless)
-        fail(b, MONGO_KEY_USER, "a user name without a password");
+        prepare_fail(&b->p, MONGO_KEY_USER, "a user name without a password");
 }
 
 static enum mongo_login login_of(const struct mongo_uri *u)
@@ -191,28 +184,29 @@ static void prepare_login(struct build *b)
     c->login = login_of(u);
     c->driver = c->login == MONGO_LOGIN_DRIVER;
     if (c->login == MONGO_LOGIN_PLAIN && !c->tls_on && u->tls == -1)
-        fail(b, MONGO_KEY_URI,
-             "authMechanism PLAIN sends the password as it is: expected tls=true, or tls=false if "
-             "that is meant");
+        prepare_fail(
+            &b->p, MONGO_KEY_URI,
+            "authMechanism PLAIN sends the password as it is: expected tls=true, or tls=false if "
+            "that is meant");
     bool agreed = c->login == MONGO_LOGIN_AGREED;
     if ((!agreed && c->login != MONGO_LOGIN_SCRAM_256) || !u->password)
         return;
     c->prepared = saslprep(u->password, &e);
     if (c->prepared)
         return;
-    bool key = b->values[MONGO_KEY_PASSWORD].text != NULL;
+    bool key = b->p.values[MONGO_KEY_PASSWORD].text != NULL;
     char words[sizeof e.text + 64];
     snprintf(words, sizeof words, "the password is none for SCRAM-SHA-256: %s", e.text);
     if (agreed)
-        probe_warn(b->report, key ? MONGO_KEY_PASSWORD : MONGO_KEY_URI, "%s", words);
+        probe_warn(b->p.report, key ? MONGO_KEY_PASSWORD : MONGO_KEY_URI, "%s", words);
     else
-        fail(b, key ? MONGO_KEY_PASSWORD : MONGO_KEY_URI, words);
+        prepare_fail(&b->p, key ? MONGO_KEY_PASSWORD : MONGO_KEY_URI, words);
 }
 
 static void prepare_tls(struct build *b)
 {
     struct mongo_conf *c = b->conf;
-    const struct probe_value *v = b->values + MONGO_KEY_TLS;
+    const struct probe_value *v = b->p.values + MONGO_KEY_TLS;
     bool wanted = c->uri.ca_file || c->uri.cert_key_file || c->uri.insecure ||
                   c->uri.any_hostname || c->uri.key_password;
     for (size_t i = 0; i < TLS_KEY_COUNT; i++)
@@ -222,22 +216,23 @@ static void prepare_tls(struct build *b)
     /* The string's files stand in where the keys say nothing. */
     struct probe_value merged[TLS_KEY_COUNT];
     memcpy(merged, v, sizeof merged);
-    if (!merged[TLS_KEY_CA].text && c->uri.ca_file && probe_file(b->report, c->uri.ca_file))
+    if (!merged[TLS_KEY_CA].text && c->uri.ca_file && probe_file(b->p.report, c->uri.ca_file))
         merged[TLS_KEY_CA].text = c->uri.ca_file;
     if (!merged[TLS_KEY_CERT].text && c->uri.cert_key_file &&
-        probe_file(b->report, c->uri.cert_key_file))
+        probe_file(b->p.report, c->uri.cert_key_file))
         merged[TLS_KEY_CERT].text = c->uri.cert_key_file;
     if (!merged[TLS_KEY_PASSWORD].text && merged[TLS_KEY_CERT].text)
         merged[TLS_KEY_PASSWORD].text = c->uri.key_password;
     if (c->uri.insecure)
         merged[TLS_KEY_VERIFY].num = 0;
-    if (tls_conf_init(c->tls, merged, MONGO_KEY_TLS, c->tls_on, b->report))
-        b->failed = true;
+    if (tls_conf_init(c->tls, merged, MONGO_KEY_TLS, c->tls_on, b->p.report))
+        b->p.failed = true;
     c->tls->any_name = c->uri.any_hostname;
     if (c->uri.insecure)
-        probe_warn(b->report, MONGO_KEY_URI, "the string takes any certificate: anyone can answer");
+        probe_warn(b->p.report, MONGO_KEY_URI,
+                   "the string takes any certificate: anyone can answer");
     else if (c->uri.any_hostname)
-        probe_warn(b->report, MONGO_KEY_URI, "the string takes a certificate of any host");
+        probe_warn(b->p.report, MONGO_KEY_URI, "the string takes a certificate of any host");
 }
 
 /* What only our own codec can do is refused where the driver is needed, never left out in silence.
@@ -246,30 +241,30 @@ static void refuse_with_driver(struct build *b)
 {
     const struct mongo_conf *c = b->conf;
     if (c->tls->server_name)
-        fail(b, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, driver_words);
+        prepare_fail(&b->p, MONGO_KEY_TLS + TLS_KEY_SERVER_NAME, driver_words);
     if (c->tls->min_days > 0)
-        fail(b, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, driver_words);
+        prepare_fail(&b->p, MONGO_KEY_TLS + TLS_KEY_MIN_DAYS, driver_words);
     if (c->family)
-        fail(b, MONGO_KEY_FAMILY, driver_words);
+        prepare_fail(&b->p, MONGO_KEY_FAMILY, driver_words);
 }
 
 static void prepare_uri(struct build *b)
 {
     struct mongo_conf *c = b->conf;
     struct err e;
-    if (!b->values[MONGO_KEY_URI].text) {
-        b->failed = true; /* KEY_REQUIRED: reported by the configuration */
+    if (!b->p.values[MONGO_KEY_URI].text) {
+        b->p.failed = true; /* KEY_REQUIRED: reported by the configuration */
         return;
     }
     const char *user, *password;
     if (key_login(b, &user, &password))
         return;
-    if (mongo_uri_parse(&c->uri, b->values[MONGO_KEY_URI].text, user, password, &e)) {
-        fail(b, MONGO_KEY_URI, e.text);
+    if (mongo_uri_parse(&c->uri, b->p.values[MONGO_KEY_URI].text, user, password, &e)) {
+        prepare_fail(&b->p, MONGO_KEY_URI, e.text);
         return;
     }
     for (size_t i = 0; i < c->uri.n_unknown; i++)
-        probe_warn(b->report, MONGO_KEY_URI, "the driver does not know the option %s",
+        probe_warn(b->p.report, MONGO_KEY_URI, "the driver does not know the option %s",
                    c->uri.unknown[i]);
     check_login(b);
     prepare_tls(b);
@@ -280,61 +275,61 @@ static void prepare_uri(struct build *b)
     prepare_hosts(b);
     c->target = mongo_uri_redacted(&c->uri);
     if (!c->target)
-        fail(b, MONGO_KEY_URI, "out of memory");
+        prepare_fail(&b->p, MONGO_KEY_URI, "out of memory");
 }
 
 static void prepare_wish(struct build *b)
 {
     struct mongo_conf *c = b->conf;
-    const char *set = b->values[MONGO_KEY_SET_NAME].text, *uri_set = c->uri.replica_set;
+    const char *set = b->p.values[MONGO_KEY_SET_NAME].text, *uri_set = c->uri.replica_set;
     if (set && uri_set && strcmp(set, uri_set) != 0)
-        fail(b, MONGO_KEY_SET_NAME, "differs from replicaSet in the uri");
+        prepare_fail(&b->p, MONGO_KEY_SET_NAME, "differs from replicaSet in the uri");
     c->set_name = copy(b, set ? set : uri_set);
     c->wish = (struct mongo_wish){
-        .require = (enum mongo_require)b->values[MONGO_KEY_REQUIRE].num,
+        .require = (enum mongo_require)b->p.values[MONGO_KEY_REQUIRE].num,
         .prefer = c->uri.prefer.given ? &c->uri.prefer : NULL,
         .set_name = c->set_name,
-        .max_lag = b->values[MONGO_KEY_MAX_LAG].num,
-        .warn_lag = b->values[MONGO_KEY_WARN_LAG].num,
-        .min_members = (size_t)b->values[MONGO_KEY_MIN_MEMBERS].num,
+        .max_lag = b->p.values[MONGO_KEY_MAX_LAG].num,
+        .warn_lag = b->p.values[MONGO_KEY_WARN_LAG].num,
+        .min_members = (size_t)b->p.values[MONGO_KEY_MIN_MEMBERS].num,
     };
     if (mongo_prefer_is_too_strict(&c->uri.prefer))
-        probe_warn(b->report, MONGO_KEY_URI,
+        probe_warn(b->p.report, MONGO_KEY_URI,
                    "drivers refuse maxStalenessSeconds of less than 90, or less than 10 above "
                    "heartbeatFrequencyMS, with a replica set");
     if (c->wish.max_lag && (c->wish.require == MONGO_REQUIRE_PRIMARY))
-        probe_warn(b->report, MONGO_KEY_MAX_LAG, "has no effect on a primary");
+        probe_warn(b->p.report, MONGO_KEY_MAX_LAG, "has no effect on a primary");
     if (c->wish.warn_lag && c->wish.require == MONGO_REQUIRE_PRIMARY && !c->deployment)
-        probe_warn(b->report, MONGO_KEY_WARN_LAG, "has no effect on a primary");
-    if (!b->failed && c->wish.warn_lag && c->driver)
-        fail(b, MONGO_KEY_WARN_LAG, driver_words);
-    if (!b->failed && c->wish.min_members > 0 && (!c->deployment || c->driver))
-        fail(b, MONGO_KEY_MIN_MEMBERS,
-             c->driver ? driver_words
-                       : "this uri names one server: expected several hosts, replicaSet or "
-                         "mongodb+srv");
+        probe_warn(b->p.report, MONGO_KEY_WARN_LAG, "has no effect on a primary");
+    if (!b->p.failed && c->wish.warn_lag && c->driver)
+        prepare_fail(&b->p, MONGO_KEY_WARN_LAG, driver_words);
+    if (!b->p.failed && c->wish.min_members > 0 && (!c->deployment || c->driver))
+        prepare_fail(&b->p, MONGO_KEY_MIN_MEMBERS,
+                     c->driver ? driver_words
+                               : "this uri names one server: expected several hosts, replicaSet or "
+                                 "mongodb+srv");
 }
 
 void *mongo_conf_prepare(const struct probe_value *values, struct probe_report *report,
                          char **target)
 {
     struct mongo_conf *c = calloc(1, sizeof *c);
-    struct build b = {.conf = c, .values = values, .report = report, .failed = false};
+    struct build b = {.conf = c, .p = {.values = values, .report = report}};
     if (!c) {
-        fail(&b, MONGO_KEY_URI, "out of memory");
+        prepare_fail(&b.p, MONGO_KEY_URI, "out of memory");
         return NULL;
     }
     c->tls = calloc(1, sizeof *c->tls);
     if (!c->tls)
-        fail(&b, MONGO_KEY_URI, "out of memory");
+        prepare_fail(&b.p, MONGO_KEY_URI, "out of memory");
     c->init_guard = values[MONGO_KEY_INIT_GUARD].num == 1;
     c->family = family_of(&values[MONGO_KEY_FAMILY]);
     if (c->tls) {
         prepare_uri(&b);
         prepare_wish(&b);
     }
-    *target = b.failed ? NULL : copy(&b, c->target);
-    if (b.failed) {
+    *target = b.p.failed ? NULL : copy(&b, c->target);
+    if (b.p.failed) {
         mongo_conf_dispose(c);
         return NULL;
     }

@@ -8,25 +8,18 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "net/prepare.h"
 
 /* What init works on. */
 struct build {
+    struct prepare p;
     struct server_conf *c;
     void *type_conf;
     const struct server_kind *kind;
-    const struct probe_value *values;
-    struct probe_report *report;
     const char *scheme;
     const struct server_tls_mode *mode; /* an option's; NULL: none was given */
     size_t n_hosts;
-    bool failed;
 };
-
-static void fail(struct build *b, size_t key, const char *text)
-{
-    probe_error(b->report, key, "%s", text);
-    b->failed = true;
-}
 
 /* ---- Where ---- */
 
@@ -135,9 +128,10 @@ static void set_host(struct build *b, const struct server_url *u)
     if (strstr(b->scheme, "+unix://")) {
         char *path = str_format("/%s", u->path ? u->path : "");
         if (*u->host || !u->path)
-            fail(b, SERVER_KEY_URI, "the path of a socket is expected, as in scheme+unix:///path");
+            prepare_fail(&b->p, SERVER_KEY_URI,
+                         "the path of a socket is expected, as in scheme+unix:///path");
         else if (!path || parse_path(b, path, b->kind->port, &c->ep, &e) < 0)
-            fail(b, SERVER_KEY_URI, path ? e.text : "out of memory");
+            prepare_fail(&b->p, SERVER_KEY_URI, path ? e.text : "out of memory");
         free(path);
         return;
     }
@@ -147,9 +141,9 @@ static void set_host(struct build *b, const struct server_url *u)
     char *hosts = strdup(by_option ? c->option_host : u->host);
     char *ports = c->option_port ? strdup(c->option_port) : NULL;
     if (!hosts || (c->option_port && !ports))
-        fail(b, SERVER_KEY_URI, "out of memory");
+        prepare_fail(&b->p, SERVER_KEY_URI, "out of memory");
     else if (add_hosts(b, hosts, ports, by_option, &e) < 0)
-        fail(b, SERVER_KEY_URI, e.text);
+        prepare_fail(&b->p, SERVER_KEY_URI, e.text);
     free(hosts);
     free(ports);
 }
@@ -211,15 +205,15 @@ static void set_options(struct build *b, const struct server_url *u)
         if (taken > 0 && b->kind->option)
             taken = b->kind->option(b->c, b->type_conf, name, value, &e);
         if (taken < 0)
-            fail(b, SERVER_KEY_URI, e.text);
+            prepare_fail(&b->p, SERVER_KEY_URI, e.text);
         else if (taken > 0)
-            probe_warn(b->report, SERVER_KEY_URI, "the option %.40s has no meaning for probe",
+            probe_warn(b->p.report, SERVER_KEY_URI, "the option %.40s has no meaning for probe",
                        name);
         free(name);
         str_wipe(value);
     }
     if (rc < 0)
-        fail(b, SERVER_KEY_URI, e.text);
+        prepare_fail(&b->p, SERVER_KEY_URI, e.text);
 }
 
 /* ---- Who ---- */
@@ -227,32 +221,32 @@ static void set_options(struct build *b, const struct server_url *u)
 /* A key in error has a stand-in, so that nothing else is blamed. */
 static void set_login(struct build *b, struct server_url *u)
 {
-    const struct probe_value *v = b->values;
+    const struct probe_value *v = b->p.values;
     const char *user = v[SERVER_KEY_USER].text, *password = v[SERVER_KEY_PASSWORD].text;
     struct server_conf *c = b->c;
     if (user && (c->user || (u->user && *u->user)))
-        fail(b, SERVER_KEY_USER, "given twice: the uri has a user name as well");
+        prepare_fail(&b->p, SERVER_KEY_USER, "given twice: the uri has a user name as well");
     if (password && (c->password || u->password))
-        fail(b, SERVER_KEY_PASSWORD, "given twice: the uri has a password as well");
+        prepare_fail(&b->p, SERVER_KEY_PASSWORD, "given twice: the uri has a password as well");
     if (u->user && !u->password && strcmp(u->user, "***") == 0)
-        probe_warn(b->report, SERVER_KEY_URI,
+        probe_warn(b->p.report, SERVER_KEY_URI,
                    "*** stands for a user name and password that were not printed; expected "
                    "uri_file with the path of a file that holds the whole uri");
     size_t len = password ? strlen(password) : 0;
     if (len > 0 && strchr("\r\n", password[len - 1]))
-        probe_warn(b->report, SERVER_KEY_PASSWORD,
+        probe_warn(b->p.report, SERVER_KEY_PASSWORD,
                    "ends in a line end: of those at the end of a file, one is taken off");
     if (u->user && *u->user && !c->user) { /* else an option has said it */
         c->user = u->user;
         u->user = NULL;
     } else if (!c->user && user && *user && !(c->user = strdup(user))) {
-        fail(b, SERVER_KEY_USER, "out of memory");
+        prepare_fail(&b->p, SERVER_KEY_USER, "out of memory");
     }
     if (u->password && !c->password) {
         c->password = u->password;
         u->password = NULL;
     } else if (!c->password && password && !(c->password = strdup(password))) {
-        fail(b, SERVER_KEY_PASSWORD, "out of memory");
+        prepare_fail(&b->p, SERVER_KEY_PASSWORD, "out of memory");
     }
 }
 
@@ -283,11 +277,12 @@ static void set_tls(struct build *b)
     static const int file_keys[SERVER_TLS_FILES] = {TLS_KEY_CA, TLS_KEY_CERT, TLS_KEY_KEY,
                                                     TLS_KEY_PASSWORD};
     struct probe_value merged[TLS_KEY_COUNT];
-    const struct probe_value *v = b->values + SERVER_KEY_TLS;
+    const struct probe_value *v = b->p.values + SERVER_KEY_TLS;
     struct server_tls_mode mode = choose_mode(b, v);
     memcpy(merged, v, sizeof merged);
     for (size_t i = 0; i < SERVER_TLS_FILES; i++)
-        if (!v[file_keys[i]].given && c->tls_files[i])
+        if (!v[file_keys[i]].given && c->tls_files[i] &&
+            (i == SERVER_TLS_PASSWORD || probe_file(b->p.report, c->tls_files[i])))
             merged[file_keys[i]].text = c->tls_files[i];
     if (b->kind->plain_sockets && c->ep.path && !c->n_others)
         mode.use = SERVER_TLS_NO;
@@ -297,16 +292,16 @@ static void set_tls(struct build *b)
     if (mode.any_certificate && !chain && !v[TLS_KEY_VERIFY].given && !v[TLS_KEY_CA].text)
         merged[TLS_KEY_VERIFY].num = 0;
     if (c->tls_system && (b->mode && (mode.any_certificate || mode.any_name)))
-        fail(b, SERVER_KEY_URI,
-             "the system's CAs would let anybody's certificate pass: expected "
-             "sslmode=verify-full with sslrootcert=system");
-    if (tls_conf_init(&c->tls, merged, SERVER_KEY_TLS, on, b->report) < 0) {
-        b->failed = true;
+        prepare_fail(&b->p, SERVER_KEY_URI,
+                     "the system's CAs would let anybody's certificate pass: expected "
+                     "sslmode=verify-full with sslrootcert=system");
+    if (tls_conf_init(&c->tls, merged, SERVER_KEY_TLS, on, b->p.report) < 0) {
+        b->p.failed = true;
     } else if (on && c->ep.path && c->tls.verify && !c->tls.server_name && !c->n_others &&
-               !probe_is_missing(b->report, SERVER_KEY_TLS + TLS_KEY_VERIFY) &&
-               !probe_is_missing(b->report, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME)) {
-        fail(b, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME,
-             "must be set: a unix socket has no name to verify the certificate for");
+               !probe_is_missing(b->p.report, SERVER_KEY_TLS + TLS_KEY_VERIFY) &&
+               !probe_is_missing(b->p.report, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME)) {
+        prepare_fail(&b->p, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME,
+                     "must be set: a unix socket has no name to verify the certificate for");
     }
     c->tls.any_name = mode.any_name || chain;
 }
@@ -353,11 +348,11 @@ static char *name_target(const struct build *b)
 static void set_family(struct build *b)
 {
     struct server_conf *c = b->c;
-    int family = family_of(&b->values[SERVER_KEY_FAMILY]);
+    int family = family_of(&b->p.values[SERVER_KEY_FAMILY]);
     struct err e;
-    for (size_t i = 0; i <= c->n_others && !b->failed; i++)
+    for (size_t i = 0; i <= c->n_others && !b->p.failed; i++)
         if (endpoint_set_family(i ? &c->others[i - 1] : &c->ep, family, &e) < 0)
-            fail(b, SERVER_KEY_FAMILY, e.text);
+            prepare_fail(&b->p, SERVER_KEY_FAMILY, e.text);
 }
 
 static void build(struct build *b, const char *uri)
@@ -367,12 +362,12 @@ static void build(struct build *b, const char *uri)
     find_scheme(b, uri);
     if (!b->scheme) {
         char *words = str_format("expected a URL that begins with %s", b->kind->schemes[0].prefix);
-        fail(b, SERVER_KEY_URI, words ? words : "out of memory");
+        prepare_fail(&b->p, SERVER_KEY_URI, words ? words : "out of memory");
         free(words);
         return;
     }
     if (server_url_parse(&u, uri + strlen(b->scheme), &e) < 0) {
-        fail(b, SERVER_KEY_URI, e.text);
+        prepare_fail(&b->p, SERVER_KEY_URI, e.text);
         return;
     }
     set_options(b, &u);
@@ -391,13 +386,13 @@ int server_conf_init(struct server_conf *c, void *type_conf, const struct server
                      const struct probe_value *values, struct probe_report *report, char **target)
 {
     struct build b = {
-        .c = c, .type_conf = type_conf, .kind = kind, .values = values, .report = report};
+        .c = c, .type_conf = type_conf, .kind = kind, .p = {.values = values, .report = report}};
     if (!values[SERVER_KEY_URI].text)
         return -1; /* KEY_REQUIRED: reported by the configuration */
     build(&b, values[SERVER_KEY_URI].text);
-    if (!b.failed && !(*target = name_target(&b)))
-        fail(&b, SERVER_KEY_URI, "out of memory");
-    return b.failed ? -1 : 0;
+    if (!b.p.failed && !(*target = name_target(&b)))
+        prepare_fail(&b.p, SERVER_KEY_URI, "out of memory");
+    return b.p.failed ? -1 : 0;
 }
 
 void server_conf_fini(struct server_conf *c)
