@@ -13,8 +13,9 @@ static void work(struct talk *t)
     ((struct mysql_run *)t)->look.found = INIT_GUARD_UNSEEN;
 }
 
-static enum reason play(const struct mysql_conf *c, const char *data, size_t size, size_t piece)
+static enum reason play(const void *conf, const char *data, size_t size, size_t piece)
 {
+    const struct mysql_conf *c = conf;
     struct mysql_run r = {.talk.run.conf = c};
     enum reason reason = talk_play(&r.talk, &mysql_rules, work, data, size, piece);
     if (reason == REASON_OK && (c->require == MYSQL_REQUIRE_WRITABLE || c->server.ep.path) &&
@@ -27,18 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    char user[] = "user", password[] = "pencil", path[] = "/run/mysqld.sock";
+    static char path[] = "/run/mysqld.sock";
     struct mysql_conf c = {.require = (enum mysql_require)(data[0] % MYSQL_REQUIRE_COUNT),
                            .init_guard = true};
-    if (data[0] & 0x20)
-        c.server.tls_use = SERVER_TLS_MAYBE;
-    if (data[0] & 0x40)
-        c.server.ep.path = path;
-    if (data[0] & 0x80)
-        c.server.user = user, c.server.password = password;
-    const char *bytes = (const char *)data + 1;
-    enum reason whole = play(&c, bytes, size - 1, size), dripped = play(&c, bytes, size - 1, 1);
-    if (whole != dripped && whole != REASON_PROTOCOL)
-        abort();
+    talk_play_server(&c.server, data[0], path);
+    talk_play_both(play, &c, data + 1, size - 1);
     return 0;
 }

@@ -21,11 +21,13 @@ static void work(struct talk *t)
     r->salting.rc = 0;
 }
 
-static enum reason play(const struct postgres_conf *c, const char *data, size_t size, size_t piece)
+static enum reason play(const void *conf, const char *data, size_t size, size_t piece)
 {
+    const struct postgres_conf *c = conf;
     struct postgres_run r = {.talk.run.conf = c};
     enum reason reason = talk_play(&r.talk, &postgres_rules, work, data, size, piece);
-    bool role = c->require >= POSTGRES_REQUIRE_PRIMARY || c->server.ep.path;
+    bool role = c->require >= POSTGRES_REQUIRE_PRIMARY || c->server.ep.path ||
+                c->session != POSTGRES_SESSION_ANY;
     if (reason == REASON_OK && role && !r.row)
         abort();
     return reason;
@@ -35,18 +37,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    char user[] = "user", password[] = "pencil", path[] = "/run/.s.PGSQL.5432";
+    static char path[] = "/run/.s.PGSQL.5432";
     struct postgres_conf c = {.require = (enum postgres_require)(data[0] % POSTGRES_REQUIRE_COUNT),
                               .init_guard = true};
-    if (data[0] & 0x20)
-        c.server.tls_use = SERVER_TLS_MAYBE;
-    if (data[0] & 0x40)
-        c.server.ep.path = path;
-    if (data[0] & 0x80)
-        c.server.user = user, c.server.password = password;
-    const char *bytes = (const char *)data + 1;
-    enum reason whole = play(&c, bytes, size - 1, size), dripped = play(&c, bytes, size - 1, 1);
-    if (whole != dripped && whole != REASON_PROTOCOL)
-        abort();
+    talk_play_server(&c.server, data[0], path);
+    c.session = (enum postgres_session)(data[0] / 8 % POSTGRES_SESSION_COUNT);
+    c.scram_password = c.server.password;
+    talk_play_both(play, &c, data + 1, size - 1);
     return 0;
 }

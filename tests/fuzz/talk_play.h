@@ -2,9 +2,11 @@
 #ifndef PROBE_TESTS_FUZZ_TALK_PLAY_H
 #define PROBE_TESTS_FUZZ_TALK_PLAY_H
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/server_conf.h"
 #include "net/talk.h"
 
 /* What net/talk.c makes of a next step that needs no more bytes. `work` stands in for the job. */
@@ -54,6 +56,29 @@ static inline enum reason talk_play(struct talk *t, const struct talk_rules *rul
     enum reason reason = next == TALK_DONE ? t->reason : REASON_TIMEOUT;
     talk_fini(t);
     return reason;
+}
+
+/* What three bits of the first byte choose of a server's settings. */
+static inline void talk_play_server(struct server_conf *s, uint8_t bits, char *path)
+{
+    static char user[] = "user", password[] = "pencil";
+    s->tls_use = bits & 0x20 ? SERVER_TLS_MAYBE : SERVER_TLS_NO;
+    if (bits & 0x40)
+        s->ep.path = path;
+    if (bits & 0x80)
+        s->user = user, s->password = password;
+}
+
+/* At once and byte by byte, which have to come to the same verdict, but for what comes unasked and
+ * is seen only where it came along. */
+static inline enum reason talk_play_both(enum reason (*play)(const void *conf, const char *data,
+                                                             size_t size, size_t piece),
+                                         const void *conf, const uint8_t *data, size_t size)
+{
+    enum reason whole = play(conf, (const char *)data, size, size);
+    if (whole != play(conf, (const char *)data, size, 1) && whole != REASON_PROTOCOL)
+        abort();
+    return whole;
 }
 
 #endif
