@@ -123,6 +123,20 @@ def make_mongo(folder):
     build("with-probe", IMAGES["mongodb"], SERVICE_IMAGE=f"probe-test/mongo:{RUN}", **PREBUILT)
 
 
+def make_service(name, folder):
+    """The image of a server from Debian's packages, and the same with probe in it: its tag."""
+    tag = f"probe-test/{name}:{RUN}"
+    if missing(f"{tag}-probe"):
+        images = ROOT / "tests/containers/images"
+        for path in (images / f"{name}.Dockerfile", images / f"{name}-entrypoint"):
+            if path.exists():
+                shutil.copy(path, folder)
+        sh("docker", "build", "--force-rm", "-f", folder / f"{name}.Dockerfile", "-t", tag, "--label", LABEL, "--build-arg",
+           f"BASE={os.environ['PROBE_TEST_BASE']}", folder, timeout=600, env=dict(os.environ, DOCKER_BUILDKIT="0"))
+        build("with-probe", f"{tag}-probe", SERVICE_IMAGE=tag, **PREBUILT)
+    return f"{tag}-probe"
+
+
 def missing(tag):
     return docker("image", "inspect", tag, check=False).returncode != 0
 

@@ -4,7 +4,8 @@ import json
 import secrets
 import time
 
-from conftest import COMPOSE_DIR, RUN, docker, sh, until
+import pytest
+from conftest import COMPOSE_DIR, RUN, docker, make_service, sh, until
 
 INTERVAL = 1  # of the engine's checks and the agent's, set by conftest
 
@@ -160,3 +161,23 @@ def test_profiles_are_off(stack):
     assert set(stack.compose("config", "--services").stdout.split()) >= {"mongodb", "app", "probe"}
     stack.compose("up", "--no-start", "--no-build")
     assert stack.get("prometheus") is None and stack.get("ui") is None
+
+
+@pytest.mark.parametrize("profile, service", [("cache", "redis"), ("sql", "postgres")])
+def test_profile(stack, tmp_path, profile, service):
+    """Healthy once it can be logged in to, unhealthy when its password is another; hardened as the rest."""
+    stack.env |= {f"{service.upper()}_SERVICE_IMAGE": make_service(service, tmp_path), "COMPOSE_PROFILES": profile}
+    stack.compose("up", "--detach", "--no-build", service)
+    container = stack.get(service)
+    container.until_health("healthy", 90)
+    host = container.inspect()["HostConfig"]
+    assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and "no-new-privileges:true" in host["SecurityOpt"], host
+    password = (stack.secrets / f"{service}_password").read_text()
+    assert password not in container.logs() + str(container.inspect()) + container.exec("cat", "/proc/1/cmdline").stdout
+    if service == "postgres":
+        container.exec("psql", "-h", "/var/run/postgresql", "-U", "app", "-c", "ALTER USER app PASSWORD 'another'", "postgres",
+                       check=True)
+    else:
+        container.exec("sh", "-c", 'redis-cli -a "$(cat /run/secrets/redis_password)" config set requirepass another', check=True)
+    container.until_health("unhealthy", 60)
+    assert "auth" in container.health_log()[-1]["Output"], container.health_log()[-1]
