@@ -117,9 +117,13 @@ class Haproxy(Peer):
     unknown = ("expect_json", "expect_header", "reject_body", "tls_min_days", "http_version",
                "follow_redirects", "connect_to", "max_body", "family", "body", "require", "set_name",
                "max_lag")
+    # Its own checks of a server, which know no password.
+    options = {"redis": "option redis-check", "postgres": "option pgsql-check user {}",
+               "mysql": "option mysql-check user {} post-41"}
 
     def can(self, q):
-        return not q.is_named and bool(q.port or q.unix) and not q.has(*self.unknown)
+        asks_more = q.type in self.options and (q.tls or q.unix or q.login[1])
+        return not q.is_named and bool(q.port or q.unix) and not q.has(*self.unknown) and not asks_more
 
     def config(self, q, folder):
         k = q.keys
@@ -153,6 +157,8 @@ class Haproxy(Peer):
                 lines.append(f" http-check expect rstring '{k['expect_body']}'")
         else:
             lines.append(" mode tcp")
+            if q.type in self.options:
+                lines.append(" " + self.options[q.type].format(q.login[0] or q.type))
             if q.has("send", "expect"):
                 lines += [" option tcp-check", " tcp-check connect default"]
             if "send" in k:
@@ -206,7 +212,8 @@ class Blackbox(Peer):
                "set_name", "max_lag")
 
     def can(self, q):
-        return bool(q.port) and not q.unix and not q.has(*self.unknown)
+        starts_tls = q.type in ("postgres", "mysql") and q.tls
+        return bool(q.port) and not q.unix and not starts_tls and not q.has(*self.unknown)
 
     def module(self, q):
         """As its configuration has it; JSON is YAML too."""
@@ -337,4 +344,48 @@ class Mongosh(Mongo):
         return line
 
 
-PEERS = [WaitForIt(), Nc(), Curl(), Haproxy(), Blackbox(), Pymongo(), Mongosh()]
+class ServersOwn(Peer):
+    """A server's own client, asked for a ping, as a health check of an image has it."""
+
+    type = None
+
+    def can(self, q):
+        return q.type == self.type and bool(q.port or q.unix) and not q.has("require", "max_lag", "warn_lag", "tls_ca")
+
+
+class RedisCli(ServersOwn):
+    program = "redis-cli"
+    name = "redis-cli ping"
+    type = "redis"
+
+    def line(self, q, scene):
+        user, password = q.login
+        return [self.command, *(["-s", q.unix] if q.unix else ["-h", q.host, "-p", str(q.port)]),
+                *(["--user", user] if user else []), *(["-a", password, "--no-auth-warning"] if password else []),
+                *(["--tls", "--insecure"] if q.tls else []), "ping"]
+
+
+class PgIsready(ServersOwn):
+    program = "pg_isready"
+    type = "postgres"
+
+    def line(self, q, scene):
+        return [self.command, "-q", "-h", q.unix or q.host, *(["-p", str(q.port)] if q.port else []), "-t",
+                str(q.seconds), *(["-U", q.login[0]] if q.login[0] else []), *(["-d", q.database] if q.database else [])]
+
+
+class Mysqladmin(ServersOwn):
+    program = "mysqladmin"
+    name = "mysqladmin ping"
+    type = "mysql"
+
+    def line(self, q, scene):
+        user, password = q.login
+        where = ["-S", q.unix] if q.unix else ["-h", q.host, "-P", str(q.port), "--protocol=tcp"]
+        return [self.command, "--no-defaults", *where, f"--connect-timeout={q.seconds}",
+                *([f"-u{user}"] if user else []), *([f"-p{password}"] if password else []), *(["--ssl"] if q.tls else []),
+                "ping"]
+
+
+PEERS = [WaitForIt(), Nc(), Curl(), Haproxy(), Blackbox(), Pymongo(), Mongosh(), RedisCli(), PgIsready(),
+         Mysqladmin()]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from table import Situation
 
@@ -14,6 +14,7 @@ class Question:
         self.seconds = math.ceil(row.timeout)  # for programs that know whole seconds only
         self.keys = self.parse(f"{situation.keys}\n{row.lines}")
         self.unix = self.host = self.port = None
+        self.login, self.database = ("", ""), ""
         self.path, self.tls = "/", self.keys.get("tls") == "yes"
         if url := self.keys.get("url"):
             self.take_url(url)
@@ -53,9 +54,27 @@ class Question:
 
     def take_uri(self, uri):
         """Only one plain host can be asked by a port."""
+        if self.type in ("redis", "postgres", "mysql"):
+            self.take_server(uri)
+            return
         found = re.match(r"mongodb://(?:[^@/]*@)?([^:/,%]+|\[[^]]+\])(?::(\d+))?(?:/|$)", uri)
         if found:
             self.host, self.port = found[1].strip("[]"), int(found[2] or 27017)
+
+    def take_server(self, uri):
+        """redis://, rediss://, redis+unix://, postgres:// and mysql://, of one host or a Unix socket."""
+        parts = urlsplit(uri)
+        options = dict(parse_qsl(parts.query))
+        self.login = (unquote(parts.username or ""), unquote(parts.password or ""))
+        self.database = parts.path.strip("/")
+        self.tls = parts.scheme == "rediss" or options.get("sslmode", options.get("ssl-mode", "prefer")) not in (
+            "prefer", "allow", "disable")
+        self.unix = options.get("host") or options.get("socket")
+        if parts.scheme == "redis+unix":
+            self.unix = parts.path
+        elif not self.unix and "," not in parts.netloc and parts.hostname:
+            self.host = parts.hostname
+            self.port = parts.port or {"redis": 6379, "postgres": 5432, "mysql": 3306}[self.type]
 
     @property
     def at(self):
