@@ -152,10 +152,11 @@ static enum reason too_few(const struct mongo_topology *t, size_t wanted,
                            char detail[PROBE_DETAIL_MAX])
 {
     char seen[PROBE_DETAIL_MAX];
+    size_t n = count_data(t);
     describe(t, false, seen);
-    snprintf(detail, PROBE_DETAIL_MAX,
-             "%zu members that hold data answer, at least %zu wanted: %.300s", count_data(t),
-             wanted, seen);
+    snprintf(detail, PROBE_DETAIL_MAX, "%zu %s, at least %zu wanted: %.300s", n,
+             n == 1 ? "member that holds data answers" : "members that hold data answer", wanted,
+             seen);
     return REASON_MISMATCH;
 }
 

@@ -275,7 +275,7 @@ static void enough_members(void **state)
     answer(&t, "c:1", FAIL);
     assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 1, words), REASON_OK);
     assert_int_equal(judge(&t, MONGO_REQUIRE_PRIMARY, 2, words), REASON_MISMATCH);
-    assert_string_equal(words, "1 members that hold data answer, at least 2 wanted: "
+    assert_string_equal(words, "1 member that holds data answers, at least 2 wanted: "
                                "rs0: a:1 primary, b:1 arbiter, c:1 refused");
     assert_int_equal(judge(&t, MONGO_REQUIRE_SECONDARY, 2, words), REASON_MISMATCH);
     mongo_topology_fini(&t);
