@@ -57,13 +57,15 @@ __attribute__((noreturn)) static int child_hang(void)
         pause();
 }
 
-/* Ends, and leaves a child of its own that holds the reply's pipe until nobody reads it. */
+/* Ends, and leaves a child of its own that holds the reply's pipe until nobody reads it; in a group
+ * of its own, so that it is not killed with the one that left it. */
 static int child_leave(void)
 {
     struct pollfd out = {.fd = 1};
-    if (fork() == 0)
+    pid_t left = fork();
+    if (left == 0)
         poll(&out, 1, -1);
-    return 0;
+    return left < 0 || setpgid(left, left) < 0;
 }
 
 static int run_child(const char *word)

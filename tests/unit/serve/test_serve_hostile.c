@@ -3,6 +3,7 @@
  * been. */
 #include "serve_bench.h"
 
+#include <microhttpd.h>
 #include <sys/resource.h>
 
 #include "serve/internal.h"
@@ -16,6 +17,9 @@ struct hostile {
 };
 
 #define RAW(s) (s), sizeof(s) - 1
+
+/* libmicrohttpd lets it pass before 1.0. */
+#define NUL_IN_HEADER (MHD_VERSION >= 0x01000000 ? 400 : 200)
 
 static const struct hostile requests[] = {
     /* The request line */
@@ -40,8 +44,8 @@ static const struct hostile requests[] = {
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, -1},
     /* NUL and control bytes, raw and escaped */
     {RAW("GET /live\0 HTTP/1.1\r\nHost: localhost\r\n\r\n"), -1},
-    {RAW("GET /live\0/status HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400},
-    {RAW("GET /status?wait=healthy\0x HTTP/1.1\r\nHost: localhost\r\n\r\n"), 400},
+    {RAW("GET /live\0/status HTTP/1.1\r\nHost: localhost\r\n\r\n"), -1},
+    {RAW("GET /status?wait=healthy\0x HTTP/1.1\r\nHost: localhost\r\n\r\n"), -1},
     {"GET /live%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, 400},
     {"GET /status/web%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, 400},
     {"GET /status/a%0ab HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, 400},
@@ -98,7 +102,8 @@ static const struct hostile requests[] = {
     {"GET /live HTTP/1.0\r\n\r\n", 0, 200},
     /* Headers */
     {"GET /live HTTP/1.1\r\nHost: localhost\r\nno colon\r\nConnection: close\r\n\r\n", 0, -1},
-    {RAW("GET /live HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\nConnection: close\r\n\r\n"), 200},
+    {RAW("GET /live HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\nConnection: close\r\n\r\n"),
+     NUL_IN_HEADER},
     {"GET /live HTTP/1.1\r\nHost: localhost\r\nExpect: 200-maybe\r\nConnection: close\r\n\r\n", 0,
      200},
 };
