@@ -23,7 +23,8 @@ static bool is_telling(const char *name, size_t len)
         "pass",   "pwd",     "secret", "token", "credential",         "auth", "jwt", "signature",
         "cookie", "session", "sas",    "nonce", "mechanismproperties"};
     static const char *const words[] = {"sig", "code", "sid", "otp", "pin", "pw", "hmac", "k"};
-    static const char *const harmless[] = {"authSource", "authMechanism", "author"};
+    static const char *const harmless[] = {"authSource", "authMechanism", "author",
+                                           "target_session_attrs", "get-server-public-key"};
     for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
         if (name_is(name, len, harmless[i]))
             return false;

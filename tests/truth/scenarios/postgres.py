@@ -212,6 +212,8 @@ ROWS = rows(
     ("a row of too few columns", answers(pg.row("f", "off"), "two columns of four"), UNHEALTHY, "protocol", WRITES),
     ("a database that takes no connections", says("55000", "database is not currently accepting connections", user),
         UNHEALTHY, "not-ready"),
+    ("the query takes too long", answers(pg.error("57014", "canceling statement due to statement timeout", "ERROR"),
+        "cancels the query"), UNHEALTHY, "not-ready", WRITES),
     ("no row", answers(pg.READY, "no row"), UNHEALTHY, "protocol", WRITES),
     ("neither yes nor no", answers(pg.row("x", "off", "", ""), "a role that is none"), UNHEALTHY, "protocol", WRITES),
     ("the query is refused", answers(pg.error("42501", "permission denied", "ERROR"), "refuses the query"),
