@@ -110,6 +110,22 @@ def alias(name, *found):
     return answer
 
 
+def chain(*links, order=None):
+    """CNAMEs from the name asked for over `links`; the last of them is an address. `order`: of the records."""
+
+    def answer(query, kind, tcp):
+        reply, name, records = query.reply(), query.q.qname, []
+        for link in links[:-1]:
+            records.append(RR(name, QTYPE.CNAME, rdata=CNAME(link), ttl=1))
+            name = link
+        records.append(RR(name, QTYPE.A, rdata=A(links[-1]), ttl=1))
+        for i in order or range(len(records)):
+            reply.add_answer(records[i])
+        return reply.pack()
+
+    return answer
+
+
 def only(wanted, this, other):
     """One answer to questions of one kind, another to the rest."""
     return lambda query, kind, tcp: (this if kind == wanted else other)(query, kind, tcp)
