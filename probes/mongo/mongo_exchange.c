@@ -358,9 +358,7 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
 {
     char words[256];
     if (ok) {
-        mongo_hello_read(&x->hello, doc);
-        if (x->members)
-            mongo_members_read(x->members, doc);
+        mongo_hello_read(&x->hello, x->members, doc);
     } else if (x->step == STEP_HELLO &&
                mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
         x->old_server = true;

@@ -28,6 +28,13 @@ enum field {
     SECONDARY,
     HIDDEN,
     ARBITER_ONLY,
+    SET_VERSION, /* from here on: for struct mongo_members */
+    ELECTION_ID,
+    ME,
+    TAGS,
+    HOSTS,
+    PASSIVES,
+    ARBITERS,
     FIELD_COUNT
 };
 
@@ -46,6 +53,13 @@ static const char *const names[FIELD_COUNT] = {
     [SECONDARY] = "secondary",
     [HIDDEN] = "hidden",
     [ARBITER_ONLY] = "arbiterOnly",
+    [SET_VERSION] = "setVersion",
+    [ELECTION_ID] = "electionId",
+    [ME] = "me",
+    [TAGS] = "tags",
+    [HOSTS] = "hosts",
+    [PASSIVES] = "passives",
+    [ARBITERS] = "arbiters",
 };
 
 struct fields {
@@ -142,21 +156,19 @@ static enum mongo_role read_role(const struct mongo_hello *h, const struct field
     return is_true(f, ARBITER_ONLY) ? MONGO_ARBITER : MONGO_OTHER;
 }
 
-void mongo_hello_read(struct mongo_hello *h, const bson_t *reply)
+static void read_hello(struct mongo_hello *h, const struct fields *f)
 {
-    struct fields f;
-    find_fields(&f, reply);
     memset(h, 0, sizeof *h);
-    bool primary = is_true(&f, IS_WRITABLE_PRIMARY) || is_true(&f, IS_MASTER);
-    h->read_only = is_true(&f, READ_ONLY);
+    bool primary = is_true(f, IS_WRITABLE_PRIMARY) || is_true(f, IS_MASTER);
+    h->read_only = is_true(f, READ_ONLY);
     h->writable = primary && !h->read_only;
-    read_text(&f, SET_NAME, h->set_name);
-    read_text(&f, PRIMARY, h->primary);
-    h->min_wire_version = read_version(&f, MIN_WIRE_VERSION, 0);
-    h->max_wire_version = read_version(&f, MAX_WIRE_VERSION, 0);
-    h->last_write_ms = read_last_write(&f);
-    h->lag_ms = read_lag(&f, h->last_write_ms);
-    h->role = read_role(h, &f, primary);
+    read_text(f, SET_NAME, h->set_name);
+    read_text(f, PRIMARY, h->primary);
+    h->min_wire_version = read_version(f, MIN_WIRE_VERSION, 0);
+    h->max_wire_version = read_version(f, MAX_WIRE_VERSION, 0);
+    h->last_write_ms = read_last_write(f);
+    h->lag_ms = read_lag(f, h->last_write_ms);
+    h->role = read_role(h, f, primary);
 }
 
 void mongo_hello_describe(const struct mongo_hello *h, char *out, size_t size)
@@ -191,11 +203,11 @@ static char *lower_copy(const bson_iter_t *it)
     return copy;
 }
 
-static void read_hosts(struct mongo_members *m, const bson_t *reply, const char *list)
+static void read_hosts(struct mongo_members *m, const struct fields *f, enum field list)
 {
-    bson_iter_t it, item;
-    if (!bson_iter_init_find(&it, reply, list) || !BSON_ITER_HOLDS_ARRAY(&it) ||
-        !bson_iter_recurse(&it, &item))
+    const bson_iter_t *it = &f->of[list].it;
+    bson_iter_t item;
+    if (!f->of[list].there || !BSON_ITER_HOLDS_ARRAY(it) || !bson_iter_recurse(it, &item))
         return;
     while (m->n_hosts < MONGO_MEMBERS_MAX && bson_iter_next(&item)) {
         char *host = BSON_ITER_HOLDS_UTF8(&item) ? lower_copy(&item) : NULL;
@@ -205,36 +217,47 @@ static void read_hosts(struct mongo_members *m, const bson_t *reply, const char 
 }
 
 /* More than TAGS_MAX bytes are nobody's tags. */
-static bson_t *copy_tags(const bson_t *reply)
+static bson_t *copy_tags(const struct fields *f)
 {
-    bson_iter_t it;
+    const bson_iter_t *it = &f->of[TAGS].it;
     bson_t tags;
     const uint8_t *data;
     uint32_t len;
-    if (!bson_iter_init_find(&it, reply, "tags") || !BSON_ITER_HOLDS_DOCUMENT(&it))
+    if (!f->of[TAGS].there || !BSON_ITER_HOLDS_DOCUMENT(it))
         return NULL;
-    bson_iter_document(&it, &len, &data);
+    bson_iter_document(it, &len, &data);
     bool some = len <= TAGS_MAX && bson_init_static(&tags, data, len) && !bson_empty(&tags);
     return some ? bson_copy(&tags) : NULL;
 }
 
-void mongo_members_read(struct mongo_members *m, const bson_t *reply)
+static void read_members(struct mongo_members *m, const struct fields *f)
 {
-    bson_iter_t it;
-    mongo_members_fini(m);
-    if (bson_iter_init_find(&it, reply, "setVersion") &&
-        (BSON_ITER_HOLDS_INT32(&it) || BSON_ITER_HOLDS_INT64(&it)))
-        m->election.set_version = bson_iter_as_int64(&it);
-    if (bson_iter_init_find(&it, reply, "electionId") && BSON_ITER_HOLDS_OID(&it))
-        memcpy(m->election.election_id, bson_iter_oid(&it)->bytes, sizeof m->election.election_id);
-    if (bson_iter_init_find(&it, reply, "me") && BSON_ITER_HOLDS_UTF8(&it))
-        m->me = lower_copy(&it);
-    m->tags = copy_tags(reply);
-    read_hosts(m, reply, "hosts");
+    const bson_iter_t *version = &f->of[SET_VERSION].it, *id = &f->of[ELECTION_ID].it;
+    const bson_iter_t *me = &f->of[ME].it;
+    if (f->of[SET_VERSION].there &&
+        (BSON_ITER_HOLDS_INT32(version) || BSON_ITER_HOLDS_INT64(version)))
+        m->election.set_version = bson_iter_as_int64(version);
+    if (f->of[ELECTION_ID].there && BSON_ITER_HOLDS_OID(id))
+        memcpy(m->election.election_id, bson_iter_oid(id)->bytes, sizeof m->election.election_id);
+    if (f->of[ME].there && BSON_ITER_HOLDS_UTF8(me))
+        m->me = lower_copy(me);
+    m->tags = copy_tags(f);
+    read_hosts(m, f, HOSTS);
     size_t before = m->n_hosts;
-    read_hosts(m, reply, "passives");
+    read_hosts(m, f, PASSIVES);
     m->n_passives = m->n_hosts - before;
-    read_hosts(m, reply, "arbiters");
+    read_hosts(m, f, ARBITERS);
+}
+
+void mongo_hello_read(struct mongo_hello *h, struct mongo_members *m, const bson_t *reply)
+{
+    struct fields f;
+    find_fields(&f, reply);
+    read_hello(h, &f);
+    if (!m)
+        return;
+    mongo_members_fini(m);
+    read_members(m, &f);
 }
 
 void mongo_members_fini(struct mongo_members *m)

@@ -53,7 +53,11 @@ enum mongo_require {
     MONGO_REQUIRE_COUNT
 };
 
-void mongo_hello_read(struct mongo_hello *h, const bson_t *reply);
+struct mongo_members;
+
+/* `m`, zeroed at first, is what it says of its set; NULL: not wanted. Reads nothing else than
+ * `reply`. */
+void mongo_hello_read(struct mongo_hello *h, struct mongo_members *m, const bson_t *reply);
 
 /* Which of two primaries is the newer one. */
 struct mongo_election {
@@ -71,8 +75,6 @@ struct mongo_members {
     bson_t *tags;      /* its own; NULL: none */
 };
 
-/* Zeroed at first; reads nothing else than `reply`. */
-void mongo_members_read(struct mongo_members *m, const bson_t *reply);
 void mongo_members_fini(struct mongo_members *m);
 
 /* The role in words: "primary of rs0", "standalone". */

@@ -110,7 +110,7 @@ static int decode_hello(struct mongo_answer *answer, const bson_t *doc, struct e
     bson_iter_document(&it, &len, &data);
     if (!bson_init_static(&hello, data, len) || !mongo_reply_ok(&hello))
         return err_set(e, "a success without a good hello");
-    mongo_hello_read(&answer->hello, &hello);
+    mongo_hello_read(&answer->hello, NULL, &hello);
     return 0;
 }
 

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void judge(const bson_t *doc, uint8_t choice)
 {
     struct mongo_hello hello;
-    mongo_hello_read(&hello, doc);
+    mongo_hello_read(&hello, NULL, doc);
     struct mongo_wish wish = {.require = (enum mongo_require)(choice % MONGO_REQUIRE_COUNT),
                               .set_name = choice & 0x40 ? "rs0" : NULL,
                               .max_lag = choice & 0x80 ? 1 : 0};

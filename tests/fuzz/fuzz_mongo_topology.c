@@ -48,8 +48,7 @@ static void answer(struct mongo_topology *t, uint8_t who, const uint8_t *data, s
     }
     if (mongo_wire_document(&doc, data, size, &e))
         return;
-    mongo_hello_read(&hello, &doc);
-    mongo_members_read(&members, &doc);
+    mongo_hello_read(&hello, &members, &doc);
     t->servers[i].answered = (int64_t)size;
     mongo_topology_answer(t, i, &hello, &members);
     mongo_members_fini(&members);

@@ -116,7 +116,7 @@ static void verdicts(void **state)
         if (!bson_has_field(doc, "maxWireVersion"))
             BSON_APPEND_INT32(doc, "maxWireVersion", 21);
         struct mongo_hello hello;
-        mongo_hello_read(&hello, doc);
+        mongo_hello_read(&hello, NULL, doc);
         bson_destroy(doc);
         struct mongo_wish wish = {.require = (enum mongo_require)rows[i].require,
                                   .set_name = rows[i].set,
@@ -137,7 +137,7 @@ static void no_wire_version(void **state)
     struct mongo_hello hello;
     bson_t doc = BSON_INITIALIZER;
     BSON_APPEND_BOOL(&doc, "isWritablePrimary", true);
-    mongo_hello_read(&hello, &doc);
+    mongo_hello_read(&hello, NULL, &doc);
     bson_destroy(&doc);
     assert_int_equal(mongo_hello_judge(&hello, &wish, "h:1", detail), REASON_MISMATCH);
     assert_non_null(strstr(detail, "of wire versions 0 to 0: too old for drivers"));

@@ -272,8 +272,7 @@ static void answer(struct mongo_topology *t, size_t i, const struct member *m)
     if (!m->role || m->role == 'x')
         return;
     bson_t *doc = hello_of(m);
-    mongo_hello_read(&hello, doc);
-    mongo_members_read(&members, doc);
+    mongo_hello_read(&hello, &members, doc);
     for (size_t k = 0; k < 3; k++) {
         char name[] = {(char)('a' + (char)k), ':', '1', '\0'};
         members.hosts[members.n_hosts++] = strdup(name);

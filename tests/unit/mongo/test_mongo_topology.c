@@ -199,8 +199,7 @@ static void answer(struct mongo_topology *t, const char *who, const char *says)
         BSON_APPEND_INT32(doc, "maxWireVersion", 21);
     struct mongo_hello hello;
     struct mongo_members members = {0};
-    mongo_hello_read(&hello, doc);
-    mongo_members_read(&members, doc);
+    mongo_hello_read(&hello, &members, doc);
     mongo_topology_answer(t, i, &hello, &members);
     mongo_members_fini(&members);
     bson_destroy(doc);
