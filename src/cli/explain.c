@@ -217,6 +217,35 @@ static void tell_unknown(const char *name)
     free(shown);
 }
 
+/* Would it read a variable or a file of this machine? An agent writes "$${" for "${". */
+static bool expands(const char *line)
+{
+    for (const char *p = line; (p = strstr(p, "${")); p += 2) {
+        const char *first = p;
+        while (first > line && first[-1] == '$')
+            first--;
+        if ((p - first) % 2 == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What an agent sends is not trusted: nothing in it acts on the terminal or here. -1: it is no
+ * section of an agent's. */
+static int take_section(struct buf *text, char *section)
+{
+    for (char *line = section, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        if (expands(line))
+            return -1;
+        text_escape(text, line);
+        buf_putc(text, '\n');
+    }
+    return 0;
+}
+
 /* The agent's sections of the named probes. 0, or the exit code with the words said. */
 static int fetch(const struct cli *cli, struct buf *text)
 {
@@ -230,11 +259,11 @@ static int fetch(const struct cli *cli, struct buf *text)
                                                                   "GET", path, deadline, &body, &e)
                                                   : 404;
         free(path);
-        if (status == 200)
-            buf_add(text, body.data, body.len);
-        else if (status == 404)
+        if (status == 200 && take_section(text, body.data) < 0)
+            status = agent_refused(cli->agent, 200, &e);
+        if (status == 404)
             tell_unknown(name);
-        else
+        else if (status != 200)
             fprintf(stderr, "probe: %s\n",
                     status < 0 || agent_refused(cli->agent, status, &e) < 0 ? e.text : "");
         buf_fini(&body);

@@ -135,3 +135,25 @@ def test_watch_remembers_no_more_than_an_agent_has(probe, serve):
     wait_until(lambda: "  end  " in watch.out_path.read_text(), 60, "the last event is told")
     told = [line.split()[0] for line in watch.out_path.read_text().splitlines()]
     assert told == names + ["one-more", "one-more", "x" * 600, "x" * 600, "end"]
+
+
+SECTIONS = [  # of an agent's settings, and what is shown of them
+    (b"[probe web]\n# \x1b]0;title\x07\naddress = h:1\nexpect = a\xc2\x9b31m|b\xe2\x80\xae\n", 78, ["\\u009b31m", "\\u202e"]),
+    (b"[probe web]\ntype = exec\ncommand = /bin/true \x1b[31m \x07\n", 0, ["\\x1b[31m"]),
+    (b"[probe web]\n\x1b[2J no line of a configuration\n", 78, ["\\x1b[2J"]),
+    (b"[probe web]\naddress = h:1\nexpect = $${HOME}\n", 0, ["$${HOME}"]),
+    (b"[probe web]\nurl = http://h/\nbody = ${HOME}\n", 69, ["does not answer as a probe agent"]),
+    (b"[probe web]\nurl = http://h/\nheader = A: $$${file:/etc/hostname}\n", 69, ["does not answer as a probe agent"]),
+]
+
+
+@pytest.mark.parametrize("section, code, shown", SECTIONS, ids=range(len(SECTIONS)))
+def test_settings_of_a_hostile_agent_act_on_nothing_here(probe, serve, section, code, shown):
+    """They are a text like a configuration's: no file or variable of this machine gets into it, and
+    nothing in it acts on the terminal."""
+    server = serve(hostile.http_reply(section))
+    r = probe.run("explain", "--agent", f"http://127.0.0.1:{server.port}", "web", env={"HOME": "/home/of-mine"})
+    said = r.out + r.err
+    assert r.code == code, str(r)
+    assert all(s in said for s in shown) and "of-mine" not in said, str(r)
+    assert not set(said) & {chr(c) for c in (*range(10), *range(11, 32), *range(127, 160), 0x202E)}, str(r)
