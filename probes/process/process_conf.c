@@ -36,13 +36,14 @@ const struct probe_key process_keys[N_PROCESS_KEYS] = {
                    .def = "1",
                    .min = 0,
                    .max = PROC_PID_MAX,
-                   .doc = "With name and cmdline: at least so many processes. 0 with max_count = 0 "
-                          "asks that none runs."},
+                   .doc = "With name and cmdline: at least this many processes. 0 with max_count = "
+                          "0: none may run."},
     [MAX_COUNT] = {.name = "max_count",
                    .kind = KEY_INT,
                    .min = 0,
                    .max = PROC_PID_MAX,
-                   .doc = "With name and cmdline: at most so many processes; default: any number."},
+                   .doc =
+                       "With name and cmdline: at most this many processes; default: any number."},
     [NAMESPACE] = {.name = "namespace",
                    .kind = KEY_CHOICE,
                    .def = "own",

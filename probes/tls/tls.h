@@ -41,11 +41,12 @@
          .def = "0",                                                                               \
          .min = 0,                                                                                 \
          .max = 36500,                                                                             \
-         .doc = "The check warns where the certificate lasts for less than so many days."},        \
+         .doc = "The check warns where the certificate is valid for fewer days than this."},       \
     {                                                                                              \
         .name = "tls_recheck", .kind = KEY_DURATION, .def = "5m", .min = 0,                        \
         .max = 86400 * INT64_C(1000000000),                                                        \
-        .doc = "An agent resumes TLS sessions for so long after a full handshake; 0: never."       \
+        .doc = "How long an agent may resume a TLS session until it makes a full handshake "       \
+               "again; 0: never."                                                                  \
     }
 
 enum {
