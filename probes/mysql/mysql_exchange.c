@@ -138,6 +138,7 @@ static const struct {
     {1129, REASON_AUTH, "this host is blocked: others cut their handshakes"},
     {1130, REASON_AUTH, "this host may not connect"},
     {1251, REASON_AUTH, "the login is refused"},
+    {1449, REASON_AUTH, "the login is refused"}, /* of servers that are not MySQL's: no such user */
     {1820, REASON_AUTH, "the password is out of date"},
     {1862, REASON_AUTH, "the password is out of date"},
     {3118, REASON_AUTH, "the account is locked"},
@@ -166,7 +167,7 @@ static enum talk_next refused(struct mysql_run *r, const char *body, size_t len)
     const struct server_conf *s = &conf_of(r)->server;
     bool nobody = !s->user && !s->password && conf_of(r)->require == MYSQL_REQUIRE_PING;
     if (nobody && r->step == MY_LOGIN &&
-        (code == 1045 || code == 1698 || code == 1251 || code == 3159))
+        (code == 1045 || code == 1698 || code == 1251 || code == 1449 || code == 3159))
         return good(r, "finishes the handshake, and lets in nobody without a login: ", said);
     enum talk_next done = talk_end(&r->talk, reason, "%s: %s: %s", r->talk.awaited,
                                    reason == REASON_PROTOCOL ? "refused" : meanings[i].words, said);

@@ -121,6 +121,8 @@ ROWS = rows(
     ("offline", denies(3032, "The server is currently in offline mode"), UNHEALTHY, "not-ready"),
     ("no such database", denies(1049, "Unknown database"), UNHEALTHY, "mismatch"),
     ("the user's connections", denies(1226, "User has exceeded"), UNHEALTHY, "full"),
+    ("nobody, no such user", denies(1449, "The user specified as a definer does not exist", at), HEALTHY, "ok"),
+    ("no such user", denies(1449, "The user specified as a definer does not exist"), UNHEALTHY, "auth"),
     ("locked", denies(3118, "Access denied. Account is locked."), UNHEALTHY, "auth"),
     ("nobody, and the server is full after all", denies(1040, "Too many connections", at), UNHEALTHY, "full"),
 
