@@ -299,7 +299,7 @@ class Mongo(Peer):
     unknown = ("require", "set_name", "max_lag", "tls_min_days", "tls_server_name", "family")
 
     def can(self, q):
-        return q.has("uri") and not q.has(*self.unknown) and not q.has("tls_key")
+        return q.type == "mongo" and q.has("uri") and not q.has(*self.unknown) and not q.has("tls_key")
 
 
 class Pymongo(Mongo):
@@ -362,7 +362,7 @@ class RedisCli(ServersOwn):
         user, password = q.login
         return [self.command, *(["-s", q.unix] if q.unix else ["-h", q.host, "-p", str(q.port)]),
                 *(["--user", user] if user else []), *(["-a", password, "--no-auth-warning"] if password else []),
-                *(["--tls", "--insecure"] if q.tls else []), "ping"]
+                *(["--tls", "--insecure"] if q.tls else []), "PING"]  # as the scripted server knows it
 
 
 class PgIsready(ServersOwn):
