@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define HIDDEN "***"
 
@@ -170,4 +171,26 @@ bool redact_holds_secret(const struct probe_key *key, const char *text)
     bool differs = !shown || strcmp(shown, text) != 0;
     free(shown);
     return differs;
+}
+
+static bool may_be_secret(const char *value)
+{
+    return value && *value && !strchr("/-", *value) && value[strspn(value, "0123456789")];
+}
+
+bool redact_is_telling_command(const char *text)
+{
+    char **argv;
+    struct err e;
+    bool found = false;
+    if (words_split(text, &argv, &e) < 0)
+        return false;
+    for (size_t i = 1; argv[0] && argv[i] && !found; i++) {
+        const char *name = argv[i] + strspn(argv[i], "-");
+        size_t len = strcspn(name, "=");
+        const char *value = name[len] ? name + len + 1 : name > argv[i] ? argv[i + 1] : NULL;
+        found = len > 1 && is_telling(name, len) && may_be_secret(value);
+    }
+    words_free(argv);
+    return found;
 }

@@ -24,4 +24,8 @@ char *redact_item(const struct probe_key *key, const char *text);
  */
 bool redact_holds_secret(const struct probe_key *key, const char *text);
 
+/* Is an argument of the command line named like a secret ("--password x", "TOKEN=x")? No where what
+ * follows is a path, a number or another option. */
+bool redact_is_telling_command(const char *text);
+
 #endif

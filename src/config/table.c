@@ -162,6 +162,10 @@ static int on_file(void *owner, const char *path, const char *content)
 static void warn_of_secret(const struct probe_key *key, const struct probe_value *v,
                            const char *word, struct source *s)
 {
+    if (v->text && strcmp(key->name, "command") == 0 && redact_is_telling_command(v->text))
+        source_problem(s, false, v->line, word,
+                       "an argument is named like a secret, and everybody can read arguments, "
+                       "expected it in the file of env_file");
     bool found = v->text && !v->n_lines && redact_holds_secret(key, v->text);
     for (size_t i = 0; i < v->n_lines; i++)
         found = found || redact_holds_secret(key, v->lines[i]);

@@ -399,13 +399,41 @@ static void test_redact(void **state)
     assert_false(redact_holds_secret(&uri, "mongodb://h"));
 }
 
+static void test_telling_commands(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool telling;
+    } rows[] = {
+        {"/bin/check --password hunter2", true},
+        {"/bin/check -H h --api-token=hunter2", true},
+        {"/bin/env PGPASSWORD=hunter2 /bin/check", true},
+        {"/bin/sh -c 'check --password x'", false}, /* a text of a shell's is not looked into */
+        {"/bin/check --password-file /run/secrets/x", false},
+        {"/bin/check --code 200 --auth -x", false},
+        {"/bin/check --password", false},
+        {"/bin/check -k https://h/", false},
+        {"/bin/password x", false},
+        {"/bin/check 'unclosed", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (redact_is_telling_command(rows[i].text) != rows[i].telling)
+            fail_msg("%s", rows[i].text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expand),       cmocka_unit_test(test_expand_errors),
-        cmocka_unit_test(test_expand_files), cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_unset),        cmocka_unit_test(test_redact),
+        cmocka_unit_test(test_expand),
+        cmocka_unit_test(test_expand_errors),
+        cmocka_unit_test(test_expand_files),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_unset),
+        cmocka_unit_test(test_redact),
+        cmocka_unit_test(test_telling_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
