@@ -47,13 +47,26 @@ static void reserve(struct mongo_topology *t, size_t n)
     t->room = n;
 }
 
-/* One that was dropped comes back when a member names it. */
-static void add(struct mongo_topology *t, const char *address)
+static bool is_known(const struct mongo_topology *t, const char *address)
 {
     for (size_t i = 0; i < t->n; i++)
         if (strcasecmp(t->servers[i].address, address) == 0)
-            return;
-    if (t->n == t->room)
+            return true;
+    return false;
+}
+
+static size_t count_unknown(const struct mongo_topology *t, const struct mongo_members *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_hosts; i++)
+        n += !is_known(t, m->hosts[i]);
+    return n;
+}
+
+/* One that was dropped comes back when a member names it. */
+static void add(struct mongo_topology *t, const char *address)
+{
+    if (is_known(t, address) || t->n == t->room)
         return;
     struct mongo_server *s = &t->servers[t->n];
     *s = (struct mongo_server){.state = MONGO_SERVER_ASKED, .rtt = -1, .address = strdup(address)};
@@ -196,7 +209,7 @@ static void take_member(struct mongo_topology *t, struct mongo_server *s,
 void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mongo_hello *hello,
                            const struct mongo_members *members)
 {
-    reserve(t, t->n + members->n_hosts);
+    reserve(t, t->n + count_unknown(t, members));
     struct mongo_server *s = &t->servers[i];
     enum mongo_role role = hello->role;
     if (s->state == MONGO_SERVER_DROPPED)
