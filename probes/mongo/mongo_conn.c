@@ -266,6 +266,7 @@ void mongo_conn_close(struct mongo_conn *c, void (*on_closed)(void *owner), void
 {
     if (c->work)
         mongo_work_abandon(c->work);
+    c->stream.at_once = c->state == MONGO_CONN_TALKING; /* it owes an answer: a member that hangs */
     move_to(c, MONGO_CONN_CLOSING);
     c->on_closed = on_closed;
     c->user = (struct mongo_conn_user){.owner = owner};

@@ -493,7 +493,7 @@ void stream_close(struct stream *s, void (*on_closed)(struct stream *s))
     if (s->tls && !(s->run && tls_may_remember(s->tls, s->run)))
         end_tls(s);
     end_dial(s);
-    if (was_open && !s->reset)
+    if (was_open && !s->reset && !s->at_once)
         part(s);
     else
         shut(s);

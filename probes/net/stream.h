@@ -53,6 +53,7 @@ struct stream {
     void *owner;
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
     bool reset;               /* set by the owner: end it by RST, which leaves no TIME_WAIT */
+    bool at_once;             /* set by the owner: do not wait for the peer's FIN, it may hang */
     /* Private from here on. */
     enum stream_state state;
     struct stream_dial *dial;       /* NULL once connected: a kept connection carries none */
@@ -115,8 +116,8 @@ void stream_write(struct stream *s, const void *data, size_t len);
 
 /* Ends it in any state, exactly once; no event comes any more. `on_closed` says, from the loop,
  * that the memory may go. An open connection is closed in order: our FIN (after TLS's
- * close_notify), then the peer's is awaited for 100 ms at most and not beyond the run's deadline.
- */
+ * close_notify), then the peer's is awaited for 100 ms at most and not beyond the run's deadline,
+ * unless the owner has set `reset` or `at_once`. */
 void stream_close(struct stream *s, void (*on_closed)(struct stream *s));
 
 #endif

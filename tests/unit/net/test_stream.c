@@ -91,6 +91,32 @@ static void on_open_reset(struct stream *s)
     finish(s->owner, REASON_OK, s->peer);
 }
 
+static void on_open_at_once(struct stream *s)
+{
+    s->at_once = true;
+    finish(s->owner, REASON_OK, s->peer);
+    assert_int_equal(s->state, STREAM_CLOSING);
+}
+
+/* A server that hangs has its FIN not waited for, and gets ours all the same. */
+static void test_ends_at_once(void **state)
+{
+    (void)state;
+    static const struct stream_events events_ = {on_open_at_once, on_data, on_eof, on_fail};
+    struct harness h;
+    uint16_t port;
+    char byte;
+    int fd = listen_on(&port);
+    harness_open(&h);
+    begin_with(&h, port, &(struct tls_options){0}, &events_);
+    int peer = accept(fd, NULL, NULL);
+    harness_wait(&h, 5000);
+    harness_close(&h);
+    assert_int_equal(recv(peer, &byte, 1, 0), 0);
+    close(peer);
+    close(fd);
+}
+
 /* What a server that greets sees when a connection ends: an end in order though nobody wanted its
  * greeting, or the reset that was asked for. */
 static void test_ends(void **state)
@@ -231,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_cancelled_anywhere),
         cmocka_unit_test(test_closed_from_inside),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_ends_at_once),
         cmocka_unit_test(test_share_of_a_turn),
         cmocka_unit_test(test_answers_that_nobody_takes),
         cmocka_unit_test(test_reset_after_bytes),
