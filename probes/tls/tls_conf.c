@@ -71,13 +71,34 @@ static int refuse_all(const struct probe_value *v, size_t first, struct probe_re
     return rc;
 }
 
+/* The loop signs with it in each handshake in which the server asks for a certificate: with RSA of
+ * 4,096 bits for 4 ms, of 8,192 for 40 ms, of 16,384 for 200 ms. */
+static int judge_client_key(SSL_CTX *ctx, const struct tls_conf *c, size_t first,
+                            struct probe_report *report)
+{
+    enum { BITS_MOST = 8192, BITS_USUAL = 4096 };
+    size_t at = first + (c->key ? TLS_KEY_KEY : TLS_KEY_CERT);
+    const EVP_PKEY *key = c->cert ? SSL_CTX_get0_privatekey(ctx) : NULL;
+    int kind = key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
+    int bits = kind == EVP_PKEY_RSA || kind == EVP_PKEY_RSA_PSS ? EVP_PKEY_get_bits(key) : 0;
+    if (bits > BITS_MOST)
+        probe_error(report, at, "the key has %d bits, expected %d at most", bits, BITS_MOST);
+    else if (bits > BITS_USUAL)
+        probe_warn(report, at,
+                   "all checks wait while it signs, for some 40 ms: the key has %d bits, expected "
+                   "%d at most, or an elliptic curve",
+                   bits, BITS_USUAL);
+    return bits > BITS_MOST ? -1 : 0;
+}
+
 /* Reads the files, so that no connection has to. */
 static int read_files(struct tls_conf *c, size_t first, struct probe_report *report)
 {
     struct err e;
     int key = TLS_KEY_CA;
-    if (tls_context(c, false, &key, &e))
-        return 0;
+    SSL_CTX *ctx = tls_context(c, false, &key, &e);
+    if (ctx)
+        return judge_client_key(ctx, c, first, report);
     probe_error(report, first + (size_t)key, "%s", e.text);
     return -1;
 }

@@ -174,3 +174,19 @@ def test_openssl_cnf_changes_nothing(probe, start, certs, cnf):
     r = probe.run("check", "--json", "-c", config, *names, env=env)
     got = {p["name"]: p["last"]["reason"] for p in r.json["probes"]}
     assert got == {n: None if n.endswith("1") else "tls" for n in names}, str(r)
+
+
+@pytest.mark.parametrize("bits, primes, code, words", [
+    (4096, 4, 0, None), (4200, 4, 0, "the key has 4200 bits"),
+    (8256, 5, 78, "the key has 8256 bits, expected 8192 at most")])
+def test_a_client_key_that_is_dear_to_sign_with(probe, certs, tmp_path, bits, primes, code, words):
+    """The server has us sign in each handshake, and the other checks wait. Of several primes, for such
+    a key is made in seconds."""
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    certs._openssl("genrsa", "-primes", primes, "-out", key, bits)
+    certs._openssl("req", "-x509", "-key", key, "-out", cert, "-days", 2, "-subj", "/CN=me")
+    conf = probe.write("p.ini", f"[probe web]\nurl = https://localhost:1/\ntls_ca = {certs.ca}\n"
+                       f"tls_cert = {cert}\ntls_key = {key}\n")
+    r = probe.run("validate", "-c", conf)
+    assert r.code == code and (words or "valid") in r.out + r.err, str(r)
+    assert words or "bits" not in r.err, str(r)
