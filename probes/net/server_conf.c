@@ -254,7 +254,7 @@ static void set_login(struct build *b, struct server_url *u)
 
 /* The mode that holds: an option's, else TLS with all of it verified where the scheme or a key says
  * so, else the kind's own. */
-static struct server_tls_mode choose_mode(const struct build *b, const struct probe_value *v)
+static struct server_tls_mode choose_mode(struct build *b, const struct probe_value *v)
 {
     const struct server_kind *k = b->kind;
     bool wanted = k->tls_scheme && strcmp(b->scheme, k->tls_scheme) == 0;
@@ -264,6 +264,7 @@ static struct server_tls_mode choose_mode(const struct build *b, const struct pr
         return *b->mode;
     if (wanted || b->c->tls_system)
         return (struct server_tls_mode){.use = SERVER_TLS_YES};
+    b->c->tls_by_default = true;
     if (k->tls_default)
         return *k->tls_default;
     if (b->c->tls_files[SERVER_TLS_CA]) /* MySQL's clients verify the chain then */

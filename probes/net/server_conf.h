@@ -69,6 +69,7 @@ struct server_conf {
     char *user, *password; /* NULL: not given */
     char *path;            /* of the URL: a database; NULL: none */
     enum server_tls tls_use;
+    bool tls_by_default; /* nobody asked for it: it is the kind's own mode */
     /* Set by options: for a URL without a host a name or folder, or several; their ports; the files
      * of TLS, which give way to the keys; the system's CAs are named by name. */
     char *option_host, *option_port, *tls_files[SERVER_TLS_FILES];

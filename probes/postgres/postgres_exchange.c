@@ -261,12 +261,14 @@ static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_
     return send_password(r, outer);
 }
 
+/* By TLS that nobody asked for, and so nobody verifies, whoever is on the way could ask for it. */
 static enum talk_next answer_clear(struct postgres_run *r)
 {
-    if (!r->talk.is_tls && !is_by_socket(r))
-        return talk_end(
-            &r->talk, REASON_AUTH,
-            "it wants the password in the clear, which is sent by TLS only: set sslmode");
+    bool asked_for = r->talk.is_tls && !conf_of(r)->server.tls_by_default;
+    if (!asked_for && !is_by_socket(r))
+        return talk_end(&r->talk, REASON_AUTH,
+                        "it wants the password in the clear, which is sent by Unix sockets and by "
+                        "TLS that is asked for only: set sslmode");
     return send_password(r, conf_of(r)->server.password);
 }
 

@@ -103,6 +103,15 @@ def test_tls(probe, start, certs):
     says(probe, as_user(other, rest="/?sslmode=verify-ca"), "tls")
 
 
+def test_password_in_the_clear(probe, start, certs):
+    """Not by TLS that nobody asked for: whoever is on the way has a certificate too."""
+    server = start(servers.Postgres, tls=certs.pair(), hba="local all all trust\nhost all all 127.0.0.1/32 password\n")
+    says(probe, as_user(server), "auth", "in the clear")
+    says(probe, as_user(server, rest="/?sslmode=prefer"), "ok", "let in as postgres")
+    says(probe, as_user(server, rest="/?sslmode=require"), "ok", "let in as postgres")
+    says(probe, as_user(server, rest="/?sslmode=disable"), "auth", "in the clear")
+
+
 def test_login_by_certificate(probe, start, certs):
     hba = "local all all trust\nhostssl all all 127.0.0.1/32 cert\n"
     probe.dir.chmod(0o755)

@@ -101,6 +101,18 @@ def only_by(wanted):
     return behave
 
 
+def breaks_tls(sock):
+    """Says that it has TLS, and ends; without the question it lets everybody in."""
+    code, _ = pg.startup(sock)
+    if code == 80877103:
+        sock.sendall(b"S")
+        return
+    sock.sendall(pg.LET_IN)
+    pg.ask(sock)
+    sock.sendall(pg.PRIMARY)
+    pg.ask(sock)
+
+
 def before_tls(sock):
     """Plain bytes behind the S: somebody on the way who wants to be taken for the server."""
     pg.startup(sock)
@@ -230,6 +242,9 @@ ROWS = rows(
 
     ("TLS that breaks, and is preferred", serves(user, pg.serve(tls=b"S"), "says S, and has no TLS"), UNHEALTHY,
         "timeout", SHORT),
+    ("TLS that ends, and is preferred", serves(user, breaks_tls, "ends where TLS begins"), HEALTHY, "ok"),
+    ("TLS that ends, and is required", serves(lambda w: user(w) + "?sslmode=require", breaks_tls,
+        "ends where TLS begins"), UNHEALTHY, "closed|reset|tls"),
     ("lets in by TLS alone, nothing is said", serves(user, only_by(True), "takes nobody without TLS"), HEALTHY, "ok"),
     ("lets in without TLS alone, nothing is said", serves(user, only_by(False), "takes nobody by TLS"), HEALTHY, "ok"),
     ("lets in by TLS alone, allow", serves(lambda w: user(w) + "?sslmode=allow", only_by(True),
