@@ -7,8 +7,15 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "servers"))
+
+import mongo_talk  # noqa: E402
 
 from . import figures, rivals
 from .agent import Agent, UnixConnection, Window, addresses, lateness, memory, spread_starts, voluntary_switches
@@ -59,6 +66,76 @@ def gate(ctx, row):
               bars=[(who, s["median"]) for who, s in every.items()], form="duration")
     row.note(f"The server listens 0.2 to 1.2 s after the gate was started, at random; {at_once} starts of each kind are"
              " under way at a time. `probe wait` pauses for a fiftieth of the time that it has waited.")
+    set_gate(ctx, row)
+
+
+class Member:
+    """A scripted member of a set of three, from tests/servers; `.state` is what it is from now on."""
+
+    def __init__(self, listener, hosts):
+        self.options = SimpleNamespace(port=listener.getsockname()[1], set="rs0", hosts=hosts)
+        self.state, self.listener = "no-primary", listener
+        listener.listen(64)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                s, _ = self.listener.accept()
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self.talk, args=(s,), daemon=True).start()
+
+    def talk(self, s):
+        with contextlib.suppress(mongo_talk.Closed, OSError), s:
+            c = mongo_talk.Connection(s, self.options, 0)
+            while True:
+                request, command, query = c.request()
+                doc = mongo_talk.answer(self.options, command, self.state)
+                c.send(mongo_talk.query_reply(request, doc) if query else mongo_talk.message(request, doc))
+
+
+def set_gate(ctx, row):
+    """From the moment at which a set has a primary to COMMAND's first instruction; then with a member
+    that accepts and says nothing."""
+    starts = ctx.pick(100, 20)
+    every = {}
+    for who, hangs in (("a set of three", False), ("one of the three hangs", True)):
+        seen = []
+        for _ in range(starts // 5):
+            threads = [threading.Thread(target=one_set_gate, args=(ctx, hangs, seen)) for _ in range(5)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+        if not seen:
+            raise RuntimeError(f"{who}: no start was measured")
+        every[who] = figures.spread(seen)
+    row.table("From a set's new primary to the command's first instruction", ["", "p50", "p90", "p99", "max", "starts"],
+              [[who, *(figures.duration(s[k]) for k in ("median", "p90", "p99", "max")), str(s["n"])]
+               for who, s in every.items()])
+    row.data("gate_set_us", every)
+    row.target("probe wait, a set: p50", every["a set of three"]["median"], 10000, figures.duration)
+
+
+def one_set_gate(ctx, hangs, out):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        hosts = ["127.0.0.1:%d" % s.getsockname()[1] for s in sockets]
+        members = [Member(s, hosts) for s in (sockets[:2] if hangs else sockets)]
+        sockets[2].listen(64)
+        p = subprocess.Popen([ctx.probe, "wait", "-q", "--set", "require=writable",
+                              f"mongodb://{','.join(hosts)}/?replicaSet=rs0", "--", ctx.tool("stamp")],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0.2, 1.2))
+        begin = time.monotonic_ns()
+        members[0].state = "primary"
+        told, _ = p.communicate()
+        for s in sockets:
+            s.shutdown(socket.SHUT_RDWR)
+        if p.returncode == 0 and told.strip():
+            out.append((int(told) - begin) / 1000)
 
 
 def one_gate(argv, delay, out):
