@@ -167,6 +167,7 @@ WAYS = {
     "mongo tls": ("mongo", mongo("up"), "tls", "uri = mongodb://127.0.0.1:{port}/?tls=true\ntls_verify = no"),
     "mongo login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/"),
     "mongo set": ("mongo", mongo("primary"), "", "uri = mongodb://localhost:{port},127.0.0.1:{port}/?replicaSet=rs0"),
+    "mongo set left": ("mongo", mongo("secondary"), "", "uri = mongodb://127.0.0.1:{port},127.0.0.1:{mute}/?replicaSet=rs0"),
     "mongo set login": ("mongo", mongo("login"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?directConnection=false"),
     "mongo driver": ("mongo", mongo("aws"), "", "uri = mongodb://user:pencil@127.0.0.1:{port}/?authMechanism=MONGODB-AWS"),
     "redis plain": ("redis", redis, "", "uri = redis://127.0.0.1:{port}"),
@@ -279,6 +280,15 @@ def dig_hole():
     return listener.getsockname()[1]
 
 
+@functools.lru_cache
+def mute_port():
+    """Beside the one that a way is for: accepts, and says nothing."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    port = listener.getsockname()[1]
+    threading.Thread(target=serve, args=(listener, mute, None, port, False), daemon=True).start()
+    return port
+
+
 def listen(answer, how, number):
     if how == "hole":
         return {"port": dig_hole()}
@@ -303,7 +313,7 @@ def listen(answer, how, number):
     if how == "cut":
         listen_udp(lambda question: question[:2] + b"\x83\x80" + question[4:], port)
     threading.Thread(target=serve, args=(listener, answer, context, port, how == "doubts"), daemon=True).start()
-    return {"port": port, "path": path, "folder": FOLDER, "number": number, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
+    return {"port": port, "mute": mute_port(), "path": path, "folder": FOLDER, "number": number, "escaped": path.replace("/", "%2F"), "pid": os.getpid()}
 
 
 def main():
