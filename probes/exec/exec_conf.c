@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/account.h"
 #include "base/str.h"
 #include "base/words.h"
 #include "exec/exec_job.h"
 #include "net/prepare.h"
 
-#define PASSWD_MAX (1 << 20)
 #define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum { K_COMMAND, K_ENV, K_USER, K_EXPECT_EXIT, K_EXPECT_OUTPUT, K_EXIT_CODES };
@@ -56,50 +55,17 @@ struct build {
 
 /* ---- The user ---- */
 
-/* "UID" or "UID:GID" */
-static bool take_ids(const char *text, struct exec_ids *ids)
-{
-    char *end;
-    if (!isdigit((unsigned char)*text))
-        return false;
-    unsigned long uid = strtoul(text, &end, 10), gid = uid;
-    if (*end == ':' && isdigit((unsigned char)end[1]))
-        gid = strtoul(end + 1, &end, 10);
-    *ids = (struct exec_ids){true, (unsigned)uid, (unsigned)gid};
-    return !*end && uid < UINT32_MAX && gid < UINT32_MAX;
-}
-
-/* Of /etc/passwd, as the process type reads it: no other source is asked, for that may hang. */
-static int find_user(const char *name, struct exec_ids *ids, struct err *e)
-{
-    char *text, *rest, *line;
-    size_t len, n = strlen(name);
-    struct err why;
-    if (file_read("/etc/passwd", PASSWD_MAX, &text, &len, NULL, &why) != FILE_OPEN)
-        return err_set(e, "/etc/passwd %s", why.text);
-    int rc = -1;
-    rest = text;
-    while (rc < 0 && (line = strsep(&rest, "\n"))) {
-        char *field[4];
-        size_t k = 0;
-        if (strncmp(line, name, n) != 0 || line[n] != ':')
-            continue;
-        while (k < 4 && (field[k] = strsep(&line, ":")))
-            k++;
-        char *both = k == 4 ? str_format("%s:%s", field[2], field[3]) : NULL;
-        rc = both && take_ids(both, ids) ? 0 : -1;
-        free(both);
-    }
-    free(text);
-    return rc == 0 ? 0 : err_set(e, "/etc/passwd has no user \"%.60s\"", name);
-}
-
 static void take_user(struct build *b, struct exec_ids *ids)
 {
     const char *text = b->p.values[K_USER].text;
+    struct account account;
     struct err e;
-    if (text && !take_ids(text, ids) && find_user(text, ids, &e) < 0)
+    if (!text)
+        return;
+    if (!account_parse(text, &account) && account_find(text, &account, &e) < 0)
         prepare_fail(&b->p, K_USER, e.text);
+    else
+        *ids = (struct exec_ids){true, account.uid, account.gid};
 }
 
 /* ---- The environment ---- */

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -22,9 +23,8 @@
 #define SYS_pidfd_open 434
 #endif
 
-#define PATH_BYTES  320
-#define STAT_BYTES  1024 /* 52 numbers and a name: about 400 at most */
-#define USERS_BYTES (1024 * 1024)
+#define PATH_BYTES 320
+#define STAT_BYTES 1024 /* 52 numbers and a name: about 400 at most */
 
 static void path_of(const char *root, pid_t pid, const char *file, char path[PATH_BYTES])
 {
@@ -294,42 +294,12 @@ enum proc_found proc_ask_kernel(pid_t pid)
     return n < 0 ? PROC_HIDDEN : n == 0 ? PROC_FOUND : PROC_NONE;
 }
 
-static bool parse_id(const char *text, uid_t *uid)
-{
-    char *end;
-    errno = 0;
-    unsigned long n = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
-    if (!isdigit((unsigned char)*text) || errno || (*end && *end != ':') || n >= UINT32_MAX)
-        return false;
-    *uid = (uid_t)n;
-    return true;
-}
-
-/* The lookup of the C library would load modules, and may ask a server over the network. */
 int proc_user_id(const char *name, uid_t *uid, struct err *e)
 {
-    bool one_field = name[0] && !strchr(name, ':');
-    if (one_field && parse_id(name, uid))
-        return 0;
-    char *text = malloc(USERS_BYTES);
-    if (!text)
-        return err_set(e, "out of memory");
-    int rc = -1;
-    size_t len = strlen(name);
-    if (read_file("/etc", 0, "passwd", text, USERS_BYTES) < 0) {
-        err_errno(e, errno, "cannot look up user '%s' (a number works without it): /etc/passwd",
-                  name);
-        free(text);
+    struct account account;
+    bool is_number = !strchr(name, ':') && account_parse(name, &account);
+    if (!is_number && account_find(name, &account, e) < 0)
         return -1;
-    }
-    for (char *line = text; one_field && line && rc < 0; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, len) != 0 || line[len] != ':')
-            continue;
-        const char *id = strchr(line + len + 1, ':'); /* name:password:uid: */
-        if (id && parse_id(id + 1, uid))
-            rc = 0;
-    }
-    free(text);
-    return rc < 0 ? err_set(e, "no user '%s' in /etc/passwd", name) : 0;
+    *uid = account.uid;
+    return 0;
 }
