@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .program import ROOT
 
 MANUAL = ["src/manual/probe.1", "src/manual/probe.ini.5", "src/manual/probe-api.7"]
-MARKDOWN = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "packaging").glob("*.md")))]
+MARKDOWN = ["README.md", ".github/CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "packaging").glob("*.md")))]
 
 FENCE = re.compile(r"(?:<!-- (?P<mark>example|runs): (?P<words>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
                    re.M | re.S)
