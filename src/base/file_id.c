@@ -4,6 +4,8 @@
 #include "base/clock.h"
 
 #define STEP_NS (20 * NS_PER_MS) /* of a file system's clock, and more */
+/* Of one that keeps whole seconds, or, as FAT, every other. */
+#define COARSE_STEP_NS (2 * NS_PER_S + STEP_NS)
 
 struct file_id file_id_of(const char *path)
 {
@@ -15,9 +17,10 @@ struct file_id file_id_of(const char *path)
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t age =
         ((int64_t)now.tv_sec - st.st_ctim.tv_sec) * NS_PER_S + now.tv_nsec - st.st_ctim.tv_nsec;
+    int64_t step = st.st_ctim.tv_nsec ? STEP_NS : COARSE_STEP_NS;
     id.dev = st.st_dev;
     id.ino = st.st_ino;
-    id.size = age >= 0 && age < STEP_NS ? -1 : st.st_size;
+    id.size = age >= 0 && age < step ? -1 : st.st_size;
     id.modified = st.st_mtim;
     id.changed = st.st_ctim;
     return id;
