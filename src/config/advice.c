@@ -19,6 +19,14 @@ void advice_on_timeout(const struct table *t, struct source *s)
         timeout->num <= interval->num)
         return;
     char shown[2][DURATION_SIZE];
+    if (!timeout->given) {
+        duration_format(interval->num, shown[1]);
+        source_problem(s, false, interval->line, "timeout",
+                       "is %s where it is not written, over the interval of %s: a target that "
+                       "hangs is checked less often than that, expected timeout = %s or less",
+                       duration_format(timeout->num, shown[0]), shown[1], shown[1]);
+        return;
+    }
     source_problem(s, false, timeout_here ? timeout->line : interval->line, "timeout",
                    "%s is over the interval of %s: a target that hangs is checked less often than "
                    "that, expected at most the interval",

@@ -10,21 +10,49 @@
 
 #include "base/str.h"
 #include "config/advice.h"
+#include "config/hints.h"
 #include "config/kind.h"
 #include "config/labels.h"
 #include "config/mask.h"
 #include "config/names.h"
 #include "config/shown.h"
+#include "config/target.h"
 #include "config/value.h"
 #include "registry.h"
 
 struct probe_report {
     struct source *source;
+    const struct probe_type *type;
     const struct table *table;
     bool unknown;      /* the section has keys that are none: any that is not given may be meant */
     bool partial;      /* some are missing, so what is unwise cannot be said */
     struct buf *files; /* those of probe_file, for the fingerprint */
 };
+
+static bool names_target(const struct probe_report *r, size_t key)
+{
+    for (const struct probe_scheme *s = r->type->schemes; s && s->prefix; s++)
+        if (strcmp(s->key, r->table->keys[key].name) == 0)
+            return true;
+    return false;
+}
+
+/* What the type says of a URL of another type is not what helps: which key takes it, does. */
+static void add_hint(const struct probe_report *r, size_t key, const char *value, char *text,
+                     size_t size)
+{
+    size_t type, len = strlen(text);
+    const struct probe_scheme *s;
+    const struct probe_key *k = &r->table->keys[key];
+    if (names_target(r, key) && target_scheme(value, &type, &s) && probe_types[type] != r->type)
+        snprintf(text, size,
+                 s->strip ? "%s is of type %s, expected target = %s... or %s = what follows it"
+                          : "%s is of type %s, expected target = %s... or %s = with it",
+                 s->prefix, probe_types[type]->name, s->prefix, s->key);
+    else if (r->source->file && k->kind == KEY_TEXT && !(k->flags & KEY_SECRET) &&
+             value_has_comment(value))
+        snprintf(text + len, size - len, "; a comment needs a line of its own");
+}
 
 static void report_add(struct probe_report *r, bool is_error, size_t key, const char *fmt,
                        va_list ap)
@@ -34,6 +62,8 @@ static void report_add(struct probe_report *r, bool is_error, size_t key, const 
     if (!is_error && r->partial)
         return;
     vsnprintf(text, sizeof text, fmt, ap);
+    if (is_error && value)
+        add_hint(r, key, value, text, sizeof text);
     char *shown = mask_apply_url(value ? value : "", strdup(text));
     const char *words = shown ? shown : "out of memory";
     if (key < r->table->n)
@@ -113,7 +143,7 @@ static bool set_target(struct builder *b, const struct kind *k, const struct ini
 static bool set_all(struct builder *b, const struct kind *k, const struct ini_entry *entries,
                     size_t n, struct source *s)
 {
-    bool all_known = true;
+    bool all_known = !s->lossy;
     for (size_t i = 0; i < n; i++) {
         bool known = strcmp(entries[i].key, "target") == 0 ? set_target(b, k, &entries[i], s)
                                                            : set_entry(b, k, &entries[i], s);
@@ -239,7 +269,8 @@ static char *settings_of(const struct table *common, const struct table *own, co
 static void prepare(struct check_conf *c, const struct table *own, bool all_known, struct source *s,
                     struct buf *files)
 {
-    struct probe_report report = {.source = s, .table = own, .unknown = !all_known, .files = files};
+    struct probe_report report = {
+        .source = s, .type = c->type, .table = own, .unknown = !all_known, .files = files};
     report.partial = report.unknown;
     for (size_t k = 0; k < own->n; k++)
         report.partial = report.partial || own->slots[k].failed;

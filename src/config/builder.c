@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "config/advice.h"
 #include "config/build.h"
+#include "config/hints.h"
+#include "config/kind.h"
 #include "config/value.h"
 #include "registry.h"
 
@@ -97,7 +99,7 @@ void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t
     advice_on_timeout(&b->common.base, s);
     const struct probe_value *type = &b->common.base.values[COMMON_TYPE];
     if (type->text && lookup_type(type->text) == LOOKUP_NONE)
-        source_problem(s, true, type->line, "type", "\"%.60s\" is no type", type->text);
+        kind_no_type(type->text, type->line, s);
 }
 
 void builder_overrides(struct builder *b, const struct config_override *overrides,
@@ -134,7 +136,9 @@ void build_unknown_key(struct builder *b, const struct ini_entry *entry, bool ag
         source_problem(s, true, entry->line, entry->key, "unknown key");
         return;
     }
-    char *near = lookup_nearest(&b->lookup, entry->key, agent, types);
+    char *near = agent ? NULL : hints_key(&b->lookup, entry->key, types);
+    if (!near)
+        near = lookup_nearest(&b->lookup, entry->key, agent, types);
     char whose[160] = "";
     size_t at = 0;
     for (size_t t = 0; w && t < b->lookup.n_types && at < sizeof whose; t++)
@@ -156,6 +160,10 @@ void build_unknown_key(struct builder *b, const struct ini_entry *entry, bool ag
     else if (w && w->common != LOOKUP_NONE)
         source_problem(s, true, entry->line, entry->key,
                        "unknown key here, it belongs to [defaults] or [probe NAME]");
+    else if (!agent && hints_is_switch(entry->key))
+        source_problem(s, true, entry->line, entry->key,
+                       "unknown key; a probe is off where its section is not in the file, and "
+                       "reported but not counted with required = no");
     else if (near)
         source_problem(s, true, entry->line, entry->key, "unknown key, did you mean %s?", near);
     else

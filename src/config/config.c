@@ -46,7 +46,8 @@ static struct source source_of(struct config_load *l, const struct ini_section *
     return (struct source){.report = l->report,
                            .file = l->path,
                            .section = section ? section->name : "agent",
-                           .line = section ? section->line : 0};
+                           .line = section ? section->line : 0,
+                           .lossy = section && section->lossy};
 }
 
 /* ---- Sections ---- */
@@ -64,7 +65,7 @@ static void section_problem(struct config_load *l, const struct ini_section *s, 
 static void unknown_section(struct config_load *l, const struct ini_section *s)
 {
     static const char *const words[] = {"agent", "defaults", "probe"};
-    char first[32], text[128];
+    char first[32];
     size_t n = strcspn(s->name, " ");
     const char *near = NULL;
     if (n < sizeof first && config_report_suggests(l->report)) {
@@ -72,14 +73,18 @@ static void unknown_section(struct config_load *l, const struct ini_section *s)
         first[n] = '\0';
         near = str_nearest(first, words, ARRAY_LEN(words));
     }
-    strcpy(text, "unknown section, expected [agent], [defaults] or [probe NAME]");
-    if (near) {
-        bool probe = near == words[2];
-        strcat(text, "; did you mean [");
-        strcat(text, near);
-        strcat(text, probe ? " NAME]?" : "]?");
-    }
-    section_problem(l, s, text);
+    bool bare = !near && target_is_name(s->name); /* [web], as other programs have it */
+    char *text = str_format("unknown section, expected [agent], [defaults] or [probe NAME]%s%s%s%s",
+                            near || bare ? "; did you mean [" : "",
+                            near   ? near
+                            : bare ? "probe "
+                                   : "",
+                            near == words[2] ? " NAME"
+                            : bare           ? s->name
+                                             : "",
+                            near || bare ? "]?" : "");
+    section_problem(l, s, text ? text : "unknown section");
+    free(text);
 }
 
 static void once(struct config_load *l, const struct ini_section **slot,

@@ -69,6 +69,10 @@ static int leading_unit(const char **s, int64_t *ns, struct err *e)
     size_t len = strcspn(*s, ".0123456789");
     if (len == 0)
         return err_set(e, "missing unit");
+    if (strchr(" \t", **s))
+        return err_set(e, "no blank belongs before the unit");
+    if (memchr(*s, ' ', len))
+        return err_set(e, "no blank belongs in it");
     for (size_t i = 0; i < ARRAY_LEN(units); i++)
         if (strlen(units[i].name) == len && memcmp(units[i].name, *s, len) == 0) {
             *ns = units[i].ns;

@@ -33,6 +33,8 @@ static void problem(struct ini_reader *r, bool is_error, const char *text)
     if (is_error) {
         r->value_end = NULL;
         r->line_refused = true;
+        if (r->file->n_sections && !r->section_refused)
+            r->file->sections[r->file->n_sections - 1].lossy = true;
     }
     config_report_add(r->report, is_error, r->name, r->line, NULL, "%s", text);
 }
@@ -100,12 +102,34 @@ static bool is_key(const char *s)
     return n > 0 && n <= INI_KEY_MAX && s[n] == '\0';
 }
 
+/* "key: value", as YAML has it; reported. The value is not shown, it may be a secret. */
+static bool has_colon(struct ini_reader *r, char *s, char *end)
+{
+    size_t len = strcspn(s, ":="), at = len;
+    char key[INI_KEY_MAX + 1], text[256];
+    while (len && is_blank(s[len - 1]))
+        len--;
+    if (s + at >= end || s[at] != ':' || len > INI_KEY_MAX ||
+        (s + at + 1 < end && !is_blank(s[at + 1])))
+        return false;
+    memcpy(key, s, len);
+    key[len] = '\0';
+    if (!is_key(key))
+        return false;
+    snprintf(text, sizeof text, "a colon behind the key, expected '%s = ...', not '%s: ...'", key,
+             key);
+    problem(r, true, text);
+    return true;
+}
+
 /* "key = value": true when it became an entry. */
 static bool read_entry(struct ini_reader *r, char *s, char *end)
 {
     r->value_end = NULL;
     r->line_refused = false;
     char *equals = strchr(s, '=');
+    if (has_colon(r, s, end))
+        return false;
     if (!equals) {
         problem(r, true,
                 "expected [SECTION], KEY = VALUE, or # and a comment; a line that "

@@ -26,6 +26,7 @@ struct ini_section {
     const char *name; /* between the brackets, blanks inside squeezed to one: "probe web" */
     int line;
     size_t first, n; /* its entries */
+    bool lossy;      /* a line in it was refused: another entry was meant */
 };
 
 struct ini_file {

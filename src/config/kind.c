@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/expand.h"
+#include "config/hints.h"
 #include "config/target.h"
 #include "registry.h"
 
@@ -28,14 +29,22 @@ static void kind_fail(struct kind *k, struct source *s, int line, const char *ke
     k->failed = true;
 }
 
+void kind_no_type(const char *type, int line, struct source *s)
+{
+    char types[256];
+    list_types(types, sizeof types);
+    const char *near = config_report_suggests(s->report) ? hints_type(type) : NULL;
+    source_problem(s, true, line, "type", "\"%.60s\" is no type, expected %s%s%s%s", type, types,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static void kind_by_type(struct kind *k, const char *type, int line, struct source *s)
 {
     k->type = lookup_type(type);
     if (k->type != LOOKUP_NONE)
         return;
-    char text[96];
-    snprintf(text, sizeof text, "\"%.60s\" is no type", type);
-    kind_fail(k, s, line, "type", text);
+    kind_no_type(type, line, s);
+    k->failed = true;
 }
 
 static void kind_by_target(struct kind *k, const struct ini_entry *entry, struct source *s)
@@ -95,7 +104,7 @@ static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entr
                          size_t n, struct source *s)
 {
     uint64_t named = 0, all = UINT64_MAX, by_value = 0;
-    bool unknown = false;
+    bool unknown = s->lossy;
     for (size_t i = 0; i < n; i++) {
         const struct key_word *w = lookup_word(l, entries[i].key);
         unknown = unknown || (!w && strcmp(entries[i].key, "target") != 0);
@@ -112,7 +121,8 @@ static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entr
     if (k->type == LOOKUP_NONE)
         k->type = named ? lowest_bit(named & all) : only_bit(all);
     if (k->type == LOOKUP_NONE && unknown)
-        k->failed = true; /* the key that is none may name the target, and is reported */
+        k->failed = true; /* the key that is none, or a line that is, may name the target, and is
+                             reported */
     else if (k->type == LOOKUP_NONE)
         kind_fail(k, s, 0, "type", named ? "the keys name targets of several types" : "not given");
 }

@@ -20,6 +20,9 @@ struct kind {
     int line;
 };
 
+/* Reports that the text is no type's name, with the types that there are. */
+void kind_no_type(const char *type, int line, struct source *s);
+
 /* `default_type`: of [defaults], or NULL. */
 struct kind kind_find(struct lookup *l, const char *default_type, const struct ini_entry *entries,
                       size_t n, struct source *s);

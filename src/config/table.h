@@ -16,6 +16,7 @@ struct source {
     const char *section;
     int line;         /* of the section */
     bool has_secret;  /* set once a secret is written out in it */
+    bool lossy;       /* a line of it is in error, and what it was to set is not known */
     bool literal;     /* the value was expanded already */
     bool no_warnings; /* they were told already */
     size_t errors;    /* reported through it */

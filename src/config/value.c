@@ -215,6 +215,14 @@ static bool means_unset(const struct probe_key *key, const char *text)
            (strcmp(text, "off") == 0 || strcmp(text, "any") == 0 || strcmp(text, "none") == 0);
 }
 
+bool value_has_comment(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if ((*p == ' ' || *p == '\t') && (p[1] == '#' || p[1] == ';'))
+            return true;
+    return false;
+}
+
 int value_parse(struct probe_value *v, const struct probe_key *key, const char *text, struct err *e)
 {
     *v = (struct probe_value){0};
@@ -224,7 +232,10 @@ int value_parse(struct probe_value *v, const struct probe_key *key, const char *
         return err_set(e, "no value; the default is %s", key->def);
     if (parse_kind(v, key, text, e) < 0) {
         value_fini(v);
-        return -1;
+        struct err why = e ? *e : (struct err){0};
+        return value_has_comment(text)
+                   ? err_set(e, "%s; a comment needs a line of its own", why.text)
+                   : -1;
     }
     v->text = strdup(text);
     if (!v->text) {

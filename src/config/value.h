@@ -22,4 +22,7 @@ int value_copy(struct probe_value *to, const struct probe_value *from);
 bool value_equal(const struct probe_key *key, const struct probe_value *a,
                  const struct probe_value *b);
 
+/* Is " #" or " ;" in the text, which may be meant as a comment? */
+bool value_has_comment(const char *text);
+
 #endif

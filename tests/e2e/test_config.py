@@ -380,3 +380,28 @@ def test_lint_still_finds_what_is_wrong(probe):
     config = probe.write("there.ini", f"[probe web]\nurl = https://web.test/\ntls_ca = {good}\n")
     r = probe.run("validate", "--lint", "-c", config)
     assert r.code == 78 and "tls_ca" in r.out, "a file that is there is looked at: " + str(r)
+
+
+@pytest.mark.parametrize(
+    "setting, says",
+    [
+        ("url = tcp://127.0.0.1:1", "tcp:// is of type tcp, expected target = tcp://... or address = what follows"),
+        ("url = mongodb://u:hunter2@h/", "mongodb:// is of type mongo, expected target = mongodb://... or uri = "),
+        ("uri = https://u:hunter2@h/", "https:// is of type http, expected target = https://... or url = "),
+        ("address = redis://:hunter2@h/", "redis:// is of type redis, expected target = redis://... or uri = "),
+        ("url = http://127.0.0.1:1/   # my web", "a comment needs a line of its own"),
+        ("address = 127.0.0.1:1 ; my port", "a comment needs a line of its own"),
+        ("type = mongodb", "did you mean mongo?"),
+        ("type = postgresql", "did you mean postgres?"),
+        ("type = mariadb", "did you mean mysql?"),
+        ("type = https", "did you mean http?"),
+        ("url = http://h/\nstatus = 200", "did you mean expect_status?"),
+        ("url = https://h/\ninsecure = yes", "did you mean tls_verify?"),
+        ("uri = redis://h/\nhost = h", "did you mean uri?"),
+    ],
+    ids=lambda a: a,
+)
+def test_a_habit_of_other_programs_gets_the_word_that_is_meant(probe, setting, says):
+    r = validate(probe, f"[probe a]\n{setting}\n")
+    assert r.code == 78 and says in r.out and "hunter2" not in r.out, str(r)
+    assert ": invalid: 1 error" in r.out, "no consequences: " + str(r)

@@ -30,7 +30,9 @@ static const struct {
                  "you mean [agent]?\n"},
     {"[probes x]\n", "f:1: [probes x]: unknown section, expected [agent], [defaults] or [probe "
                      "NAME]; did you mean [probe NAME]?\n"},
-    {"[http]\n", "f:1: [http]: unknown section, expected [agent], [defaults] or [probe NAME]\n"},
+    {"[http]\n", "f:1: [http]: unknown section, expected [agent], [defaults] or [probe NAME]; did "
+                 "you mean [probe http]?\n"},
+    {"[a b]\n", "f:1: [a b]: unknown section, expected [agent], [defaults] or [probe NAME]\n"},
     {"[probe]\n", "f:1: [probe]: not a name, expected [probe NAME] with letters, digits, '.', '_' "
                   "and '-', at most 63\n"},
     {"[probe a b]\n", "f:1: [probe a b]: not a name, expected [probe NAME] with letters, digits, "
@@ -42,6 +44,22 @@ static const struct {
     /* Keys. */
     {PROBE "intervall = 5s\n", "f:3: probe a.intervall: unknown key, did you mean interval?\n"},
     {PROBE "zzzzzzzz = 5s\n", "f:3: probe a.zzzzzzzz: unknown key\n"},
+    /* Words of other programs: only keys that the type has. */
+    {PROBE "periodSeconds = 5\nfailure_threshold = 3\nhost = x\nhttpHeaders = x\n",
+     "f:3: probe a.periodSeconds: unknown key, did you mean interval?\n"
+     "f:4: probe a.failure_threshold: unknown key, did you mean retries?\n"
+     "f:5: probe a.host: unknown key, did you mean address?\n"
+     "f:6: probe a.httpHeaders: unknown key\n"},
+    {"[probe a]\nhost = x\n", "f:2: probe a.host: unknown key, did you mean address or url?\n"},
+    {PROBE "enabled = maybe\n",
+     "f:3: probe a.enabled: unknown key; a probe is off where its section is not in the file, and "
+     "reported but not counted with required = no\n"},
+    /* As YAML has it: nothing is said of what the line would have set. */
+    {"[probe a]\nurl: web://h:1/\n",
+     "f:2: a colon behind the key, expected 'url = ...', not 'url: ...'\n"},
+    {PROBE "send : a = b\nretries = 0\n",
+     "f:3: a colon behind the key, expected 'send = ...', not 'send: ...'\n"
+     "f:4: probe a.retries: \"0\" is out of range, expected 1 to 1000000\n"},
     {PROBE "url = x\nlisten = x\n",
      "f:1: probe a.type: the keys name targets of several types, expected tcp or web\n"
      "f:4: probe a.listen: unknown key here, it belongs to [agent]\n"},
@@ -119,7 +137,10 @@ static const struct {
     /* The type. */
     {"[probe a]\n", "f:1: probe a.type: not given, expected tcp or web\n"},
     {"[probe a]\ntype = htp\naddress = h:1\n",
-     "f:2: probe a.type: \"htp\" is no type, expected tcp or web\n"},
+     "f:2: probe a.type: \"htp\" is no type, expected tcp or web; did you mean tcp?\n"},
+    {"[probe a]\ntype = unix\naddress = h:1\n[probe b]\ntype = wbe\n",
+     "f:2: probe a.type: \"unix\" is no type, expected tcp or web; did you mean tcp?\n"
+     "f:5: probe b.type: \"wbe\" is no type, expected tcp or web; did you mean web?\n"},
     {"[probe a]\npassword = ${NONE:-x}\n", "f:1: probe a.type: not given, expected tcp or web\n"},
     {"[probe a]\ntype = tcp\n", "f:1: probe a.address: not given, expected it here\n"},
     {"[probe a]\ntype = web\n", "f:1: probe a.url: not given, expected it or url_file here\n"},
@@ -130,7 +151,7 @@ static const struct {
      "f:3: probe a.target: is of type tcp, but type says web\n"},
     {"[probe a]\ntarget = tcp://h:1\naddress = h:1\n",
      "f:3: probe a.address: target and address are both given, expected one of them\n"},
-    {"[defaults]\ntype = foo\n", "f:2: defaults.type: \"foo\" is no type\n"},
+    {"[defaults]\ntype = foo\n", "f:2: defaults.type: \"foo\" is no type, expected tcp or web\n"},
     /* The type's own checks, together with all others. */
     {"[probe a]\naddress = nocolon\ninterval = x\n",
      "f:2: probe a.address: no port, expected HOST:PORT\n"
@@ -168,16 +189,22 @@ static const struct {
     {PROBE "password = ${CFG_NONE:-x}\npassword_file = /nonexistent/x\n",
      "f:4: probe a.password_file: password and password_file are both given, expected one of "
      "them\n"},
+    /* A comment behind a value, a URL of another type. */
+    {PROBE "start_period = 5s  # slow\nsend = x ; y\n",
+     "f:3: probe a.start_period: \"5s  # slow\": no blank belongs in it, expected a duration such "
+     "as 500ms, 5s or 1m30s; a comment needs a line of its own\n"},
+    {"[probe a]\naddress = nocolon # x\n",
+     "f:2: probe a.address: no port, expected HOST:PORT; a comment needs a line of its own\n"},
     /* Schedules. */
     {PROBE "start_interval = 1s\n",
      "warning: f:3: probe a.start_interval: has no effect without start_period, expected both\n"},
     {PROBE "start_interval = 1s\nstart_period = 1s\n", ""},
     {PROBE "interval = 5s\n",
-     "warning: f:3: probe a.timeout: 30s is over the interval of 5s: a target that hangs is "
-     "checked less often than that, expected at most the interval\n"},
+     "warning: f:3: probe a.timeout: is 30s where it is not written, over the interval of 5s: a "
+     "target that hangs is checked less often than that, expected timeout = 5s or less\n"},
     {"[defaults]\ninterval = 5s\n" PROBE "[probe b]\naddress = h:1\n",
-     "warning: f:2: defaults.timeout: 30s is over the interval of 5s: a target that hangs is "
-     "checked less often than that, expected at most the interval\n"},
+     "warning: f:2: defaults.timeout: is 30s where it is not written, over the interval of 5s: a "
+     "target that hangs is checked less often than that, expected timeout = 5s or less\n"},
     {"[defaults]\ntimeout = 20s\n" PROBE "interval = 10s\n",
      "warning: f:5: probe a.timeout: 20s is over the interval of 10s: a target that hangs is "
      "checked less often than that, expected at most the interval\n"},
@@ -194,7 +221,6 @@ static const struct {
      "f:5: probe b.address: no port, expected HOST:PORT\n"},
     /* Everything at once, in the order of the lines. */
     {"[probe a]\ntimeout = 5\nfoo\n[agent]\nlisten = x\n[probe b]\naddress = x\n",
-     "f:1: probe a.type: not given, expected tcp or web\n"
      "f:2: probe a.timeout: \"5\": missing unit, expected a duration such as 500ms, 5s or 1m30s\n"
      "f:3: expected [SECTION], KEY = VALUE, or # and a comment; a line that continues a value is "
      "indented\n"

@@ -64,7 +64,8 @@ static void test_words(void **state)
         {"99999999999h", "too long"},
         {"1h99999999999999999999s", "too long"},
         {".s", "not a duration"},
-        {"5 s", "unknown unit \" s\""},
+        {"5 s", "no blank belongs before the unit"},
+        {"1m 30s", "no blank belongs in it"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err e;

@@ -111,7 +111,9 @@ static void test_errors(void **state)
     expect("[a] x\nk = v\n[b]\n",
            "[b]3 E f:1: text behind the section's ], expected a line of its own;");
     expect("[a]\nfoo\n  bar\nuri: x\nk = v\n",
-           "[a]1 k=<v>5 E f:2: " NO_ENTRY ";E f:4: " NO_ENTRY ";");
+           "[a]1 k=<v>5 E f:2: " NO_ENTRY
+           ";E f:4: a colon behind the key, expected 'uri = ...', not 'uri: ...';");
+    expect("[a]\nhttp://x\na:b = c\n", "[a]1 E f:2: " NO_ENTRY ";E f:3: " NO_KEY ";");
     expect("[a]\n= v\na b = c\n", "[a]1 E f:2: " NO_KEY ";E f:3: " NO_KEY ";");
 }
 
