@@ -29,11 +29,21 @@ static int about(const char *what, const char *agent, struct err *e)
     return -1;
 }
 
+/* "host:port", where a path was expected, and no such file is there. */
+static bool is_host_and_port(const char *agent)
+{
+    const char *colon = strrchr(agent, ':');
+    return colon && colon > agent && colon[1] && !strchr(agent, '/') && !strchr(agent, '@') &&
+           strspn(colon + 1, "0123456789") == strlen(colon + 1) && access(agent, F_OK) != 0;
+}
+
 /* A plain user's agent cannot make the default socket: it is asked by TCP. */
 static void tell_of_none(const char *agent, struct err *e)
 {
     about("no agent answers at ", agent, e);
     struct err all = *e;
+    if (is_host_and_port(agent))
+        err_set(e, "%s, which is a socket's path; did you mean http://%.128s?", all.text, agent);
     if (strcmp(agent, CONFIG_DEFAULT_SOCKET) == 0)
         err_set(e, "%s; one without a socket is asked by --agent http://127.0.0.1:9797", all.text);
 }

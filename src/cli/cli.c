@@ -11,6 +11,7 @@
 #include "base/output.h"
 #include "config/ini_reader.h"
 
+#define TOLD_MAX 5
 #define STDIN_NS (10 * NS_PER_S)
 
 void cli_print_report(const struct cli *cli, const struct config_report *r)
@@ -93,6 +94,25 @@ int cli_load(const struct cli *cli, bool keep_values, const struct config_overri
         cli_print_report(cli, &report);
     config_report_fini(&report);
     return rc == CONFIG_OK ? 0 : rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
+}
+
+void cli_tell_probes(const struct cli *cli)
+{
+    struct config *config;
+    struct config_report report;
+    struct config_source source = {.path = cli->config, .lint = true};
+    if (cli->config && strcmp(cli->config, "-") == 0)
+        return;
+    config_report_init(&report);
+    if (config_load(&source, &config, &report) == CONFIG_OK && config->n_checks) {
+        size_t n = config->n_checks;
+        fprintf(stderr, "probe: the configuration has ");
+        for (size_t i = 0; i < n && i < TOLD_MAX; i++)
+            fprintf(stderr, "%s%s", i ? ", " : "", config->checks[i]->name);
+        fprintf(stderr, "%s\n", n > TOLD_MAX ? ", ..." : "");
+    }
+    config_free(config);
+    config_report_fini(&report);
 }
 
 /* Asked of the descriptor: errno may be of a write long before. */

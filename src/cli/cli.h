@@ -54,6 +54,9 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 int cli_load(const struct cli *cli, bool keep_values, const struct config_override *overrides,
              struct config **out);
 
+/* Names a few probes of the configuration to stderr, where one is read and is good. */
+void cli_tell_probes(const struct cli *cli);
+
 /* What the command line says of the configuration. `-c -` is read from standard input, at the first
  * call. 0, or the exit code with the words said. */
 int cli_source(const struct cli *cli, struct config_source *out);

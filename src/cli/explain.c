@@ -263,6 +263,9 @@ static int fetch(const struct cli *cli, struct buf *text)
             status = agent_refused(cli->agent, 200, &e);
         if (status == 404)
             tell_unknown(name);
+        else if (status < 0)
+            fprintf(stderr, "probe: no configuration file was read (expected -c FILE), and %s\n",
+                    e.text);
         else if (status != 200)
             fprintf(stderr, "probe: %s\n",
                     status < 0 || agent_refused(cli->agent, status, &e) < 0 ? e.text : "");

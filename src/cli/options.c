@@ -6,14 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "base/text.h"
 #include "cli/help.h"
 #include "config/duration.h"
+#include "config/lookup.h"
 #include "config/redact.h"
 #include "config/sets.h"
 #include "config/target.h"
+#include "registry.h"
 
 static int usage_error(const struct cli *cli, const char *what, const char *word, const char *near)
 {
@@ -44,6 +47,27 @@ static int unknown_command(struct cli *cli, const char *word)
                        target ? "check TARGET" : str_nearest(word, names, n));
 }
 
+/* For an option that is a key: how the command takes it by --set. '-' in it is made '_'. */
+static bool suggest_set(const struct cli *cli, char *name, char *out, size_t size)
+{
+    struct lookup l;
+    for (const struct option_spec *o = options_table; o->name; o++)
+        if (strcmp(o->name, "set") == 0 && cli->command && !options_apply(o, cli->command))
+            return false;
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    lookup_init(&l);
+    const struct key_word *w = strcmp(name, "type") != 0 ? lookup_word(&l, name) : NULL;
+    bool found = w && (w->common != LOOKUP_NONE || w->types), secret = false;
+    for (size_t t = 0; found && t < l.n_types; t++)
+        if (w->type[t] != LOOKUP_NONE && !w->twin)
+            secret = secret || (probe_types[t]->keys[w->type[t]].flags & KEY_SECRET);
+    if (found)
+        snprintf(out, size, "--set %.80s%s", name, secret ? "_file=PATH" : "=VALUE");
+    lookup_fini(&l);
+    return found;
+}
+
 /* Splits "--name=value"; the table entry, or NULL with the error said. */
 static const struct option_spec *find_option(const struct cli *cli, const char *word,
                                              const char **value)
@@ -55,7 +79,9 @@ static const struct option_spec *find_option(const struct cli *cli, const char *
                 *value = word[2] ? word + 2 : NULL;
                 return o;
             }
-        usage_error(cli, "unknown option", word, NULL);
+        bool gate = cli->command && strcmp(cli->command, "wait") == 0 && cli->n_targets > 1;
+        usage_error(cli, "unknown option", (char[]){'-', word[1], '\0'},
+                    gate ? "-- COMMAND" : NULL);
         return NULL;
     }
     const char *equals = strchr(word, '=');
@@ -71,9 +97,12 @@ static const struct option_spec *find_option(const struct cli *cli, const char *
     }
     char *name = str_dup_n(word + 2, len);
     const char *near = name ? str_nearest(name, names, n) : NULL;
-    char dashed[64];
-    snprintf(dashed, sizeof dashed, "--%s", near ? near : "");
-    usage_error(cli, "unknown option", word, near ? dashed : NULL);
+    char meant[128], shown[80]; /* not its value: it may be a password */
+    snprintf(shown, sizeof shown, "--%s", name ? name : "");
+    bool found = name && suggest_set(cli, name, meant, sizeof meant);
+    if (!found)
+        snprintf(meant, sizeof meant, "--%s", near ? near : "");
+    usage_error(cli, "unknown option", shown, near || found ? meant : NULL);
     free(name);
     return NULL;
 }
@@ -88,10 +117,13 @@ static int set_duration(struct cli *cli, const struct option_spec *o, const char
 {
     struct err e;
     int64_t ns;
-    if (duration_parse(value, &ns, &e) < 0)
+    if (duration_parse(value, &ns, &e) < 0) {
+        struct err why = e;
+        err_set(&e, "%s, expected a duration such as 500ms, 5s or 1m30s", why.text);
         return bad_value(o, value, e.text);
-    bool no_limit = ns == 0 && strcmp(o->name, "timeout") == 0 && strcmp(cli->command, "wait") == 0;
-    if (ns < NS_PER_MS && !no_limit)
+    }
+    bool may_be_none = strcmp(o->name, "timeout") == 0; /* of wait: the command may come later */
+    if (ns < NS_PER_MS && !(ns == 0 && may_be_none))
         return bad_value(o, value, "must be at least 1ms");
     if (strcmp(o->name, "interval") == 0) {
         cli->interval_ns = ns;
@@ -232,17 +264,28 @@ static int check_words(const struct cli *cli)
 {
     const char *command = cli->command;
     bool gate = strcmp(command, "wait") == 0;
+    if (cli->timeout && !cli->timeout_ns && !gate) {
+        fprintf(stderr, "probe: --timeout '%s': must be at least 1ms\n", cli->timeout);
+        return EXIT_USAGE;
+    }
     if (cli->run && !gate)
         return usage_error(cli, "only 'wait' takes a command after", "--", NULL);
     if ((gate || strcmp(command, "check") == 0) && !cli->n_targets) {
-        fprintf(stderr, "probe: '%s' needs a TARGET\nprobe: see 'probe %s -h'\n", command, command);
+        fprintf(stderr, "probe: '%s' needs a TARGET\n", command);
+        cli_tell_probes(cli);
+        fprintf(stderr, "probe: see 'probe %s -h'\n", command);
         return EXIT_USAGE;
     }
     if (cli->watch && cli->quiet)
         return usage_error(cli, "nothing would be shown with -q and", "--watch", NULL);
     bool none = strcmp(command, "validate") == 0 || strcmp(command, "version") == 0;
-    if (none && cli->n_targets)
-        return usage_error(cli, "unexpected word", cli->targets[0], NULL);
+    if (none && cli->n_targets) {
+        bool file = strcmp(command, "validate") == 0 && access(cli->targets[0], R_OK) == 0;
+        char meant[512];
+        snprintf(meant, sizeof meant, "-c %.500s", cli->targets[0]);
+        str_printable(meant, sizeof meant);
+        return usage_error(cli, "unexpected word", cli->targets[0], file ? meant : NULL);
+    }
     return OPTIONS_RUN;
 }
 
@@ -270,6 +313,8 @@ int options_parse(struct cli *cli, int argc, char **argv)
     if (cli->version)
         cli->command = "version";
     if (!cli->command) {
+        if (argc > 1)
+            fprintf(stderr, "probe: no command given\n\n");
         help_print(stderr, NULL);
         return EXIT_USAGE;
     }

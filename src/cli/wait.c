@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/gate.h"
+#include "config/target.h"
 #include "engine/session.h"
 #include "loop/reaper.h"
 #include "loop/signals.h"
@@ -301,12 +302,29 @@ static void begin_drawing(struct wait_command *cmd)
     sched_set(&e->sched, &cmd->drawing, time_add(cmd->began, FIRST_DRAWING));
 }
 
+/* "wait URL app args": the words behind the URL are no targets. */
+static void tell_of_dashes(const struct cli *cli)
+{
+    size_t type;
+    const struct probe_scheme *scheme;
+    bool urls = cli->n_targets > 1 && !cli->run;
+    for (size_t i = 0; urls && i < cli->n_targets; i++)
+        if (!target_name_len(cli->targets[i]) && !target_scheme(cli->targets[i], &type, &scheme)) {
+            if (i > 0)
+                fprintf(stderr, "probe: if '%s' is a command to start, write '--' before it\n",
+                        target_is_name(cli->targets[i]) ? cli->targets[i] : "it");
+            return;
+        }
+}
+
 int cmd_wait(const struct cli *cli)
 {
     const struct config_override overrides[] = {
         {"jitter", "0%"}, {"initial_delay", "0s"}, {NULL, NULL}};
     struct config *config;
     int rc = cli_load(cli, false, overrides, &config);
+    if (rc == EXIT_USAGE)
+        tell_of_dashes(cli);
     if (rc != 0)
         return rc;
     struct wait_command cmd = {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "config/redact.h"
@@ -19,6 +20,12 @@ struct selection {
     struct config_report *report;
 };
 
+static bool is_config_file(const char *word)
+{
+    size_t len = strlen(word);
+    return len > 4 && strcmp(word + len - 4, ".ini") == 0 && access(word, F_OK) == 0;
+}
+
 static void unknown_target(struct selection *s, const char *word)
 {
     const char **names = calloc(s->n_probes + 1, sizeof *names);
@@ -28,17 +35,23 @@ static void unknown_target(struct selection *s, const char *word)
                      ? target_suggest(word, names, s->n_probes)
                      : NULL;
     char *shown = redact_url(word), *shown_near = near ? redact_url(near) : NULL;
-    char schemes[512];
+    const char *what = s->out->path ? "neither a probe of the configuration nor a URL"
+                       : shown_near ? "not a URL"
+                                    : "not a URL, and no configuration file was read that could "
+                                      "have a probe of that name (expected -c FILE)";
+    size_t equals = strcspn(word, "=");
+    if (word[equals] && strcspn(word, ":/") > equals)
+        what = word[equals + 1] ? "not a URL after the =" : "no URL after the =";
     if (shown_near)
         config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
-                          "neither a probe of the configuration nor a URL, did you mean %s?",
-                          shown_near);
+                          "%s, did you mean %s?", what, shown_near);
+    else if (is_config_file(word))
+        config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
+                          "a file, expected -c before it to read it as the configuration");
     else
-        config_report_add(
-            s->report, true, NULL, 0, shown ? shown : "target",
-            "neither a probe of the configuration nor a URL; a URL begins with one of "
-            "%s",
-            target_schemes(schemes, sizeof schemes));
+        config_report_add(s->report, true, NULL, 0, shown ? shown : "target",
+                          "%s; a URL begins with http://, tcp:// or such, see 'probe help targets'",
+                          what);
     free(names);
     free(near);
     free(shown);

@@ -84,6 +84,50 @@ def test_an_error_suggests_the_nearest_word(probe, args, near):
     assert near in (said[1] if len(said) > 1 else r.out + r.err), str(r)
 
 
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        ("--timeout 0 check tcp://127.0.0.1:1", "must be at least 1ms"),
+        ("-c probe.ini", "probe: no command given\n"),
+        ("check web", "no configuration file was read"),
+        ("check web=", "no URL after the ="),
+        ("check web=localhost", "not a URL after the ="),
+        ("check probe.ini", "expected -c before it"),
+        ("check -c probe.ini", "the configuration has mongodb, website\n"),
+        ("validate probe.ini", "did you mean '-c probe.ini'?"),
+        ("wait tcp://127.0.0.1:1 echo ok", "if 'echo' is a command to start, write '--' before it"),
+        ("wait tcp://127.0.0.1:1 ls -l", "did you mean '-- COMMAND'?"),
+        ("check --timeout 2 a", "missing unit, expected a duration such as 500ms, 5s or 1m30s"),
+        ("wait --interval=5sec a", "expected a duration such as 500ms, 5s or 1m30s"),
+        ("check --retries 3 a", "did you mean '--set retries=VALUE'?"),
+        ("check --start-period=3s a", "did you mean '--set start_period=VALUE'?"),
+        ("check -phunter2 a", "unknown option '-p'"),
+        ("check --password=hunter2 a", "did you mean '--set password_file=PATH'?"),
+    ],
+)
+def test_a_usage_error_says_what_to_write(probe, args, says):
+    probe.write("probe.ini", CONFIG)
+    r = probe.run(*args.split())
+    assert r.code == 64 and says in r.err and "hunter2" not in r.err, str(r)
+
+
+def test_an_option_that_is_a_key_is_none_of_a_command_without_set(probe):
+    r = probe.run("status", "--retries", "3")
+    assert r.code == 64 and "--set" not in r.err, str(r)
+
+
+def test_no_limit_may_be_written_before_wait(probe):
+    r = probe.run("--timeout", "0", "wait", "nonsense")
+    assert r.code == 64 and "no configuration file was read" in r.err, str(r)
+
+
+def test_an_agent_by_host_and_port_is_met_with_its_url(probe):
+    r = probe.run("status", "--agent", "127.0.0.1:1")
+    assert r.code == 69 and "did you mean http://127.0.0.1:1?" in r.err, str(r)
+    r = probe.run("explain", "web", "--agent", "http://127.0.0.1:1")
+    assert r.code == 69 and "no configuration file was read (expected -c FILE)" in r.err, str(r)
+
+
 def test_a_password_in_the_wrong_place_is_not_shown(probe):
     for args in (["mongodb://u:hunter2@h/"], ["validate", "http://u:hunter2@h/"],
                  ["check", "--uri=mongodb://u:hunter2@h/"], ["stauts\x1b[2J"]):

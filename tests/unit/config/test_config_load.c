@@ -285,7 +285,12 @@ static void test_bad_targets(void **state)
         "tcp://localhost:80?\n");
     bad(FILE_OF_TWO, "zzz://u:secret@zzz", CONFIG_BAD_TARGET,
         "zzz://***@zzz: neither a probe of the configuration nor a URL; a URL begins with "
-        "one of tcp://, unix://, s4:, web://, web:, s6:\n");
+        "http://, tcp:// or such, see 'probe help targets'\n");
+    bad(FILE_OF_TWO, "one= two=three", CONFIG_BAD_TARGET,
+        "one=: no URL after the =; a URL begins with http://, tcp:// or such, see 'probe help "
+        "targets'\n"
+        "two=three: not a URL after the =; a URL begins with http://, tcp:// or such, see 'probe "
+        "help targets'\n");
     bad(FILE_OF_TWO, "a=tcp://x:1 a=tcp://x:2", CONFIG_BAD_TARGET,
         "a=tcp://x:2: a second target of that name\n");
     bad(FILE_OF_TWO, "db db=tcp://x:2", CONFIG_BAD_TARGET,
@@ -293,9 +298,9 @@ static void test_bad_targets(void **state)
     bad(FILE_OF_TWO, "web:x one two", CONFIG_BAD_TARGET,
         "web:x: \"x\" is not a whole number, expected decimal digits\n"
         "one: neither a probe of the configuration nor a URL; a URL begins with "
-        "one of tcp://, unix://, s4:, web://, web:, s6:\n"
+        "http://, tcp:// or such, see 'probe help targets'\n"
         "two: neither a probe of the configuration nor a URL; a URL begins with "
-        "one of tcp://, unix://, s4:, web://, web:, s6:\n");
+        "http://, tcp:// or such, see 'probe help targets'\n");
     /* A bad file comes before bad targets. */
     char *words = str_format("%s:1: probe a.type: not given, expected tcp or web\n", path);
     bad("[probe a]\n", "wob", CONFIG_BAD, words);
