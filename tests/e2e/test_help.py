@@ -45,7 +45,7 @@ def test_every_key(probe):
 def test_one_key(probe):
     r = probe.run("help", "start_period")
     assert r.lines[0] == "start_period = duration (default 0s)"
-    assert "Failures of checks that start in it do not count" in " ".join(r.out.split())
+    assert "failures of checks started in that time do not count" in " ".join(r.out.split())
 
 
 def test_what_has_the_name(probe):
