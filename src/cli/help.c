@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/exit_codes.h"
 #include "cli/help_text.h"
 #include "cli/options.h"
 #include "cli/recipes.h"
 #include "config/config.h"
+#include "config/lookup.h"
 #include "registry.h"
 
 #define WIDTH         80
@@ -191,10 +193,10 @@ void help_print(FILE *out, const struct cli_command *only)
                      "  mysql://host[:port]\n");
     if (only)
         fprintf(out, "\nExample:\n  %s\n", only->example);
-    fprintf(out, "\nExit codes: 0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
-                 "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
-                 "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.\n\n"
-                 "'probe help' explains more: commands, keys, reasons, metrics.\n");
+    fprintf(out,
+            "\nExit codes: %s\n\n"
+            "'probe help' explains more: commands, keys, reasons, metrics.\n",
+            exit_codes_of(only ? only->name : NULL));
 }
 
 /* ---- Topics ---- */
@@ -312,6 +314,23 @@ static bool help_entry(const char *name, bool more)
         more = true;
     }
     return more;
+}
+
+/* KEY_file: where its value comes from, and the text of KEY. */
+static bool help_twin(const char *name)
+{
+    struct lookup l;
+    lookup_init(&l);
+    const struct key_word *w = lookup_word(&l, name);
+    char *key = w && w->twin ? str_dup_n(name, strlen(name) - strlen("_file")) : NULL;
+    lookup_fini(&l);
+    bool found = false;
+    if (key) {
+        printf("%s = path\n    Path of a file that holds the value of %s.\n", name, key);
+        found = help_entry(key, true);
+    }
+    free(key);
+    return found;
 }
 
 static void list_topics(void)
@@ -454,7 +473,7 @@ int cmd_help(const struct cli *cli)
         topic += str_starts(topic, "/") ? 0 : strspn(topic, "-");
         bool found = help_overview(topic) || help_command(topic) || help_type(topic) ||
                      help_keys(topic) || help_list(topic) || help_prose(topic);
-        if (!help_entry(topic, found))
+        if (!help_entry(topic, found) && !help_twin(topic))
             return unknown_topic(cli->targets[i]);
         if (i + 1 < cli->n_targets)
             putchar('\n');

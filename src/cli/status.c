@@ -106,12 +106,13 @@ size_t status_summary(struct buf *out, const struct cli *cli, const json_t *docu
 {
     static const char *const states[] = {"healthy",  "warn",    "unhealthy",
                                          "starting", "blocked", "stale"};
-    size_t counts[ARRAY_LEN(states)] = {0}, n = count(cli, document);
+    size_t counts[ARRAY_LEN(states)] = {0}, n = count(cli, document), failing = 0;
     for (size_t i = 0; i < n; i++) {
         struct view v;
         view_read(&v, nth(cli, document, i));
         for (size_t s = 0; s < ARRAY_LEN(states); s++)
             counts[s] += strcmp(view_state(&v), states[s]) == 0;
+        failing += strcmp(view_state(&v), states[0]) == 0 && v.failing_streak > 0;
     }
     bool ready = json_is_true(json_object_get(document, "ready"));
     const char *word = cli->n_targets ? "" : ready ? "ready" : "not ready";
@@ -121,7 +122,8 @@ size_t status_summary(struct buf *out, const struct cli *cli, const json_t *docu
     buf_printf(&line, "%s%s%zu probe%s", word, *word ? ": " : "", n, n == 1 ? "" : "s");
     for (size_t s = 0; s < ARRAY_LEN(states); s++)
         if (counts[s])
-            buf_printf(&line, ", %zu %s", counts[s], states[s]);
+            buf_printf(&line, s == 0 && failing ? ", %zu %s (%zu failing)" : ", %zu %s", counts[s],
+                       states[s], failing);
     size_t start = out->len, lines = 0, columns = term->columns ? term->columns : SIZE_MAX;
     if (!line.failed)
         lines = text_wrap(out, line.data, columns, 0);

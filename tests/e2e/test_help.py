@@ -55,6 +55,20 @@ def test_what_has_the_name(probe):
         assert what in out
 
 
+def test_the_file_of_a_key(probe):
+    for name, key in ("password_file", "password"), ("token_file", "token"), ("uri_file", "uri"):
+        r = probe.run("help", name)
+        assert r.code == 0 and r.lines[0] == f"{name} = path" and f"\n{key} = " in r.out, str(r)
+    assert probe.run("help", "interval_file").code == 64
+
+
+def test_exit_codes_are_those_of_the_command(probe):
+    out = {c: probe.run(c, "-h").out.split("Exit codes:")[1] for c in ("run", "check", "wait", "status", "validate")}
+    assert [c for c in out if " 75 stale" in out[c].replace("\n", " ")] == ["status"], out
+    assert [c for c in out if " 124 " in out[c].replace("\n", " ")] == ["wait"], out
+    assert all(" 64 usage" in codes for codes in out.values()), out
+
+
 def test_option_with_dashes(probe):
     assert "only with" not in probe.run("help", "invert").out
     assert "--invert (check wait)" in probe.run("help", "invert").out

@@ -49,9 +49,11 @@ def test_how_far_a_streak_is(probe, serve):
     assert state() == "starting 1/2"
     check()
     assert state() == "healthy"
+    assert probe.run("status", "--agent", agent.socket).lines[-1] == "ready: 1 probe, 1 healthy"
     server.down()
     check()
     assert state() == "healthy 1/3"
+    assert probe.run("status", "--agent", agent.socket).lines[-1] == "ready: 1 probe, 1 healthy (1 failing)"
     check()
     assert state() == "healthy 2/3"
     check()
