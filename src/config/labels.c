@@ -24,8 +24,9 @@ static bool is_name(const char *text, size_t len)
 
 static bool is_taken(const char *name)
 {
-    static const char *const taken[] = {"name",   "type",  "target", "level", "required", "status",
-                                        "reason", "phase", "le",     "job",   "instance", "agent"};
+    static const char *const taken[] = {"name",   "type",     "target", "level", "required",
+                                        "status", "reason",   "phase",  "le",    "job",
+                                        "agent",  "instance", "member", "state"};
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
         if (strcmp(name, taken[i]) == 0)
             return true;

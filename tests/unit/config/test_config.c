@@ -100,6 +100,10 @@ static const struct {
      "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
     {"[agent]\ntoken = ${NONE:-0123456789abcde f}\n",
      "f:2: agent.token: cannot be used, expected 16 to 1024 letters, digits and -._~+/=\n"},
+    {PROBE "labels = member=x, state=y, members=z\n",
+     "f:3: probe a.labels: \"member=x\" has a name that the metrics have already, expected "
+     "another\n"
+     "f:3: probe a.labels: \"state=y\" has a name that the metrics have already, expected another\n"},
     {PROBE "labels = team=shop, env, 1a=b, type=x, team=y, __a=b, b=, =c, ok=1\n",
      "f:3: probe a.labels: \"env\" is not a label, expected NAME=VALUE with letters, digits and _ "
      "in "
