@@ -101,22 +101,22 @@ complete -c probe -n __probe_no_command -a help -d 'explain a command, a type, a
 
 complete -c probe -n '__probe_takes run check wait explain validate' -s c -l config -r -F -d 'configuration file'
 complete -c probe -n '__probe_takes status explain' -l agent -r -F -d 'the agent: a socket path or http://HOST:PORT'
-complete -c probe -n '__probe_takes run check wait status explain' -l timeout -x -d 'the whole budget'
+complete -c probe -n '__probe_takes run check wait status explain' -l timeout -x -d 'limit of a check, of the wait, of the answer'
 complete -c probe -n '__probe_takes check wait status explain validate version' -l json -d 'one JSON document on standard output'
 complete -c probe -n '__probe_takes run check wait status explain validate' -s q -l quiet -d 'no output but errors'
 complete -c probe -n '__probe_takes check wait explain' -s v -l verbose -d 'say more'
 complete -c probe -n 'not __probe_after_dashes' -s h -l help -d 'help in short form'
 complete -c probe -n 'not __probe_after_dashes' -s V -l version -d 'the version, and that of every library'
-complete -c probe -n '__probe_in run check wait explain validate' -l set -x -a '(__probe_set)' -d 'a key of every target that has it, or NAME.KEY'
+complete -c probe -n '__probe_in run check wait explain validate' -l set -x -a '(__probe_set)' -d 'set a key of all targets that have it, or NAME.KEY'
 complete -c probe -n '__probe_in wait' -l interval -x -d 'the longest pause between two tries'
 complete -c probe -n '__probe_in wait' -l successes -x -d 'successes in a row that are enough'
 complete -c probe -n '__probe_in wait' -l any -d 'one target is enough'
 complete -c probe -n '__probe_in check wait' -l invert -d 'succeed once the target is truly down'
 complete -c probe -n '__probe_in check wait status' -l strict -d 'a warning is a failure'
-complete -c probe -n '__probe_in validate' -l lint -d 'secrets and certificates need not be on this machine'
-complete -c probe -n '__probe_in status' -l watch -d 'stay and follow the agent'
+complete -c probe -n '__probe_in validate' -l lint -d 'missing files of secrets and certificates are no error'
+complete -c probe -n '__probe_in status' -l watch -d 'keep following the agent'
 complete -c probe -n '__probe_in status explain' -l token-file -r -F -d 'file with the token of the agent'
-complete -c probe -n '__probe_in explain help' -l names -d 'only the names'
+complete -c probe -n '__probe_in explain help' -l names -d 'print only the names'
 
 complete -c probe -n '__probe_in run check wait status explain' -a '(__probe_names)' -d probe
 complete -c probe -n '__probe_in run check wait explain' -a 'mongodb:// mongodb+srv:// tcp:// unix:// http:// https:// http+unix:// pid: pidfile: process: dns:// dns+tcp:// grpc:// grpcs:// grpc+unix:// redis:// rediss:// redis+unix:// postgres:// postgresql:// mysql://' -d URL

@@ -27,13 +27,14 @@ static const struct probe_key keys[] = {
     [K_MAX_LAG] = {.name = "max_lag",
                    .kind = KEY_DURATION,
                    .min = NS_PER_S,
-                   .doc = "How long ago a replica may have heard of its master last, which writes "
+                   .doc = "How long a replica may not have heard from its master, which writes "
                           "or pings every 10s. Default: off."},
     [K_WARN_LAG] = {.name = "warn_lag",
                     .kind = KEY_DURATION,
                     .min = NS_PER_S,
-                    .doc = "The check warns where a replica has heard of its master longer ago. "
-                           "Default: off."},
+                    .doc =
+                        "The check warns where a replica has not heard from its master for longer. "
+                        "Default: off."},
 };
 
 static const struct probe_scheme schemes[] = {{"redis://", "uri", false},

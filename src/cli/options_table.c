@@ -9,18 +9,17 @@
 const struct option_spec options_table[] = {
     {"config", 'c', ARG_TEXT, "FILE", NULL, "run check wait explain validate",
      "configuration file, - for standard input (else $PROBE_CONFIG, else /etc/probe/probe.ini if "
-     "it "
-     "is there)"},
+     "it is there)"},
     {"agent", 0, ARG_TEXT, "ADDR", NULL, "status explain",
      "the agent: a socket path or http://HOST:PORT (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
      ")"},
     {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate", NULL,
-     "a key of every target that has it, or of one (NAME.KEY=VALUE); repeatable, wins over the "
-     "file"},
+     "sets a key of all targets that have it, or of one (NAME.KEY=VALUE); repeatable; overrides "
+     "the file"},
     {"token-file", 0, ARG_TEXT, "FILE", "status explain", NULL,
      "file with the token that the agent asks for on TCP (else $PROBE_TOKEN_FILE)"},
     {"timeout", 0, ARG_DURATION, "D", NULL, "run check wait status explain",
-     "the whole budget: of each check (default 5s), of the wait (5m), of the agent's answer"},
+     "limit for each check (5s), for the whole wait (5m), or for the agent's answer"},
     {"interval", 0, ARG_DURATION, "D", "wait", NULL,
      "the longest pause between two tries (default 1s)"},
     {"successes", 0, ARG_COUNT, "N", "wait", NULL,
@@ -30,11 +29,10 @@ const struct option_spec options_table[] = {
      "succeed once the target is truly down: refused or gone"},
     {"strict", 0, ARG_NONE, NULL, "check wait status", NULL, "a warning is a failure"},
     {"lint", 0, ARG_NONE, NULL, "validate", NULL,
-     "secrets and certificates need not be on this machine"},
+     "missing files of secrets and certificates are no error"},
     {"watch", 0, ARG_NONE, NULL, "status", NULL,
-     "stay and follow the agent: in place on a terminal, else a line a change"},
-    {"names", 0, ARG_NONE, NULL, "explain help", NULL,
-     "only the names, one a line: of the probes, of the topics"},
+     "keep following: a live table on a terminal, else one line per change"},
+    {"names", 0, ARG_NONE, NULL, "explain help", NULL, "print only the names, one per line"},
     {"json", 0, ARG_NONE, NULL, NULL, "check wait status explain validate version",
      "one JSON document on standard output"},
     {"quiet", 'q', ARG_NONE, NULL, NULL, "run check wait status explain validate",

@@ -14,7 +14,7 @@ const struct probe_key config_common_keys[] = {
         {.name = "type",
          .kind = KEY_TEXT,
          .doc = "What is probed: grpc, exec, dns, mongo, tcp, http, process, redis, postgres or "
-                "mysql; not needed where another key tells it, as address and url do."},
+                "mysql; not needed where another key tells it, as address does."},
     [COMMON_INTERVAL] = {.name = "interval",
                          .kind = KEY_DURATION,
                          .def = "30s",
@@ -34,8 +34,8 @@ const struct probe_key config_common_keys[] = {
     [COMMON_START_PERIOD] = {.name = "start_period",
                              .kind = KEY_DURATION,
                              .def = "0s",
-                             .doc = "Failures that start in it, before the first success, do not "
-                                    "count."},
+                             .doc = "Until the first success, failures of checks started in that "
+                                    "time do not count."},
     [COMMON_START_INTERVAL] = {.name = "start_interval",
                                .kind = KEY_DURATION,
                                .def = "5s",
@@ -70,8 +70,9 @@ const struct probe_key config_common_keys[] = {
                          .doc = "no: reported, never counted."},
     [COMMON_AFTER] = {.name = "after",
                       .kind = KEY_WORDS,
-                      .doc = "Names of probes; while one of them is unhealthy this one is blocked: "
-                             "not checked, and not blamed."},
+                      .doc =
+                          "Names of probes; while one of them is unhealthy or blocked, this one is "
+                          "blocked: not checked."},
     [COMMON_WARN_AFTER] = {.name = "warn_after",
                            .kind = KEY_DURATION,
                            .min = NS_PER_MS,
@@ -121,8 +122,7 @@ const struct probe_key config_agent_keys[] = {
                            .def = "4",
                            .min = 1,
                            .max = 256,
-                           .doc =
-                               "Child processes at once, for checks that need the Mongo driver."},
+                           .doc = "Child processes at once, for exec and for the Mongo driver."},
     [AGENT_SHARD] =
         {.name = "shard",
          .kind = KEY_TEXT,

@@ -103,7 +103,8 @@ static const struct {
     {PROBE "labels = member=x, state=y, members=z\n",
      "f:3: probe a.labels: \"member=x\" has a name that the metrics have already, expected "
      "another\n"
-     "f:3: probe a.labels: \"state=y\" has a name that the metrics have already, expected another\n"},
+     "f:3: probe a.labels: \"state=y\" has a name that the metrics have already, expected "
+     "another\n"},
     {PROBE "labels = team=shop, env, 1a=b, type=x, team=y, __a=b, b=, =c, ok=1\n",
      "f:3: probe a.labels: \"env\" is not a label, expected NAME=VALUE with letters, digits and _ "
      "in "
