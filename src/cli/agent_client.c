@@ -32,8 +32,10 @@ static int about(const char *what, const char *agent, struct err *e)
 /* "host:port", where a path was expected, and no such file is there. */
 static bool is_host_and_port(const char *agent)
 {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._[]:";
     const char *colon = strrchr(agent, ':');
-    return colon && colon > agent && colon[1] && !strchr(agent, '/') && !strchr(agent, '@') &&
+    return colon && colon > agent && colon[1] && agent[strspn(agent, letters)] == '\0' &&
            strspn(colon + 1, "0123456789") == strlen(colon + 1) && access(agent, F_OK) != 0;
 }
 
@@ -43,7 +45,7 @@ static void tell_of_none(const char *agent, struct err *e)
     about("no agent answers at ", agent, e);
     struct err all = *e;
     if (is_host_and_port(agent))
-        err_set(e, "%s, which is a socket's path; did you mean http://%.128s?", all.text, agent);
+        err_set(e, "%s; did you mean http://%.128s?", all.text, agent);
     if (strcmp(agent, CONFIG_DEFAULT_SOCKET) == 0)
         err_set(e, "%s; one without a socket is asked by --agent http://127.0.0.1:9797", all.text);
 }

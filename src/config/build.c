@@ -278,6 +278,12 @@ static void prepare(struct check_conf *c, const struct table *own, bool all_know
     c->conf = c->type->prepare(own->values, &report, &c->target);
     if (!c->conf && !s->errors && !report.partial)
         source_problem(s, true, 0, NULL, "cannot be used: out of memory");
+    for (size_t k = 0; c->conf && k < own->n; k++)
+        if (s->file && !own->values[k].file && own->values[k].given && own->values[k].text &&
+            names_target(&report, k) && value_has_comment(own->values[k].text))
+            probe_warn(&report, k,
+                       "what follows the blank is part of the value: a comment needs a "
+                       "line of its own");
     if (c->target)
         str_printable(c->target, strlen(c->target)); /* a path may hold any byte */
 }

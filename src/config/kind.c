@@ -8,6 +8,7 @@
 #include "config/expand.h"
 #include "config/hints.h"
 #include "config/target.h"
+#include "config/value.h"
 #include "registry.h"
 
 static void list_types(char *out, size_t size)
@@ -34,8 +35,9 @@ void kind_no_type(const char *type, int line, struct source *s)
     char types[256];
     list_types(types, sizeof types);
     const char *near = config_report_suggests(s->report) ? hints_type(type) : NULL;
-    source_problem(s, true, line, "type", "\"%.60s\" is no type, expected %s%s%s%s", type, types,
-                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    source_problem(s, true, line, "type", "\"%.60s\" is no type, expected %s%s%s%s%s", type, types,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
+                   value_has_comment(type) ? "; a comment needs a line of its own" : "");
 }
 
 static void kind_by_type(struct kind *k, const char *type, int line, struct source *s)

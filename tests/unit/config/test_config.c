@@ -198,6 +198,12 @@ static const struct {
     {PROBE "start_period = 5s  # slow\nsend = x ; y\n",
      "f:3: probe a.start_period: \"5s  # slow\": no blank belongs in it, expected a duration such "
      "as 500ms, 5s or 1m30s; a comment needs a line of its own\n"},
+    {"[probe a]\naddress = h:1 # x\nsend = a # b\n",
+     "warning: f:2: probe a.address: what follows the blank is part of the value: a comment needs "
+     "a line of its own\n"},
+    {PROBE "type = tcp # x\n", "f:3: probe a.type: \"tcp # x\" is no type, expected tcp or web; a "
+                               "comment needs a line of its "
+                               "own\n"},
     {"[probe a]\naddress = nocolon # x\n",
      "f:2: probe a.address: no port, expected HOST:PORT; a comment needs a line of its own\n"},
     /* Schedules. */
