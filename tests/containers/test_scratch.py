@@ -29,10 +29,10 @@ def check(images, network):
 
 def test_every_type(run, images, network, check, tmp_path):
     (tmp_path / "password").write_text("pw")
+    tmp_path.chmod(0o755)  # before the container reads it
     db = run(images["mongodb"], options=[
         "--network", network, "--network-alias", "mongodb", "--user", "999:999", "--tmpfs", "/data/db:uid=999,gid=999", "--volume",
         f"{tmp_path}:/secret:ro", "--env", "MONGO_INITDB_ROOT_USERNAME=u", "--env", "MONGO_INITDB_ROOT_PASSWORD_FILE=/secret/password"])
-    tmp_path.chmod(0o755)
     run(images["example-app"], "/app/app.py", options=["--network", network, "--network-alias", "app", "--entrypoint", "python3"])
     targets = ["mongodb://mongodb:27017/", "mongodb://u:pw@mongodb:27017/", "tcp://app:8080", "http://app:8080/healthz", "pid:1"]
     # --init: else process 1 is the check itself.
