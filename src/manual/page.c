@@ -375,10 +375,16 @@ static void put_macro_line(struct text *t, const char *line)
     put_words(t, words, n, false);
 }
 
+/* In a list of columns, Ta ends the first: what follows is said of it. */
 static void put_item(struct text *t, const char *head)
 {
+    const char *ta = strstr(head, " Ta ");
     t->indent -= t->indent ? INDENT : 0;
-    put_macro_line(t, head);
+    put_macro_line(t, ta ? copy(head, (size_t)(ta - head)) : head);
+    if (ta) {
+        put_char(t, ':');
+        put_macro_line(t, ta + strlen(" Ta "));
+    }
     end_paragraph(t);
     t->indent += INDENT;
 }

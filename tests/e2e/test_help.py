@@ -48,6 +48,11 @@ def test_one_key(probe):
     assert "failures of checks started in that time do not count" in " ".join(r.out.split())
 
 
+def test_columns(probe):
+    out = " ".join(probe.run("help", "expect_json").out.split())
+    assert "'/json/pointer = value': it is that" in out and " Ta " not in out
+
+
 def test_what_has_the_name(probe):
     """A key, an option and a reason in one answer."""
     out = probe.run("help", "timeout").out
