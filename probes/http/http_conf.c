@@ -81,8 +81,8 @@ const struct probe_key http_keys[HTTP_N_KEYS] = {
     {.name = "proxy",
      .kind = KEY_TEXT,
      .flags = KEY_MAY_HIDE,
-     .doc = "http://host:port of a proxy to go through, with CONNECT for https. Proxies of the "
-            "environment are never used."},
+     .doc = "http://host:port of a proxy to go through, with CONNECT for https. http_proxy and "
+            "the like are not used."},
     TLS_KEYS,
     {.name = "family",
      .kind = KEY_CHOICE,
