@@ -97,13 +97,6 @@ static void show(struct check_command *cmd, const struct check *c)
             print_line(cmd, e->checks[cmd->printed++]);
 }
 
-static bool is_good(const struct check_command *cmd, const struct check_result *r)
-{
-    if (cmd->cli->strict && r->warning && !cmd->cli->invert)
-        return false;
-    return cmd->cli->invert ? r->reason != REASON_OK && r->gone : r->reason == REASON_OK;
-}
-
 /* Too many to be sure that all fit: those that fail are shown first. */
 static void show_digest(struct check_command *cmd)
 {
@@ -115,7 +108,7 @@ static void show_digest(struct check_command *cmd)
     int *bad = calloc(e->n_checks + 1, sizeof *bad);
     for (size_t i = 0; bad && i < e->n_checks; i++) {
         add_row(&g, e->checks[i]);
-        bad[i] = !is_good(cmd, check_last(e->checks[i]));
+        bad[i] = !cli_is_good(cmd->cli, check_last(e->checks[i]));
     }
     grid_layout(&g, 0);
     if (bad && !g.failed)
@@ -157,7 +150,7 @@ static void show_total(const struct check_command *cmd)
 
 static void judge(struct check_command *cmd, const struct check_result *r)
 {
-    if (is_good(cmd, r))
+    if (cli_is_good(cmd->cli, r))
         return;
     if (r->reason == REASON_INTERNAL)
         cmd->unable = true;

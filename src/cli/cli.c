@@ -96,6 +96,13 @@ int cli_load(const struct cli *cli, bool keep_values, const struct config_overri
     return rc == CONFIG_OK ? 0 : rc == CONFIG_BAD_TARGET ? EXIT_USAGE : EXIT_CONFIG;
 }
 
+bool cli_is_good(const struct cli *cli, const struct check_result *r)
+{
+    if (cli->invert)
+        return r->reason != REASON_OK && r->gone;
+    return r->reason == REASON_OK && !(cli->strict && r->warning);
+}
+
 void cli_tell_probes(const struct cli *cli)
 {
     struct config *config;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "engine/engine.h"
 
 /* Exit codes (sysexits.h where it has one; 124, 126, 127 as timeout(1)). 2 is Docker's: never used.
  */
@@ -46,6 +47,7 @@ struct cli {
 struct cli_command {
     const char *name;
     const char *synopsis, *summary, *example;
+    const char *exit_codes; /* a sentence, in lines of at most 80 columns behind "Exit codes: " */
 };
 
 extern const struct cli_command cli_commands[]; /* ends with a NULL name */
@@ -53,6 +55,10 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 /* Loads the configuration for the command; prints every problem to stderr. 0, or the exit code. */
 int cli_load(const struct cli *cli, bool keep_values, const struct config_override *overrides,
              struct config **out);
+
+/* Is the result what the command line asks for: a success, with --strict one without a warning, or
+ * with --invert a target that is truly down? */
+bool cli_is_good(const struct cli *cli, const struct check_result *r);
 
 /* Names a few probes of the configuration to stderr, where one is read and is good. */
 void cli_tell_probes(const struct cli *cli);

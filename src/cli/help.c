@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "cli/exit_codes.h"
 #include "cli/help_text.h"
 #include "cli/options.h"
 #include "cli/recipes.h"
@@ -167,6 +166,11 @@ static void print_command(FILE *out, const struct cli_command *c)
             c->summary);
 }
 
+static const char all_exit_codes[] =
+    "0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
+    "70 internal, 75 stale, 78 configuration, 124 out of time,\n"
+    "126/127 COMMAND cannot be run / not found, 128+N ended by signal N.";
+
 void help_print(FILE *out, const struct cli_command *only)
 {
     if (only)
@@ -196,7 +200,7 @@ void help_print(FILE *out, const struct cli_command *only)
     fprintf(out,
             "\nExit codes: %s\n\n"
             "'probe help' explains more: commands, keys, reasons, metrics.\n",
-            exit_codes_of(only ? only->name : NULL));
+            only ? only->exit_codes : all_exit_codes);
 }
 
 /* ---- Topics ---- */

@@ -45,21 +45,29 @@ const struct option_spec options_table[] = {
 
 const struct cli_command cli_commands[] = {
     {"run", "[TARGET...]", "the agent: runs every probe on its schedule until SIGTERM",
-     "probe run -c probe.ini"},
+     "probe run -c probe.ini", "0 ended in order, 64 usage, 70 internal, 78 configuration."},
     {"check", "TARGET...", "runs each probe once, now, all at the same time",
-     "probe check mongodb://db:27017/ http://app:8080/health"},
+     "probe check mongodb://db:27017/ http://app:8080/health",
+     "0 healthy, 1 unhealthy, 64 usage, 70 internal, 78 configuration,\n"
+     "128+N ended by signal N."},
     {"wait", "TARGET... [-- COMMAND [ARG...]]", "retries until all succeed, then becomes COMMAND",
-     "probe wait --timeout 2m tcp://cache:6379 -- app --port 80"},
+     "probe wait --timeout 2m tcp://cache:6379 -- app --port 80",
+     "0 done, 64 usage, 70 internal, 78 configuration, 124 out of time,\n"
+     "126/127 COMMAND cannot be run / not found, 128+N ended by signal N."},
     {"status", "[NAME...]", "asks a running agent for its verdict",
-     "probe status --agent http://127.0.0.1:9797"},
+     "probe status --agent http://127.0.0.1:9797",
+     "0 healthy, 1 unhealthy or starting, 64 usage, 69 no agent,\n"
+     "70 internal, 75 stale."},
     {"explain", "[NAME|URL...]", "the effective configuration, and the agent's view of it",
-     "probe explain http://app:8080/health"},
+     "probe explain http://app:8080/health",
+     "0 done, 64 usage, 69 no agent, 70 internal, 78 configuration."},
     {"validate", "", "reads the configuration, prints every error and warning",
-     "probe validate -c probe.ini"},
-    {"version", "", "the version, and that of every library", "probe version --json"},
-    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason",
-     "probe help start_period"},
-    {NULL, NULL, NULL, NULL},
+     "probe validate -c probe.ini", "0 no error, 64 usage, 70 internal, 78 configuration."},
+    {"version", "", "the version, and that of every library", "probe version --json",
+     "0 done, 64 usage, 70 internal."},
+    {"help", "[TOPIC...]", "explains a command, a type, a key, a reason", "probe help start_period",
+     "0 done, 64 usage, 70 internal."},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static_assert(ARRAY_LEN(options_table) <= OPTIONS_MAX, "room for each name");

@@ -60,12 +60,12 @@ static void print_text(const char *path, const struct config *c, const struct co
             printf("%s%s\n", r->problems[i].is_error ? "" : "warning: ", r->problems[i].text);
     if (quiet)
         return;
-    if (c)
+    if (c) {
         print_default_timeouts(c);
-    if (c)
         printf("%s: valid: %zu probe%s", path, c->n_checks, plural(c->n_checks));
-    else
+    } else {
         printf("%s: invalid: %zu error%s", path, r->errors, plural(r->errors));
+    }
     if (r->warnings)
         printf(", %zu warning%s", r->warnings, plural(r->warnings));
     putchar('\n');

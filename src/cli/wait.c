@@ -92,10 +92,26 @@ static void picture(struct wait_command *cmd, const struct check *c)
     draw_soon(cmd);
 }
 
+/* A success that does not satisfy --strict. */
+static bool is_warning(const struct check_result *r)
+{
+    return r->reason == REASON_OK && r->warning;
+}
+
+static const char *word_of(const struct check_result *r)
+{
+    return is_warning(r) ? "warning" : reason_name(r->reason);
+}
+
+static const char *words_of(const struct check *c, const struct check_result *r)
+{
+    return is_warning(r) ? r->warning : document_detail(r->detail, c->conf->name);
+}
+
 static void tell(struct wait_command *cmd, const struct check *c, const struct check_result *r)
 {
     struct awaited *a = awaited_of(cmd, c);
-    bool warns = r->reason == REASON_OK && r->warning; /* --strict */
+    bool warns = is_warning(r);
     bool known = a->told == r->reason && a->told_warning == warns;
     if (cmd->cli->quiet || cmd->gate.draws || (known && !cmd->cli->verbose))
         return;
@@ -109,9 +125,8 @@ static void tell(struct wait_command *cmd, const struct check *c, const struct c
         output_print(STDERR_FILENO, "probe: %zu lines before this are lost: nobody read them\n",
                      cmd->lost);
     cmd->lost = 0;
-    output_print(STDERR_FILENO, "probe: waiting for %s: %s: %s\n", c->conf->name,
-                 warns ? "warning" : reason_name(r->reason),
-                 warns ? r->warning : document_detail(r->detail, c->conf->name));
+    output_print(STDERR_FILENO, "probe: waiting for %s: %s: %s\n", c->conf->name, word_of(r),
+                 words_of(c, r));
 }
 
 /* "all 3 ready after 8.3 s, starting python3" */
@@ -164,8 +179,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
     struct awaited *a = awaited_of(cmd, c);
     if (a->done || cmd->session.engine.stopping)
         return;
-    bool ok = r->reason == REASON_OK;
-    bool good = cmd->cli->invert ? !ok && r->gone : ok && !(cmd->cli->strict && r->warning);
+    bool good = cli_is_good(cmd->cli, r);
     if (r->reason == REASON_TIMEOUT)
         a->timeout =
             a->timeout < c->conf->policy.timeout / 2 ? 2 * a->timeout : c->conf->policy.timeout;
@@ -222,16 +236,9 @@ static void on_budget(struct sched_entry *entry, int64_t now)
         const struct check_result *r = check_last(c);
         if (cmd->awaited[i].done)
             continue;
-        bool warns = r && r->reason == REASON_OK && r->warning;
         output_print(STDERR_FILENO, "probe: gave up on %s after %s: %s%s%s\n", c->conf->name,
-                     waited,
-                     warns ? "warning"
-                     : r   ? reason_name(r->reason)
-                           : "timeout",
-                     r ? ": " : ", no answer yet from ",
-                     warns ? r->warning
-                     : r   ? document_detail(r->detail, c->conf->name)
-                           : c->conf->target);
+                     waited, r ? word_of(r) : "timeout", r ? ": " : ", no answer yet from ",
+                     r ? words_of(c, r) : c->conf->target);
     }
     end(cmd);
 }

@@ -10,8 +10,6 @@
 #include "base/str.h"
 #include "registry.h"
 
-#define TYPES_MAX LOOKUP_TYPES
-
 /* In small letters, without '_' and '-': Kubernetes writes failureThreshold, Terraform
  * failure_threshold. The keys are in the order in which they are named. */
 static const struct {
@@ -154,12 +152,12 @@ static bool is_scheme_of(const struct probe_type *type, const char *word)
 
 const char *hints_type(const char *word)
 {
-    const char *names[TYPES_MAX];
+    const char *names[LOOKUP_TYPES];
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (strcasecmp(types[i].word, word) == 0 && lookup_type(types[i].type) != LOOKUP_NONE)
             return types[i].type;
-    for (; n < TYPES_MAX && probe_types[n]; n++) {
+    for (; n < LOOKUP_TYPES && probe_types[n]; n++) {
         if (is_scheme_of(probe_types[n], word))
             return probe_types[n]->name;
         names[n] = probe_types[n]->name;
