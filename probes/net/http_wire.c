@@ -47,7 +47,7 @@ int http_wire_status(const char *line, size_t len, const char **phrase)
     if (end - p >= 2 && *p == '.' && is_digit(p[1]))
         p += 2;
     if (end - p < 4 || *p != ' ' || !is_digit(p[1]) || !is_digit(p[2]) || !is_digit(p[3]) ||
-        (end - p > 4 && !isspace((unsigned char)p[4])))
+        p[1] == '0' || (end - p > 4 && !isspace((unsigned char)p[4])))
         return -1;
     *phrase = p + 4;
     return (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
@@ -126,22 +126,34 @@ static size_t text_len(const char *line, size_t len)
     return len > 1 && line[len - 2] == '\r' ? len - 2 : len - 1;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* A header, of a head or the trailer; NULL or what is wrong with it. */
 static const char *take_header(struct http_wire *w, const char *line, size_t len)
 {
     size_t end = text_len(line, len);
-    if (line[0] == ' ' || line[0] == '\t') /* more of the line before (RFC 9112 section 5.2) */
-        return w->has_line ? NULL : "the first line begins with a blank";
+    if (is_blank(line[0]) && !w->has_line)
+        return "the first line begins with a blank";
+    if (is_blank(line[0])) /* more of the line before (RFC 9112 section 5.2) */
+        return w->is_framing ? "a line continues Content-Length or Transfer-Encoding" : NULL;
     const char *colon = memchr(line, ':', end);
     if (!colon || colon == line)
         return "a line has no name or no colon";
     w->has_line = true;
+    w->is_framing = false;
     if (w->state == HTTP_AT_TRAILER) /* too late to say how the body is framed */
         return NULL;
     size_t name_len = (size_t)(colon - line);
-    if (name_is(line, name_len, "Content-Length"))
+    while (is_blank(line[name_len - 1])) /* is no part of the name (RFC 9112 section 5.1) */
+        name_len--;
+    bool length = name_is(line, name_len, "Content-Length");
+    w->is_framing = length || name_is(line, name_len, "Transfer-Encoding");
+    if (length)
         take_length(w, colon + 1, line + end);
-    else if (name_is(line, name_len, "Transfer-Encoding"))
+    else if (w->is_framing)
         take_coding(w, colon + 1, line + end);
     return NULL;
 }

@@ -52,7 +52,8 @@ struct http_wire {
         HTTP_AT_CHUNK_END,
         HTTP_AT_TRAILER,
     } state;
-    bool has_line;
+    bool has_line;   /* of the present head or trailer */
+    bool is_framing; /* the last one says how long the body is */
     enum http_wire_coding { HTTP_CODING_NONE, HTTP_CODING_CHUNKED, HTTP_CODING_OTHER } coding;
     enum http_wire_length { HTTP_LENGTH_NONE, HTTP_LENGTH_GIVEN, HTTP_LENGTH_BROKEN } length_kind;
     uint64_t length, left;
@@ -70,7 +71,8 @@ enum http_wire_step http_wire_feed(struct http_wire *w, const char *data, size_t
  * words in `broken`. */
 enum http_wire_step http_wire_end(const struct http_wire *w);
 
-/* The status of "HTTP/1.1 503 Service Unavailable\r\n", of any version; -1: that is no such line.
+/* The status of "HTTP/1.1 503 Service Unavailable\r\n", of any version, from 100 on; -1: no such
+ * line.
  * `*phrase` is set to what follows the number, with the line end. */
 int http_wire_status(const char *line, size_t len, const char **phrase);
 
