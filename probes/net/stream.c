@@ -408,17 +408,6 @@ void stream_start(struct stream *s, struct probe_run *run, const struct endpoint
     stream_open(s, run, ep, &options, events, owner);
 }
 
-int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
-                const struct stream_events *events, void *owner)
-{
-    *s = (struct stream){.run = run, .events = events, .owner = owner};
-    snprintf(s->peer, sizeof s->peer, "%s", peer);
-    init(s);
-    int rc = adopt_fd(s, fd, str_starts(peer, "unix:"));
-    move(s, rc == 0 ? STREAM_OPEN : STREAM_FAILED);
-    return rc;
-}
-
 void stream_start_tls(struct stream *s, const struct tls_options *tls, const char *host)
 {
     if (!is_live(s))

@@ -32,7 +32,7 @@ struct stream_events {
  *  JUDGING      the server may yet refuse our certificate   OPEN
  *  OPEN         on_open was told                            ENDED, HANDSHAKING (stream_start_tls)
  *  ENDED        on_eof was told
- *  FAILED       on_fail was told, or stream_take failed
+ *  FAILED       on_fail was told
  *  PARTING      closed by the owner: our FIN is sent, the peer's is awaited
  *  CLOSING      the handles are being closed, then on_closed
  * From each before it to FAILED; by stream_close from OPEN to PARTING, else to CLOSING. */
@@ -84,13 +84,7 @@ void stream_start(struct stream *s, struct probe_run *run, const struct endpoint
 void stream_open(struct stream *s, struct probe_run *run, const struct endpoint *ep,
                  const struct tls_options *tls, const struct stream_events *events, void *owner);
 
-/* The same on a descriptor that is connected to `peer` already, without TLS: no on_open comes. 0,
- * or a negative errno, when no event comes any more. The descriptor is the stream's in both cases,
- * and stream_close is owed. */
-int stream_take(struct stream *s, struct probe_run *run, int fd, const char *peer,
-                const struct stream_events *events, void *owner);
-
-/* Begins TLS on a stream that is open and plain (after stream_take, or a proxy's CONNECT): on_open
+/* Begins TLS on a stream that is open and plain (after STARTTLS, or a proxy's CONNECT): on_open
  * or on_fail comes, perhaps from inside. `host`: as for tls_open; it is read during the call. */
 void stream_start_tls(struct stream *s, const struct tls_options *tls, const char *host);
 
