@@ -1,7 +1,11 @@
 /* socket: see socket.h. */
 #include "net/socket.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+
+#include "base/clock.h"
 
 int socket_eof_or_error(const uv_handle_t *handle)
 {
@@ -19,6 +23,17 @@ void socket_reset_at_close(const uv_handle_t *handle)
     uv_os_fd_t fd;
     if (uv_fileno(handle, &fd) == 0 && uv_handle_get_type(handle) == UV_TCP)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+int64_t socket_round_trip(const uv_handle_t *handle)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    uv_os_fd_t fd;
+    if (uv_handle_get_type(handle) != UV_TCP || uv_fileno(handle, &fd) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return 0;
+    return (int64_t)info.tcpi_rtt * NS_PER_US;
 }
 
 int socket_listener_pid(const uv_handle_t *handle)

@@ -19,6 +19,7 @@
 #define READ_SIZE  16384
 #define JUDGING_MS 250 /* for a server that says nothing more when it takes our certificate */
 #define PARTING_MS 100 /* for the peer's FIN after ours */
+#define HASTY_MS   20  /* the same once the run is cancelled, beside four round trips */
 
 /* What one connection may take of one turn of the loop; the rest waits for the next turn. */
 #define TURN_BYTES ((size_t)64 * 1024)
@@ -294,6 +295,11 @@ static void on_timer(uv_timer_t *timer)
     }
     if (s->state != STREAM_JUDGING && s->state != STREAM_PARTING)
         return;
+    if (left <= 0 && s->patience && s->run->deadline > clock_now()) {
+        left = s->patience;
+        s->until += s->patience;
+        s->patience = 0;
+    }
     if (left > 0)
         uv_timer_start(timer, on_timer, (uint64_t)(left / NS_PER_MS) + 1, 0);
     else if (s->state == STREAM_JUDGING)
@@ -445,7 +451,8 @@ static void on_shut_down(uv_shutdown_t *req, int status)
 }
 
 /* FIN, then the peer's is awaited while the run has time: closing with bytes unread would reset
- * the connection, and so would the peer's bytes that come after it. */
+ * the connection, and so would the peer's bytes that come after it. A command that ends cancels its
+ * runs and waits for them: a peer that never accepts must not hold it up for long. */
 static void part(struct stream *s)
 {
     int64_t ms = PARTING_MS;
@@ -457,7 +464,10 @@ static void part(struct stream *s)
         shut(s);
         return;
     }
-    wait_in(s, STREAM_PARTING, ms);
+    int64_t hasty_ms = HASTY_MS + 4 * socket_round_trip(&s->uv.handle) / NS_PER_MS;
+    if (s->run && s->run->deadline && hasty_ms < ms)
+        s->patience = (ms - hasty_ms) * NS_PER_MS;
+    wait_in(s, STREAM_PARTING, s->patience ? hasty_ms : ms);
     s->turn_bytes = 0;
 }
 

@@ -67,7 +67,8 @@ struct stream {
     } uv;
     uv_timer_t timer;
     uv_shutdown_t shutdown;
-    int64_t until; /* JUDGING and PARTING end */
+    int64_t until;    /* JUDGING and PARTING end */
+    int64_t patience; /* ns that PARTING then lasts longer, unless the run was cancelled */
     struct closer closer;
     void (*on_closed)(struct stream *s);
     bool paused;   /* it has had its share of this turn */
@@ -110,8 +111,9 @@ void stream_write(struct stream *s, const void *data, size_t len);
 
 /* Ends it in any state, exactly once; no event comes any more. `on_closed` says, from the loop,
  * that the memory may go. An open connection is closed in order: our FIN (after TLS's
- * close_notify), then the peer's is awaited for 100 ms at most and not beyond the run's deadline,
- * unless the owner has set `reset` or `at_once`. */
+ * close_notify), then the peer's is awaited for 100 ms at most, not beyond the run's deadline, and
+ * for 20 ms and four round trips once the run is cancelled, unless the owner has set `reset` or
+ * `at_once`. */
 void stream_close(struct stream *s, void (*on_closed)(struct stream *s));
 
 #endif

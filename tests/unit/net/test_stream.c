@@ -144,6 +144,49 @@ static void test_ends(void **state)
     }
 }
 
+static int64_t patience_left;
+
+static void on_closed_early(struct stream *s)
+{
+    patience_left = s->patience;
+    on_closed(s);
+}
+
+static void on_open_parts(struct stream *s)
+{
+    probe_finish(s->run, REASON_OK, "%s", s->peer);
+    stream_close(s, on_closed_early);
+    assert_int_equal(s->state, STREAM_PARTING);
+}
+
+/* A server that never accepts sends no FIN: it is awaited in an agent, and only for a moment by a
+ * command that has its verdict, which cancels the run. */
+static void test_end_that_never_comes(void **state)
+{
+    (void)state;
+    static const struct stream_events parting = {on_open_parts, on_data, on_eof, on_fail};
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+        struct harness h;
+        uint16_t port;
+        int fd = listen_on(&port);
+        harness_open(&h);
+        struct talk *t = begin_with(&h, port, &(struct tls_options){0}, &parting);
+        while (!h.finished)
+            uv_run(&h.loop, UV_RUN_ONCE);
+        int64_t began = clock_now();
+        assert_true(uv_timer_get_due_in(&t->stream.timer) <= 20);
+        assert_true(t->stream.patience > 0);
+        if (cancelled)
+            t->run.deadline = clock_now();
+        while (!h.released)
+            uv_run(&h.loop, UV_RUN_ONCE);
+        assert_int_equal(patience_left > 0, cancelled);
+        assert_true(clock_now() - began >= (cancelled ? 19 : 99) * NS_PER_MS);
+        harness_close(&h);
+        close(fd);
+    }
+}
+
 static void on_flood(struct stream *s, const char *data, size_t len)
 {
     (void)data;
@@ -258,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_closed_from_inside),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_ends_at_once),
+        cmocka_unit_test(test_end_that_never_comes),
         cmocka_unit_test(test_share_of_a_turn),
         cmocka_unit_test(test_answers_that_nobody_takes),
         cmocka_unit_test(test_reset_after_bytes),
