@@ -159,7 +159,7 @@ static int apply(struct reload *r, struct config *config, struct err *e)
         return -1;
     }
     if (engine_load(engine, config, e) < 0) {
-        serve_discard(&serve);
+        serve_discard(a->serve, &serve);
         reports_discard(&reports);
         return -1;
     }

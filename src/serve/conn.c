@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/str.h"
 #include "serve/internal.h"
 
 #define SWEEP_EVERY (5 * NS_PER_S)
@@ -17,7 +18,7 @@ static const unsigned allowed[CONN_STATES] = {
     [CONN_READING] = TO(ROUTING) | TO(SENDING) | TO(CUT),
     [CONN_ROUTING] = TO(IN_LINE) | TO(MAKING) | TO(WAITING) | TO(SENDING) | TO(CUT),
     [CONN_IN_LINE] = TO(MAKING) | TO(ANSWERED) | TO(CUT),
-    [CONN_MAKING] = TO(ANSWERED) | TO(SENDING) | TO(LISTENING) | TO(CUT),
+    [CONN_MAKING] = TO(MAKING) | TO(ANSWERED) | TO(SENDING) | TO(LISTENING) | TO(CUT),
     [CONN_WAITING] = TO(IN_LINE) | TO(ANSWERED) | TO(CUT),
     [CONN_LISTENING] = TO(MAKING) | TO(SENDING) | TO(CUT),
     [CONN_ANSWERED] = TO(SENDING) | TO(CUT),
@@ -34,29 +35,6 @@ bool conn_is_suspended(const struct conn *c)
 
 /* ---- The client's end, seen while libmicrohttpd does not look ---- */
 
-struct hangup {
-    uv_poll_t poll;
-    struct serve *serve;
-    struct conn *conn; /* NULL: closing */
-};
-
-static void on_hangup_closed(uv_handle_t *h)
-{
-    struct hangup *w = h->data;
-    struct serve *s = w->serve;
-    free(w);
-    serve_handle_closed(s);
-}
-
-static void unwatch(struct conn *c)
-{
-    if (!c->hangup)
-        return;
-    c->hangup->conn = NULL;
-    uv_close((uv_handle_t *)&c->hangup->poll, on_hangup_closed);
-    c->hangup = NULL;
-}
-
 /* Nothing of what libuv calls events but the rarest: a hang-up comes with any. A Unix socket tells
  * it from the end of the client's writing side; TCP has one end for both. */
 static int watched(const struct conn *c)
@@ -64,54 +42,22 @@ static int watched(const struct conn *c)
     return UV_PRIORITIZED | (c->listener->is_unix || c->has_ended ? 0 : UV_DISCONNECT);
 }
 
-/* A client that only ended its writing side still gets its answer, without waiting for it any
- * longer: that it is there at all only the answer can show. */
-static void on_end(struct conn *c)
-{
-    c->has_ended = true;
-    if (c->state == CONN_WAITING)
-        request_end_wait(c->request);
-    else if (c->request && c->request->document)
-        events_knock(c->request->document);
-}
-
 static void on_hangup(uv_poll_t *poll_handle, int status, int events)
 {
-    struct hangup *w = poll_handle->data;
-    struct conn *c = w->conn;
+    struct conn *c = container_of(poll_handle, struct conn, hangup);
     (void)status;
     (void)events;
-    if (!c)
-        return;
     struct pollfd now = {.fd = c->fd, .events = c->listener->is_unix ? 0 : POLLRDHUP};
     poll(&now, 1, 0);
     if (now.revents & ~POLLRDHUP) {
         conn_move(c, CONN_CUT);
     } else if (now.revents && !c->has_ended) {
-        on_end(c);
-        uv_poll_start(&w->poll, watched(c), on_hangup);
+        c->has_ended = true;
+        c->listener->conns->on_end(c);
+        uv_poll_start(&c->hangup, watched(c), on_hangup);
     } else {
-        uv_poll_stop(&w->poll); /* urgent data, which would call here again and again */
+        uv_poll_stop(&c->hangup); /* urgent data, which would call here again and again */
     }
-}
-
-/* Without memory for it the client's end is seen when the answer is sent. */
-static void watch(struct conn *c)
-{
-    struct serve *s = c->listener->serve;
-    struct hangup *w = calloc(1, sizeof *w);
-    if (!w)
-        return;
-    if (uv_poll_init(s->loop, &w->poll, c->fd) < 0) {
-        free(w);
-        return;
-    }
-    w->poll.data = w;
-    w->serve = s;
-    w->conn = c;
-    c->hangup = w;
-    serve_handle_opened(s);
-    uv_poll_start(&w->poll, watched(c), on_hangup);
 }
 
 /* ---- Places ---- */
@@ -127,7 +73,7 @@ static size_t place_limit(const struct listener *l, enum place kind)
 static struct conn *find_oldest(const struct listener *l, enum place place, enum conn_state state)
 {
     struct conn *found = NULL;
-    for (struct conn *c = l->serve->conns; c; c = c->next)
+    for (struct conn *c = l->conns->first; c; c = c->next)
         if (c->listener == l && c->place == place && (state == CONN_STATES || c->state == state))
             found = c;
     return found;
@@ -141,11 +87,11 @@ static void leave_place(struct conn *c)
     if (left == PLACE_NONE)
         return;
     l->taken[left]--;
-    if (left != PLACE_DOCUMENT || !l->in_line || l->serve->closing)
+    if (left != PLACE_DOCUMENT || !l->in_line || l->turn->closing)
         return;
     struct conn *next = find_oldest(l, PLACE_NONE, CONN_IN_LINE);
     if (conn_take_place(next, PLACE_DOCUMENT))
-        stream_go_on(next->request->document);
+        conn_move(next, CONN_MAKING);
 }
 
 bool conn_take_place(struct conn *c, enum place kind)
@@ -153,12 +99,10 @@ bool conn_take_place(struct conn *c, enum place kind)
     struct listener *l = c->listener;
     assert(c->place == PLACE_NONE);
     if (l->taken[kind] >= place_limit(l, kind)) {
-        if (kind == PLACE_EVENTS) {
-            struct conn *stalled = find_oldest(l, kind, CONN_SENDING);
-            conn_move(stalled ? stalled : find_oldest(l, kind, CONN_STATES), CONN_CUT);
-        } else if (kind != PLACE_WAIT || !route_end_oldest_wait(l)) {
+        if (kind != PLACE_EVENTS)
             return false;
-        }
+        struct conn *stalled = find_oldest(l, kind, CONN_SENDING);
+        conn_move(stalled ? stalled : find_oldest(l, kind, CONN_STATES), CONN_CUT);
     }
     c->place = kind;
     l->taken[kind]++;
@@ -168,7 +112,7 @@ bool conn_take_place(struct conn *c, enum place kind)
 static struct conn *find_idlest(const struct listener *l)
 {
     struct conn *found = NULL;
-    for (struct conn *c = l->serve->conns; c; c = c->next)
+    for (struct conn *c = l->conns->first; c; c = c->next)
         if (c->listener == l && c->place == PLACE_NONE && c->state != CONN_ROUTING &&
             c->state != CONN_CUT && (!found || c->since < found->since))
             found = c;
@@ -184,11 +128,30 @@ void conn_evict(struct listener *l, size_t n)
 
 /* ---- Moving ---- */
 
-static void sweep_soon(struct serve *s, int64_t now)
+static void sweep_soon(struct conns *all, int64_t now)
 {
-    if (s->sweep_due > time_add(now, SWEEP_SOON))
-        s->sweep_due = time_add(now, SWEEP_SOON);
-    serve_want_tick(s, s->sweep_due);
+    if (all->sweep_due > time_add(now, SWEEP_SOON))
+        all->sweep_due = time_add(now, SWEEP_SOON);
+    turn_want_tick(all->turn, all->sweep_due);
+}
+
+static void join_making(struct conn *c)
+{
+    struct conns *all = c->listener->conns;
+    c->next_making = NULL;
+    *all->making_end = c;
+    all->making_end = &c->next_making;
+}
+
+static void leave_making(struct conn *c)
+{
+    struct conns *all = c->listener->conns;
+    struct conn **at = &all->making;
+    while (*at != c)
+        at = &(*at)->next_making;
+    *at = c->next_making;
+    if (!*at)
+        all->making_end = at;
 }
 
 static int64_t deadline_in(const struct conn *c, enum conn_state to, int64_t now)
@@ -220,21 +183,26 @@ void conn_move(struct conn *c, enum conn_state to)
     l->in_line += (size_t)(to == CONN_IN_LINE) - (size_t)(from == CONN_IN_LINE);
     if (from == CONN_WAITING || to == CONN_READING || to == CONN_CUT)
         leave_place(c);
+    if (from == CONN_MAKING)
+        leave_making(c);
+    if (to == CONN_MAKING)
+        join_making(c);
     if (!was_suspended && conn_is_suspended(c)) {
         MHD_suspend_connection(c->mhd);
-        watch(c);
+        uv_poll_start(&c->hangup, watched(c), on_hangup);
     } else if (was_suspended && !conn_is_suspended(c)) {
-        unwatch(c);
+        uv_poll_stop(&c->hangup);
         MHD_resume_connection(c->mhd);
-    }
-    if (to == CONN_CUT)
-        shutdown(c->fd, SHUT_RDWR);
-    if (to == CONN_CUT || was_suspended) {
         l->ready = true;
-        serve_want_turn(l->serve);
     }
+    if (to == CONN_CUT) {
+        shutdown(c->fd, SHUT_RDWR);
+        l->ready = true;
+    }
+    if (l->ready || to == CONN_MAKING)
+        turn_want(l->turn);
     if (to == CONN_IN_LINE)
-        sweep_soon(l->serve, now);
+        sweep_soon(l->conns, now);
 }
 
 /* ---- Coming and going ---- */
@@ -254,51 +222,52 @@ static bool is_loopback(int fd)
     return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 }
 
-static void come(struct listener *l, struct MHD_Connection *mhd, void **socket_context)
+void conn_come(struct listener *l, struct MHD_Connection *mhd, void **socket_context)
 {
-    struct serve *s = l->serve;
+    struct conns *all = l->conns;
     struct conn *c = calloc(1, sizeof *c);
-    l->n_conns++;
-    if (!c)
-        return; /* its first request is then refused */
-    int64_t now = clock_now();
     int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    *c = (struct conn){.listener = l,
-                       .mhd = mhd,
-                       .fd = fd,
-                       .by_loopback = !l->is_unix && is_loopback(fd),
-                       .since = now,
-                       .deadline = time_add(now, REQUEST_TIMEOUT),
-                       .next = s->conns};
+    l->n_conns++;
+    if (!c || uv_poll_init(l->turn->idle.loop, &c->hangup, fd) < 0) {
+        free(c);
+        return; /* its first request is then refused */
+    }
+    int64_t now = clock_now();
+    closer_hold(&l->turn->closer);
+    c->listener = l;
+    c->mhd = mhd;
+    c->fd = fd;
+    c->by_loopback = !l->is_unix && is_loopback(fd);
+    c->since = now;
+    c->deadline = time_add(now, REQUEST_TIMEOUT);
+    c->next = all->first;
     if (c->next)
         c->next->prev = c;
-    s->conns = c;
+    all->first = c;
     *socket_context = c;
-    sweep_soon(s, now);
+    sweep_soon(all, now);
 }
 
-void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
-                 enum MHD_ConnectionNotificationCode code)
+static void on_closed(uv_handle_t *handle)
 {
-    struct listener *l = cls;
-    struct serve *s = l->serve;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        come(l, mhd, socket_context);
-        return;
-    }
+    struct conn *c = container_of((uv_poll_t *)handle, struct conn, hangup);
+    closer_drop(handle->data);
+    free(c);
+}
+
+void conn_go(struct listener *l, void **socket_context)
+{
     struct conn *c = *socket_context;
     l->n_conns--;
-    if (c) {
-        unwatch(c);
-        leave_place(c);
-        if (c->next)
-            c->next->prev = c->prev;
-        *(c->prev ? &c->prev->next : &s->conns) = c->next;
-        free(c);
-        *socket_context = NULL;
-    }
-    if (l->state != LISTENER_ACCEPTING)
-        serve_want_turn(s); /* its descriptor is closed after this call: accept in the turn */
+    if (!c)
+        return;
+    *socket_context = NULL;
+    leave_place(c);
+    if (c->next)
+        c->next->prev = c->prev;
+    *(c->prev ? &c->prev->next : &l->conns->first) = c->next;
+    c->hangup.data = &l->turn->closer;
+    uv_close((uv_handle_t *)&c->hangup, on_closed);
 }
 
 /* Nothing more comes of a request whose client ended before it was whole. libmicrohttpd reads the
@@ -320,18 +289,18 @@ static bool is_over(const struct conn *c, int64_t now)
             still > STALLED);
 }
 
-void conn_sweep(struct serve *s, int64_t now)
+void conn_sweep(struct conns *all, int64_t now)
 {
     bool soon = false;
-    if (!s->conns)
+    if (!all->first)
         return;
-    if (now >= s->sweep_due) {
-        for (struct conn *c = s->conns; c; c = c->next) {
+    if (now >= all->sweep_due) {
+        for (struct conn *c = all->first; c; c = c->next) {
             if (is_over(c, now))
                 conn_move(c, CONN_CUT);
             soon |= c->state == CONN_READING || c->listener->in_line;
         }
-        s->sweep_due = time_add(now, soon ? SWEEP_SOON : SWEEP_EVERY);
+        all->sweep_due = time_add(now, soon ? SWEEP_SOON : SWEEP_EVERY);
     }
-    serve_want_tick(s, s->sweep_due);
+    turn_want_tick(all->turn, all->sweep_due);
 }

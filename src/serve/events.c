@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "config/labels.h"
-#include "serve/internal.h"
+#include "serve/body.h"
 #include "view/document.h"
 
 #define RING_SIZE 1024
@@ -15,9 +16,7 @@
 struct events {
     char *ring[RING_SIZE]; /* event n is at n % RING_SIZE */
     uint64_t first, next;  /* sequence numbers of the oldest kept and of the next */
-    struct document *listeners;
-    int64_t beat_due;
-    uint64_t beat; /* heartbeats so far: a listener sends one for each that it sees */
+    uint64_t beat;         /* heartbeats so far: a listener sends one for each that it sees */
 };
 
 struct events *events_new(void)
@@ -58,17 +57,8 @@ static void add_event(struct buf *b, const struct check *c, const char *from, co
     buf_puts(b, "\n\n");
 }
 
-static void wake_all(struct events *ev)
+void events_add(struct events *ev, const struct check *c, enum health_status from)
 {
-    for (struct document *d = ev->listeners; d; d = d->next_listener)
-        stream_wake(d);
-}
-
-void events_add(struct serve *s, const struct check *c, enum health_status from)
-{
-    struct events *ev = s->events;
-    if (!ev->listeners)
-        return;
     struct buf b;
     buf_init(&b, EVENT_MAX);
     add_event(&b, c, health_status_name(from), health_status_name(c->health.status));
@@ -76,116 +66,64 @@ void events_add(struct serve *s, const struct check *c, enum health_status from)
     if (!text) {
         /* out of memory: everybody gets the present state instead */
         ev->first = ++ev->next;
-    } else {
-        char **slot = &ev->ring[ev->next % RING_SIZE];
-        free(*slot);
-        *slot = text;
-        ev->next++;
-        if (ev->next - ev->first > RING_SIZE)
-            ev->first = ev->next - RING_SIZE;
+        return;
     }
-    wake_all(ev);
+    char **slot = &ev->ring[ev->next % RING_SIZE];
+    free(*slot);
+    *slot = text;
+    ev->next++;
+    if (ev->next - ev->first > RING_SIZE)
+        ev->first = ev->next - RING_SIZE;
 }
 
-void events_restart(struct serve *s)
+void events_beat(struct events *ev)
 {
-    wake_all(s->events);
+    ev->beat++;
+}
+
+void events_beat_one(struct body *b)
+{
+    b->beat = b->facts->events->beat - 1;
 }
 
 enum { PART_HELLO, PART_PRESENT, PART_LIVE };
 
-static void restart(struct document *d, const struct engine *e, const struct events *ev)
+static void restart(struct body *b)
 {
-    if (d->part != PART_HELLO)
-        buf_puts(&d->buf, "event: reset\ndata: {}\n\n");
-    d->part = PART_PRESENT;
-    d->generation = e->generation;
-    d->index = 0;
-    d->seq = ev->next;
+    if (b->part != PART_HELLO)
+        buf_puts(&b->buf, "event: reset\ndata: {}\n\n");
+    b->part = PART_PRESENT;
+    b->generation = b->facts->engine->generation;
+    b->index = 0;
+    b->event = b->facts->events->next;
 }
 
-static enum made events_more(struct document *d, int64_t now)
+enum made events_more(struct body *b, int64_t now)
 {
-    struct serve *s = request_serve(d->request);
-    const struct engine *e = s->engine;
-    struct events *ev = s->events;
-    if (d->part == PART_HELLO) {
-        buf_puts(&d->buf, "retry: 2000\n\n");
-        restart(d, e, ev);
+    const struct engine *e = b->facts->engine;
+    struct events *ev = b->facts->events;
+    if (b->part == PART_HELLO) {
+        buf_puts(&b->buf, "retry: 2000\n\n");
+        b->beat = ev->beat;
+        restart(b);
     }
-    if (d->generation != e->generation || d->seq < ev->first)
-        restart(d, e, ev);
-    if (d->part == PART_PRESENT) {
-        for (int i = 0; i < 16 && d->index < e->n_checks; i++) {
-            const struct check *c = e->checks[d->index++];
-            add_event(&d->buf, c, NULL, health_status_name(document_status_of(c, now)));
+    if (b->generation != e->generation || b->event < ev->first)
+        restart(b);
+    if (b->part == PART_PRESENT) {
+        for (int i = 0; i < 16 && b->index < e->n_checks; i++) {
+            const struct check *c = e->checks[b->index++];
+            add_event(&b->buf, c, NULL, health_status_name(document_status_of(c, now)));
         }
-        if (d->index < e->n_checks)
+        if (b->index < e->n_checks)
             return MADE_SOME;
-        d->part = PART_LIVE;
+        b->part = PART_LIVE;
     }
-    for (int i = 0; i < 16 && d->seq < ev->next; i++)
-        buf_puts(&d->buf, ev->ring[d->seq++ % RING_SIZE]);
-    if (d->seq < ev->next)
+    for (int i = 0; i < 16 && b->event < ev->next; i++)
+        buf_puts(&b->buf, ev->ring[b->event++ % RING_SIZE]);
+    if (b->event < ev->next)
         return MADE_SOME;
-    if (d->beat != ev->beat && d->buf.len == 0)
-        buf_puts(&d->buf, ": still here\n\n");
-    d->beat = ev->beat;
+    if (b->beat != ev->beat && b->buf.len == 0)
+        buf_puts(&b->buf, ": still here\n\n");
+    b->beat = ev->beat;
     return MADE_WAIT;
-}
-
-void events_begin(struct request *req, const char *name)
-{
-    (void)name;
-    struct serve *s = request_serve(req);
-    struct events *ev = s->events;
-    conn_take_place(req->conn, PLACE_EVENTS);
-    stream_begin(req, MHD_HTTP_OK, "text/event-stream", events_more);
-    struct document *d = req->document;
-    if (!d)
-        return;
-    d->beat = ev->beat;
-    d->next_listener = ev->listeners;
-    if (ev->listeners)
-        ev->listeners->prev_listener = d;
-    ev->listeners = d;
-    if (!d->next_listener)
-        ev->beat_due = time_add(clock_now(), HEARTBEAT);
-    serve_want_tick(s, ev->beat_due);
-}
-
-bool events_is(const struct document *d)
-{
-    return d->more == events_more;
-}
-
-void events_knock(struct document *d)
-{
-    if (!events_is(d))
-        return;
-    d->beat = request_serve(d->request)->events->beat - 1;
-    stream_wake(d);
-}
-
-void events_end(struct document *d)
-{
-    struct events *ev = request_serve(d->request)->events;
-    if (!events_is(d))
-        return;
-    if (d->next_listener)
-        d->next_listener->prev_listener = d->prev_listener;
-    *(d->prev_listener ? &d->prev_listener->next_listener : &ev->listeners) = d->next_listener;
-}
-
-int64_t events_heartbeat(struct serve *s, int64_t now)
-{
-    struct events *ev = s->events;
-    if (!ev->listeners)
-        return TIME_NEVER;
-    if (now >= ev->beat_due) {
-        ev->beat++;
-        ev->beat_due = time_add(now, HEARTBEAT);
-        wake_all(ev);
-    }
-    return ev->beat_due;
 }

@@ -1,15 +1,20 @@
-/* internal: what the files of this room share, and no other room includes.
+/* internal: what the files of this room share that know of connections; no other room includes it.
+ * Each file calls only those that stand below it here:
  *
- *   serve.c     opening, reload, closing, and the turn: the bounded slice of work of one turn
- *   listener.c  a socket and its daemon of libmicrohttpd, accepting, who is cut when all is full
- *   conn.c      the states of a connection, and the places    request.c  what came, and its answer
- *   routes.c    what is answered to what                      stream.c   documents made in slices
- *   access.c    who may be told all of it
- *   events.c metrics.c page.c page_row.c     the bodies
+ *   serve.c     opening, reload, closing, and the turns
+ *   request.c   what comes of a request, before and behind its route
+ *   routes.c    what is answered to what, and to whom
+ *   waiting.c   /status, /check, /reload: what may have to wait
+ *   stream.c    bodies in slices
+ *   parse.c     what was asked for, and what is refused
+ *   answer.c    the answer of a request
+ *   listener.c  a socket and its daemon of libmicrohttpd, accepting
+ *   conn.c      the states of a connection, the places, who is cut when all is full
+ *   turn.c      the API's share of the loop            body.h: what bodies are, and what makes them
  *
  * The rule of the room: one turn of the loop gives the API at most TURN_BUDGET and one small step
  * more, so that no client, however many or hostile, delays a check. Whatever can be long (a
- * document over all checks) is a stream, made in slices under that budget.
+ * document over all checks) is a body made in slices under that budget.
  *
  * Memory: a connection holds at most POOL_BYTES and about 2 KiB, one that has the place of a
  * document or of an event stream up to 40 KiB more; with the numbers of places below that is 6 MiB
@@ -23,10 +28,10 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/jsonw.h"
 #include "loop/bind.h"
+#include "loop/closer.h"
+#include "serve/body.h"
 #include "serve/serve.h"
 
 #define TURN_BUDGET      (2 * NS_PER_MS)
@@ -55,6 +60,19 @@ enum place {
     PLACE_COUNT
 };
 
+/* The API's share of the loop: its slice of work in each turn, and a timer. */
+struct turn {
+    struct closer closer; /* of all that the API has open */
+    uv_idle_t idle;
+    uv_timer_t timer;
+    int64_t tick_due, started;
+    bool inside;  /* `work` is running */
+    bool closing; /* no new work is begun */
+    /* The slice of work, under its budget. False: nothing is left to be done. */
+    bool (*work)(struct turn *t);
+    void (*tick)(struct turn *t, int64_t now);
+};
+
 enum listener_state {
     LISTENER_ACCEPTING,
     LISTENER_FULL,    /* until a connection ends */
@@ -62,9 +80,19 @@ enum listener_state {
     LISTENER_DRAINING /* accepts no more, and goes with its last connection */
 };
 
+/* The callbacks of libmicrohttpd that read requests; request.c has them. */
+struct listener_calls {
+    MHD_AccessHandlerCallback handle;
+    void *(*begin)(void *ctx, const char *uri, struct MHD_Connection *mhd);
+    MHD_RequestCompletedCallback end;
+    void *ctx;
+};
+
 /* A listening socket and its libmicrohttpd daemon, which has no thread and accepts nothing. */
 struct listener {
-    struct serve *serve;
+    struct turn *turn;
+    struct conns *conns;
+    struct closer closer;
     enum listener_state state;
     bool is_unix;
     int fd;
@@ -78,7 +106,6 @@ struct listener {
     bool ready;        /* the daemon is to be run in the next turn */
     int64_t due;       /* or then, at the latest */
     size_t n_conns, max_conns, taken[PLACE_COUNT], in_line;
-    unsigned handles; /* open or closing; the memory goes with the last */
     struct listener *next;
 };
 
@@ -87,7 +114,7 @@ struct listener {
  *   READING    ROUTING SENDING CUT            nothing of a request came, or not all of it
  *   ROUTING    IN_LINE MAKING WAITING SENDING CUT    its route runs
  *   IN_LINE    MAKING ANSWERED CUT            its document waits for a place
- *   MAKING     ANSWERED SENDING LISTENING CUT its document waits for a turn's budget
+ *   MAKING     MAKING ANSWERED SENDING LISTENING CUT    its document waits for a turn's budget
  *   WAITING    IN_LINE ANSWERED CUT           for a probe, a check or a reload
  *   LISTENING  MAKING SENDING CUT             an event stream without news
  *   ANSWERED   SENDING CUT                    the answer is made, libmicrohttpd will ask for it
@@ -118,121 +145,72 @@ struct conn {
     struct request *request; /* NULL: idle */
     int64_t since;           /* when it was accepted, or last moved on */
     int64_t deadline;        /* it is cut then */
-    struct hangup *hangup;   /* watches for the client's end while suspended */
+    uv_poll_t hangup;        /* watches for the client's end while suspended */
     bool has_ended;          /* TCP: the client's end was seen, of its writing side or of all */
     struct conn *next, *prev;
+    struct conn *next_making;
+};
+
+/* All connections, of all listeners. */
+struct conns {
+    struct turn *turn;
+    struct conn *first;                /* the newest */
+    struct conn *making, **making_end; /* those that are MAKING, in line */
+    int64_t sweep_due;
+    /* The client has ended at least its writing side while its connection is suspended. */
+    void (*on_end)(struct conn *c);
 };
 
 enum request_wait { WAIT_NONE, WAIT_HEALTHY, WAIT_CHECK, WAIT_RELOAD };
 
 struct request {
+    struct serve *serve;
     struct conn *conn;
     const char *uri_end; /* in libmicrohttpd's buffer: only to be compared */
     char *path;          /* decoded, without the query */
-    size_t body;         /* bytes of it that came */
+    size_t uploaded;     /* bytes of a body that came */
     unsigned status;
     struct MHD_Response *response; /* ours until it is queued */
-    struct document *document;
 
-    bool openmetrics; /* the metrics in that format */
-    bool brief;       /* the document without history */
+    struct body body; /* without `more`: the answer is none that is made in slices */
+    size_t taken;     /* bytes of body.buf that libmicrohttpd took */
+    enum made made;   /* what `more` said last */
+    bool started;     /* the response is out, it cannot become another */
+
     enum request_wait wait;
-    char *name; /* of the probe asked for; NULL: the verdict over all */
     int64_t wait_until;
     uint64_t reload; /* the number of the one waited for */
     struct check_waiter *check;
     struct request *next_waiting, *prev_waiting;
 };
 
-#define NONCE_SIZE 33
-
-enum made { MADE_SOME, MADE_ALL, MADE_WAIT /* for news */ };
-
-/* A body that is made in slices while it is sent. */
-struct document {
-    struct request *request;
-    const char *content_type;
-    struct buf buf;
-    size_t off; /* what of buf was taken */
-    /* Appends a little to buf: the work of at most a few hundred microseconds. */
-    enum made (*more)(struct document *d, int64_t now);
-    enum made made;
-    bool started; /* the response is out, it cannot become another */
-    bool failed;
-    struct document *next_queued;
-
-    /* How far it is. */
-    uint64_t generation; /* of the engine's checks that index counts in */
-    size_t index;
-    int part;
-    struct jsonw json;
-    char nonce[NONCE_SIZE]; /* of a page: names what may run in it; "": not a page */
-
-    /* Of an event listener. */
-    uint64_t seq, beat; /* the next event, and the last heartbeat, of its */
-    struct document *next_listener, *prev_listener;
-};
-
 struct serve {
-    struct engine *engine;
+    struct turn turn;
+    struct facts facts;
+    struct conns conns;
     struct serve_hooks hooks;
-    uv_loop_t *loop;
     struct listener *tcp, *unix_; /* NULL: off */
     struct listener *listeners;   /* these, and those that drain */
     char *token;                  /* that TCP asks for; NULL: none */
-    uv_idle_t turn;
-    uv_timer_t tick;
-    int64_t tick_due;
-    int64_t turn_started;
-    bool in_turn, turning, closing, closed;
-    size_t handles; /* open or closing ones; the memory goes with the last */
-    void (*on_closed)(void *ctx);
-    void *on_closed_ctx;
-
-    struct conn *conns;
-    int64_t sweep_due;
-
-    struct document *queue, **queue_end; /* of the connections that are MAKING */
-    struct request *waiting;             /* for a probe or a reload */
+    int64_t beat_due;             /* of those that listen to events */
+    struct request *waiting;      /* for a probe or a reload */
     bool look_at_waits;
     int64_t wait_due;
-
-    struct events *events;
-    bool reload_failed;            /* the last one */
-    int64_t reloaded_wall;         /* when a configuration was taken last */
-    struct metrics_labels *labels; /* NULL until they are asked for */
-
-    struct readiness verdict; /* as of verdict_at */
-    int64_t verdict_at;
-    bool verdict_dirty;
+    void (*on_closed)(void *ctx);
+    void *on_closed_ctx;
 };
 
-/* ---- serve.c ---- */
-void serve_want_turn(struct serve *s);
-bool serve_budget_left(const struct serve *s);
-/* The verdict over all checks: kept for a moment, made anew when something changed. */
-const struct readiness *serve_verdict(struct serve *s, int64_t now);
+/* ---- turn.c ---- */
+void turn_init(struct turn *t, uv_loop_t *loop, void (*on_closed)(struct closer *c));
+void turn_want(struct turn *t);
+bool turn_budget_left(const struct turn *t);
 /* Calls for the tick at `due` at the latest. */
-void serve_want_tick(struct serve *s, int64_t due);
-/* Counts a handle in or out; serve goes with the last. */
-void serve_handle_opened(struct serve *s);
-void serve_handle_closed(struct serve *s);
-
-/* ---- listener.c ---- */
-/* Opens `text`, a path or an address, beside `old`, which it is to replace (NULL: none). It accepts
- * from listener_start on. NULL: the reason is in `e`. */
-struct listener *listener_open(struct serve *s, bool is_unix, const char *text, unsigned mode,
-                               const struct listener *old, struct err *e);
-void listener_start(struct listener *l);
-void listener_run(struct listener *l);                 /* its daemon, once */
-void listener_review(struct listener *l, int64_t now); /* accepts again, if it may; or goes */
-/* Accepts no more and gives its name up; what is being answered still is. NULL is fine. */
-void listener_drain(struct listener *l);
-void listener_close(struct listener *l); /* at once, with all connections; none is suspended */
+void turn_want_tick(struct turn *t, int64_t due);
 
 /* ---- conn.c ---- */
-void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
-                 enum MHD_ConnectionNotificationCode code);
+/* A connection of `l` begins, or is over. */
+void conn_come(struct listener *l, struct MHD_Connection *mhd, void **socket_context);
+void conn_go(struct listener *l, void **socket_context);
 /* The one way to another state: suspends and resumes, gives the place back, asserts the table. */
 void conn_move(struct conn *c, enum conn_state to);
 bool conn_is_suspended(const struct conn *c);
@@ -242,80 +220,61 @@ bool conn_take_place(struct conn *c, enum place kind);
 void conn_evict(struct listener *l, size_t n);
 /* Cuts those whose time is over, whose client went in the middle of a request, and who hold up
  * others by taking nothing. */
-void conn_sweep(struct serve *s, int64_t now);
+void conn_sweep(struct conns *all, int64_t now);
 
-/* ---- request.c: the callbacks of libmicrohttpd, and answering ---- */
-enum MHD_Result request_handle(void *cls, struct MHD_Connection *mhd, const char *url,
-                               const char *method, const char *version, const char *upload,
-                               size_t *upload_size, void **con_cls);
-void *request_begin(void *cls, const char *uri, struct MHD_Connection *mhd);
-void request_end(void *cls, struct MHD_Connection *mhd, void **con_cls,
-                 enum MHD_RequestTerminationCode code);
-struct serve *request_serve(const struct request *req);
+/* ---- listener.c ---- */
+/* Opens `text`, a path or an address, beside `old`, which it is to replace (NULL: none). It accepts
+ * from listener_start on. NULL: the reason is in `e`. */
+struct listener *listener_open(struct conns *conns, const struct listener_calls *calls,
+                               bool is_unix, const char *text, unsigned mode,
+                               const struct listener *old, struct err *e);
+void listener_start(struct listener *l);
+void listener_run(struct listener *l); /* its daemon, once */
+/* Accepts again, if it may. False: it has drained, and is to be closed. */
+bool listener_review(struct listener *l, int64_t now);
+/* Accepts no more and gives its name up; what is being answered still is. */
+void listener_drain(struct listener *l);
+void listener_close(struct listener *l); /* at once, with all connections; none is suspended */
 
-/* Each sets the answer; a request that is suspended goes on with it. */
-void request_answer(struct request *req, unsigned status, const char *content_type,
-                    struct buf *body); /* takes the body's memory */
-void request_text(struct request *req, unsigned status, const char *fmt, ...)
+/* ---- answer.c: each sets the answer; a request that is suspended goes on with it ---- */
+void answer_buf(struct request *req, unsigned status, const char *content_type,
+                struct buf *body); /* takes the body's memory */
+void answer_text(struct request *req, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The headers that every answer has. */
-void request_headers(struct MHD_Response *r, const char *content_type);
-/* Its ?wait= is over: it is answered in the next turn. */
-void request_end_wait(struct request *req);
-/* The agent stops: a request that waits is told so, a body that is half out is cut. */
-void request_stop(struct request *req);
-/* An argument of the query, decoded into `out`: 1, 0 when absent, -1 when it is junk. */
-int request_argument(struct request *req, const char *key, char *out, size_t size);
+void answer_add_headers(struct MHD_Response *r, const char *content_type);
 
-/* ---- access.c ---- */
-/* May all be told that it asks for? By the socket always, by TCP with the token where there is one.
- */
-bool access_is_granted(const struct request *req);
-/* The value of WWW-Authenticate, and the body, of the 401 that answers else. */
-const char *access_challenge(const struct request *req, const char **words);
+/* ---- parse.c ---- */
+/* Takes the path from the head. 0, or -1 with a refusal as the answer. */
+int parse_head(struct request *req, const char *url, const char *version);
+/* An argument of the query, decoded into `out`: 1, 0 when absent, -1 when it is junk. */
+int parse_argument(struct request *req, const char *key, char *out, size_t size);
+
+/* ---- stream.c ---- */
+/* Begins the answer whose body `more` makes. Without a place it waits in line for one. */
+void stream_begin(struct request *req, unsigned status, const char *content_type,
+                  enum made (*more)(struct body *b, int64_t now));
+void stream_work(struct conns *all); /* in a turn, under its budget */
+
+/* ---- waiting.c ---- */
+void get_status(struct request *req, const char *name); /* of the probe, "": of all */
+void post_check(struct request *req, const char *name);
+void post_reload(struct request *req, const char *name);
+void answer_unknown_name(struct request *req, const char *name);
+/* Looks at everything that is waited for; called in a turn. */
+void waiting_review(struct serve *s, int64_t now);
+/* Its ?wait= is over: it is answered in the next turn. */
+void waiting_end(struct request *req);
+void waiting_drop(struct request *req); /* the request ends */
+/* Answers the oldest ?wait= of that listener as if its time were over. False: there is none. */
+bool waiting_end_oldest(struct serve *s, const struct listener *l);
 
 /* ---- routes.c ---- */
 void route_request(struct request *req, const char *method);
-/* Looks at everything that is waited for; called in a turn. */
-void route_review_waits(struct serve *s, int64_t now);
-void route_drop_wait(struct request *req); /* the request ends */
-/* Answers the oldest ?wait= of that listener as if its time were over. False: there is none. */
-bool route_end_oldest_wait(struct listener *l);
 
-/* ---- settings.c ---- */
-/* GET /config/NAME: the section that a probe runs with, what was given, secrets hidden. The status;
- * the body is the caller's. */
-unsigned settings_text(const struct engine *e, const char *name, struct buf *out);
-
-/* ---- stream.c ---- */
-/* Begins the answer `status` with a body that `more` makes; `part`, `index` start at 0. Status 0:
- * `more` sets the request's with the first piece. Without a place it waits in line for one. */
-void stream_begin(struct request *req, unsigned status, const char *content_type,
-                  enum made (*more)(struct document *d, int64_t now));
-/* The line moves up: this one has its place now. */
-void stream_go_on(struct document *d);
-/* There is news for one that waits. */
-void stream_wake(struct document *d);
-void stream_work(struct serve *s);    /* in a turn, under its budget */
-void stream_free(struct document *d); /* NULL is fine */
-/* The checks changed under a document that is half made: it cannot be finished truly. */
-bool stream_outdated(struct document *d);
-
-/* ---- events.c ---- */
-struct events *events_new(void); /* NULL: out of memory */
-void events_free(struct events *ev);
-void events_begin(struct request *req, const char *name); /* a route; no name follows it */
-void events_end(struct document *d);
-bool events_is(const struct document *d); /* one without end */
-void events_knock(struct document *d);    /* a heartbeat for this one: is its client still there? */
-void events_add(struct serve *s, const struct check *c, enum health_status from);
-void events_restart(struct serve *s); /* after a reload: the present state again */
-int64_t events_heartbeat(struct serve *s, int64_t now); /* when the next is due */
-
-/* ---- metrics.c, page.c ---- */
-enum made metrics_more(struct document *d, int64_t now);
-void metrics_free(struct metrics_labels *labels); /* NULL is fine */
-enum made page_more(struct document *d, int64_t now);
-enum made page_probe_more(struct document *d, int64_t now); /* of the request's name */
+/* ---- request.c ---- */
+extern const struct listener_calls request_calls; /* but for ctx, which is the struct serve */
+/* The agent stops: a request that waits is told so, a body that is half out is cut. */
+void request_stop(struct request *req);
 
 #endif

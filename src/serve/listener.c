@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "serve/internal.h"
 
 #define ACCEPT_AT_ONCE 64
@@ -41,7 +42,7 @@ static void listener_move(struct listener *l, enum listener_state to)
     l->state = to;
     l->paused_until = time_add(clock_now(), PAUSE);
     if (to == LISTENER_PAUSED)
-        serve_want_tick(l->serve, l->paused_until);
+        turn_want_tick(l->turn, l->paused_until);
 }
 
 /* How many stand at the door: of a listening TCP socket the kernel tells it. */
@@ -57,7 +58,7 @@ static size_t count_waiting(const struct listener *l)
 
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
-    struct listener *l = poll->data;
+    struct listener *l = container_of(poll, struct listener, accepting);
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
@@ -74,7 +75,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         if (fd >= 0) {
             if (MHD_add_connection(l->daemon, fd, (struct sockaddr *)&addr, len) == MHD_YES) {
                 l->ready = true;
-                serve_want_turn(l->serve);
+                turn_want(l->turn);
             }
         } else if (errno == EAGAIN) {
             return;
@@ -85,15 +86,14 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
-void listener_review(struct listener *l, int64_t now)
+bool listener_review(struct listener *l, int64_t now)
 {
-    if (l->state == LISTENER_DRAINING && l->n_conns == 0)
-        listener_close(l);
-    else if ((l->state == LISTENER_FULL && l->n_conns < l->max_conns) ||
-             (l->state == LISTENER_PAUSED && now >= l->paused_until))
+    if ((l->state == LISTENER_FULL && l->n_conns < l->max_conns) ||
+        (l->state == LISTENER_PAUSED && now >= l->paused_until))
         listener_move(l, LISTENER_ACCEPTING);
     else if (l->state == LISTENER_PAUSED)
-        serve_want_tick(l->serve, l->paused_until);
+        turn_want_tick(l->turn, l->paused_until);
+    return l->state != LISTENER_DRAINING || l->n_conns > 0;
 }
 
 /* ---- The daemon ---- */
@@ -106,13 +106,26 @@ static size_t keep_escaped(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
+static void on_connection_change(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                                 enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *l = cls;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        conn_come(l, mhd, socket_context);
+        return;
+    }
+    conn_go(l, socket_context);
+    if (l->state != LISTENER_ACCEPTING)
+        turn_want(l->turn); /* its descriptor is closed after this call: accept in the turn */
+}
+
 static void on_runnable(uv_poll_t *poll, int status, int events)
 {
-    struct listener *l = poll->data;
+    struct listener *l = container_of(poll, struct listener, running);
     (void)status;
     (void)events;
     l->ready = true;
-    serve_want_turn(l->serve);
+    turn_want(l->turn);
 }
 
 void listener_run(struct listener *l)
@@ -127,64 +140,73 @@ void listener_run(struct listener *l)
         l->ready = true;
     } else if (ms < INT64_MAX / NS_PER_MS) {
         l->due = time_add(clock_now(), (int64_t)ms * NS_PER_MS);
-        serve_want_tick(l->serve, l->due);
+        turn_want_tick(l->turn, l->due);
     }
 }
 
 /* ---- Opening and closing ---- */
 
-static void on_closed(uv_handle_t *h)
+static void on_closed(struct closer *c)
 {
-    struct listener *l = h->data;
-    struct serve *s = l->serve;
-    if (--l->handles == 0) {
-        free(l->text);
-        free(l);
-    }
-    serve_handle_closed(s);
+    struct listener *l = container_of(c, struct listener, closer);
+    closer_drop(&l->turn->closer);
+    free(l->text);
+    free(l);
 }
 
-static int add_poll(struct listener *l, uv_poll_t *poll, int fd, struct err *e)
+static void on_accepting_closed(uv_handle_t *handle)
 {
-    int rc = uv_poll_init(l->serve->loop, poll, fd);
-    if (rc < 0)
-        return err_set(e, "cannot listen on %s: %s", l->text, uv_strerror(rc));
-    poll->data = l;
-    l->handles++;
-    serve_handle_opened(l->serve);
-    return 0;
+    struct listener *l = container_of((uv_poll_t *)handle, struct listener, accepting);
+    closer_drop(&l->closer);
+}
+
+/* Listens on l->text. It stops before all else is closed, so the closer only holds it. */
+static int add_socket(struct listener *l, const struct listener *old, struct err *e)
+{
+    bool same_path = old && l->is_unix && strcmp(old->text, l->text) == 0;
+    int size = SEND_BUFFER;
+    l->fd = l->is_unix ? bind_unix(l->text, l->mode, same_path ? &old->id : NULL,
+                                   old ? 0 : PATIENCE_MS, &l->id, e)
+                       : bind_tcp(l->text, old ? old->fd : -1, e);
+    if (l->fd < 0)
+        return -1;
+    if (!l->is_unix) /* its connections inherit it */
+        setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    int rc = uv_poll_init(l->turn->idle.loop, &l->accepting, l->fd);
+    if (rc == 0) {
+        closer_hold(&l->closer);
+        return 0;
+    }
+    if (l->is_unix)
+        bind_unlink(l->text, &l->id);
+    close(l->fd);
+    l->fd = -1;
+    return err_set(e, "cannot listen on %s: %s", l->text, uv_strerror(rc));
 }
 
 /* The daemon at once, with its descriptors: later there may be none, and this tells what fails. */
-static int add_daemon(struct listener *l, struct err *e)
+static int add_daemon(struct listener *l, const struct listener_calls *calls, struct err *e)
 {
     l->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
-        request_handle, l, MHD_OPTION_CONNECTION_LIMIT, (unsigned)l->max_conns,
+        calls->handle, calls->ctx, MHD_OPTION_CONNECTION_LIMIT, (unsigned)l->max_conns,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, l,
-        MHD_OPTION_NOTIFY_COMPLETED, request_end, l, MHD_OPTION_URI_LOG_CALLBACK, request_begin, l,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection_change, l,
+        MHD_OPTION_NOTIFY_COMPLETED, calls->end, calls->ctx, MHD_OPTION_URI_LOG_CALLBACK,
+        calls->begin, calls->ctx, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!l->daemon)
         return err_set(e, "cannot start the HTTP server: out of memory or descriptors");
-    return add_poll(l, &l->running,
-                    MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, e);
+    int fd = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    int rc = uv_poll_init(l->turn->idle.loop, &l->running, fd);
+    if (rc < 0)
+        return err_set(e, "cannot listen on %s: %s", l->text, uv_strerror(rc));
+    closer_add(&l->closer, &l->running);
+    return 0;
 }
 
-static int bind_it(struct listener *l, const struct listener *old, struct err *e)
-{
-    bool same_path = old && l->is_unix && strcmp(old->text, l->text) == 0;
-    if (l->is_unix)
-        return bind_unix(l->text, l->mode, same_path ? &old->id : NULL, old ? 0 : PATIENCE_MS,
-                         &l->id, e);
-    int fd = bind_tcp(l->text, old ? old->fd : -1, e), size = SEND_BUFFER;
-    if (fd >= 0) /* its connections inherit it */
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    return fd;
-}
-
-struct listener *listener_open(struct serve *s, bool is_unix, const char *text, unsigned mode,
+struct listener *listener_open(struct conns *conns, const struct listener_calls *calls,
+                               bool is_unix, const char *text, unsigned mode,
                                const struct listener *old, struct err *e)
 {
     struct listener *l = calloc(1, sizeof *l);
@@ -193,25 +215,19 @@ struct listener *listener_open(struct serve *s, bool is_unix, const char *text, 
         err_set(e, "out of memory");
         return NULL;
     }
-    l->serve = s;
+    l->turn = conns->turn;
+    l->conns = conns;
     l->state = LISTENER_PAUSED; /* until it is started */
     l->is_unix = is_unix;
     l->mode = mode;
     l->due = l->paused_until = TIME_NEVER;
     l->max_conns = connections_allowed(is_unix);
-    l->fd = bind_it(l, old, e);
-    if (l->fd < 0) {
-        free(l->text);
-        free(l);
-        return NULL;
-    }
-    l->next = s->listeners;
-    s->listeners = l;
-    if (add_poll(l, &l->accepting, l->fd, e) < 0 || add_daemon(l, e) < 0) {
-        listener_close(l);
-        return NULL;
-    }
-    return l;
+    closer_init(&l->closer, l->turn->idle.loop, on_closed);
+    closer_hold(&l->turn->closer);
+    if (add_socket(l, old, e) == 0 && add_daemon(l, calls, e) == 0)
+        return l;
+    listener_close(l);
+    return NULL;
 }
 
 void listener_start(struct listener *l)
@@ -227,8 +243,7 @@ static void stop_listening(struct listener *l)
         return;
     if (l->is_unix)
         bind_unlink(l->text, &l->id);
-    if (l->accepting.data)
-        uv_close((uv_handle_t *)&l->accepting, on_closed);
+    uv_close((uv_handle_t *)&l->accepting, on_accepting_closed);
     close(l->fd);
     l->fd = -1;
     l->state = LISTENER_DRAINING;
@@ -236,36 +251,20 @@ static void stop_listening(struct listener *l)
 
 void listener_drain(struct listener *l)
 {
-    if (!l)
-        return;
     stop_listening(l);
-    for (struct conn *c = l->serve->conns; c; c = c->next)
+    for (struct conn *c = l->conns->first; c; c = c->next)
         if (c->listener == l && (c->state == CONN_READING || c->place == PLACE_EVENTS))
             conn_move(c, CONN_CUT);
-    while (route_end_oldest_wait(l))
-        ;
-    serve_want_turn(l->serve);
+    turn_want(l->turn);
 }
 
 void listener_close(struct listener *l)
 {
-    struct serve *s = l->serve;
-    struct listener **at = &s->listeners;
-    while (*at != l)
-        at = &(*at)->next;
-    *at = l->next;
-    serve_handle_opened(s); /* serve stays until the daemon is gone */
     if (l->daemon) {
         MHD_run(l->daemon);
         MHD_run(l->daemon);
         MHD_stop_daemon(l->daemon);
     }
     stop_listening(l);
-    if (l->running.data)
-        uv_close((uv_handle_t *)&l->running, on_closed);
-    else if (l->handles == 0) {
-        free(l->text);
-        free(l);
-    }
-    serve_handle_closed(s);
+    closer_close(&l->closer);
 }

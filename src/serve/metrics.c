@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "serve/internal.h"
+#include "serve/body.h"
 #include "serve/metrics.h"
 
 #define PROBES_AT_ONCE 64
@@ -28,16 +28,14 @@ void metrics_free(struct metrics_labels *labels)
     free(labels);
 }
 
-/* ---- The whole ---- */
-
 /* Some more of the labels. 1 when all are made, 0 when not yet, -1: out of memory. */
-static int make_labels(struct serve *s)
+static int make_labels(struct facts *f)
 {
-    const struct engine *e = s->engine;
-    struct metrics_labels *l = s->labels;
+    const struct engine *e = f->engine;
+    struct metrics_labels *l = f->labels;
     if (!l || l->generation != e->generation) {
         metrics_free(l);
-        s->labels = l = calloc(1, sizeof *l);
+        f->labels = l = calloc(1, sizeof *l);
         if (!l || !(l->ends = calloc(e->n_checks + 1, sizeof *l->ends)))
             return -1;
         l->generation = e->generation;
@@ -75,67 +73,51 @@ static void ask_for(const struct engine *e, size_t i, enum reads reads)
         __builtin_prefetch(&soon->conf->policy);
 }
 
-static void add_lines(struct document *d, const struct family *f, int64_t now)
+static void add_lines(struct body *b, const struct family *f, int64_t now)
 {
-    const struct serve *s = request_serve(d->request);
-    const struct engine *e = s->engine;
-    const struct metrics_labels *labels = s->labels;
-    struct line l = {.out = &d->buf, .family = f, .family_len = strlen(f->name), .now = now};
-    size_t begins = d->index ? labels->ends[d->index - 1] : 0;
-    for (int i = 0; i < PROBES_AT_ONCE && d->index < e->n_checks; i++) {
-        size_t ends = labels->ends[d->index];
-        ask_for(e, d->index, f->reads);
+    const struct engine *e = b->facts->engine;
+    const struct metrics_labels *labels = b->facts->labels;
+    struct line l = {.out = &b->buf, .family = f, .family_len = strlen(f->name), .now = now};
+    size_t begins = b->index ? labels->ends[b->index - 1] : 0;
+    for (int i = 0; i < PROBES_AT_ONCE && b->index < e->n_checks; i++) {
+        size_t ends = labels->ends[b->index];
+        ask_for(e, b->index, f->reads);
         l.label = labels->text.data + begins;
         l.label_len = ends - begins;
-        l.c = e->checks[d->index++];
+        l.c = e->checks[b->index++];
         begins = ends;
         f->add(&l);
     }
 }
 
-static void add_agent(struct document *d, struct serve *s, int64_t now)
+static enum made end(struct body *b)
 {
-    const struct metrics_agent a = {
-        .engine = s->engine,
-        .verdict = *serve_verdict(s, now),
-        .told = s->hooks.told ? s->hooks.told(s->hooks.ctx) : (struct told_counts){0},
-        .reload_failed = s->reload_failed,
-        .reloaded_wall = s->reloaded_wall,
-    };
-    metrics_add_agent(&d->buf, d->request->openmetrics, &a);
-}
-
-static enum made end(struct document *d)
-{
-    if (d->request->openmetrics)
-        buf_puts(&d->buf, "# EOF\n");
+    if (b->openmetrics)
+        buf_puts(&b->buf, "# EOF\n");
     return MADE_ALL;
 }
 
-enum made metrics_more(struct document *d, int64_t now)
+enum made metrics_more(struct body *b, int64_t now)
 {
-    struct serve *s = request_serve(d->request);
-    const struct engine *e = s->engine;
-    bool open = d->request->openmetrics;
-    if (stream_outdated(d))
+    const struct engine *e = b->facts->engine;
+    if (body_is_outdated(b))
         return MADE_ALL;
-    if (d->part == 0) {
-        int made = make_labels(s);
-        if (made < 0)
-            d->failed = true;
+    if (b->part == 0) {
+        int made = make_labels(b->facts);
+        b->failed = made < 0;
         if (made <= 0)
             return MADE_SOME;
-        add_agent(d, s, now);
-        d->part = 1;
-        return e->n_checks ? MADE_SOME : end(d);
+        metrics_add_agent(&b->buf, b->openmetrics, b->facts, now);
+        b->part = 1;
+        return e->n_checks ? MADE_SOME : end(b);
     }
-    const struct family *f = &metrics_families[d->part - 1];
-    if (d->index == 0)
-        metrics_add_head(&d->buf, open, f->name, f->type, f->help);
-    add_lines(d, f, now);
-    if (d->index < e->n_checks)
+    const struct family *f = &metrics_families[b->part - 1];
+    if (b->index == 0)
+        metrics_add_head(&b->buf, b->openmetrics, f->name, f->type, f->help);
+    add_lines(b, f, now);
+    if (b->index < e->n_checks)
         return MADE_SOME;
-    d->index = 0;
-    d->part++;
-    return (size_t)d->part > metrics_n_families ? end(d) : MADE_SOME;
+    b->index = 0;
+    b->part++;
+    return (size_t)b->part > metrics_n_families ? end(b) : MADE_SOME;
 }

@@ -7,9 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
-#include "engine/engine.h"
-#include "view/told.h"
+#include "serve/body.h"
 
 /* One line of a family: of the probe `c`, whose labels `{name="web",team="shop"` are made already.
  */
@@ -49,13 +47,6 @@ void metrics_add_head(struct buf *b, bool open, const char *name, const char *ty
 char *metrics_write_seconds(char *at, int64_t ns, int digits);
 
 /* What the agent says of itself beside its probes. */
-struct metrics_agent {
-    const struct engine *engine;
-    struct readiness verdict;
-    struct told_counts told;
-    bool reload_failed;
-    int64_t reloaded_wall; /* when a configuration was taken last */
-};
-void metrics_add_agent(struct buf *b, bool open, const struct metrics_agent *a);
+void metrics_add_agent(struct buf *b, bool open, struct facts *f, int64_t now);
 
 #endif

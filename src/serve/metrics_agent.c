@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "config/labels.h"
 #include "serve/metrics.h"
+#include "view/verdict.h"
 
 #define FDS_COUNTED 1000
 
@@ -158,25 +159,26 @@ static void add_identity(struct buf *b, bool open, const struct identity *id)
     buf_puts(b, "} 1\n");
 }
 
-void metrics_add_agent(struct buf *b, bool open, const struct metrics_agent *a)
+void metrics_add_agent(struct buf *b, bool open, struct facts *f, int64_t now)
 {
-    const struct readiness *r = &a->verdict;
+    const struct readiness *r = facts_verdict(f, now);
     metrics_add_head(b, open, "probe_build_info", "gauge", "The version of the agent.");
     buf_puts(b, "probe_build_info{version=\"" PROBE_VERSION "\"} 1\n");
-    add_identity(b, open, &a->engine->identity);
+    add_identity(b, open, &f->engine->identity);
     add_gauge(b, open, "probe_agent_live", "1 if GET /live says so.", r->live && !r->stale);
-    add_gauge(b, open, "probe_agent_ready", "1 if GET /ready says so.", r->ready && !r->stale);
+    add_gauge(b, open, "probe_agent_ready", "1 if GET /ready says so.", verdict_is_ready(r));
     add_gauge(b, open, "probe_agent_loop_lag_seconds",
               "How late the agent's loop was at most in the last minute or two.",
-              (double)engine_lag(a->engine) / (double)NS_PER_S);
-    add_durations(b, open, a->engine);
+              (double)engine_lag(f->engine) / (double)NS_PER_S);
+    add_durations(b, open, f->engine);
     add_gauge(b, open, "probe_config_last_reload_successful",
               "1 if the last reload took the configuration, or there was none yet.",
-              !a->reload_failed);
+              !f->reload_failed);
     metrics_add_head(b, open, "probe_config_last_reload_success_timestamp_seconds", "gauge",
                      "When a configuration was taken last.");
     buf_printf(b, "probe_config_last_reload_success_timestamp_seconds %.3f\n",
-               (double)a->reloaded_wall / (double)NS_PER_S);
-    add_told(b, open, a->told);
+               (double)f->reloaded_wall / (double)NS_PER_S);
+    if (f->told)
+        add_told(b, open, f->told(f->ctx));
     add_process(b, open);
 }

@@ -7,13 +7,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "config/labels.h"
-#include "serve/internal.h"
+#include "serve/body.h"
 #include "serve/page.h"
+#include "view/document.h"
 #include "view/verdict.h"
-
-extern const char page_html[]; /* generated from page.html, page.css and page.js */
 
 struct verdict {
     const char *word, *class, *symbol;
@@ -23,40 +23,11 @@ struct verdict {
     size_t counted, others_failed; /* required for `ready`; not, and not healthy */
 };
 
-static const char *const state_names[PAGE_STATES] = {
-    [PAGE_UNHEALTHY] = "unhealthy", [PAGE_STALE] = "stale", [PAGE_STARTING] = "starting",
-    [PAGE_BLOCKED] = "blocked",     [PAGE_WARN] = "warn",   [PAGE_HEALTHY] = "healthy",
-};
-
-const char *page_state_name(enum page_state state)
-{
-    return state_names[state];
-}
-
-enum page_state page_state_of(const struct check *c, int64_t now)
-{
-    static const enum page_state states[] = {
-        [HEALTH_STARTING] = PAGE_STARTING,
-        [HEALTH_HEALTHY] = PAGE_HEALTHY,
-        [HEALTH_UNHEALTHY] = PAGE_UNHEALTHY,
-        [HEALTH_BLOCKED] = PAGE_BLOCKED,
-    };
-    enum page_state state = states[c->health.status];
-    if (check_is_stale(c, now))
-        return PAGE_STALE;
-    return state == PAGE_HEALTHY && check_warning(c) ? PAGE_WARN : state;
-}
-
-bool page_counts(const struct check *c)
-{
-    return c->conf->required && (c->conf->levels & LEVEL_READY);
-}
-
 /* Every check is looked at once: microseconds for a thousand. */
-static struct verdict judge(struct serve *s, int64_t now)
+static struct verdict judge(struct facts *f, int64_t now)
 {
-    const struct engine *e = s->engine;
-    const struct readiness *r = serve_verdict(s, now);
+    const struct engine *e = f->engine;
+    const struct readiness *r = facts_verdict(f, now);
     struct verdict v = {.readiness = r};
     enum page_state worst = PAGE_HEALTHY;
     for (size_t i = 0; i < e->n_checks; i++) {
@@ -73,7 +44,7 @@ static struct verdict judge(struct serve *s, int64_t now)
             v.culprit = c;
         }
     }
-    bool ready = r->ready && !r->stale;
+    bool ready = verdict_is_ready(r);
     bool waits = worst == PAGE_STARTING || worst == PAGE_BLOCKED;
     if (ready)
         v.culprit = NULL;
@@ -129,7 +100,7 @@ static void add_counts(struct buf *b, const struct verdict *v)
     for (int i = 0; i < PAGE_STATES; i++) {
         if (!v->states[i])
             continue;
-        buf_printf(b, "%s%zu %s", between, v->states[i], state_names[i]);
+        buf_printf(b, "%s%zu %s", between, v->states[i], page_state_name(i));
         between = ", ";
     }
     if (!*between)
@@ -154,7 +125,7 @@ static void add_icon(struct buf *b, const char *class)
                        shapes[i][1], shapes[i][2]);
 }
 
-static void make_nonce(char nonce[NONCE_SIZE])
+void page_make_nonce(char nonce[NONCE_SIZE])
 {
     unsigned char bytes[(NONCE_SIZE - 1) / 2];
     if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != sizeof bytes)
@@ -163,8 +134,7 @@ static void make_nonce(char nonce[NONCE_SIZE])
         snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Which agent this is: its name, where that is another the host's, and its labels. */
-static void add_agent(struct buf *b, const struct identity *id)
+void page_add_agent(struct buf *b, const struct identity *id)
 {
     static const struct identity unnamed = {0};
     char host[IDENTITY_HOST];
@@ -182,10 +152,10 @@ static void add_agent(struct buf *b, const struct identity *id)
     page_add_labels(b, &id->labels);
 }
 
-static void add_word(struct document *d, const char *word, size_t len, const struct verdict *v,
+static void add_word(struct body *d, const char *word, size_t len, const struct verdict *v,
                      int64_t now)
 {
-    const struct engine *e = request_serve(d->request)->engine;
+    const struct engine *e = d->facts->engine;
     struct buf *b = &d->buf;
     char stamp[CLOCK_RFC3339_SIZE], host[IDENTITY_HOST];
 #define WORD_IS(text) (len == sizeof(text) - 1 && memcmp(word, text, len) == 0)
@@ -204,7 +174,7 @@ static void add_word(struct document *d, const char *word, size_t len, const str
     else if (WORD_IS("nonce"))
         buf_puts(b, d->nonce);
     else if (WORD_IS("agent"))
-        add_agent(b, &e->identity);
+        page_add_agent(b, &e->identity);
     else if (WORD_IS("name"))
         page_escape(b, identity_name(&e->identity, host));
     else if (WORD_IS("version"))
@@ -221,7 +191,7 @@ static void add_word(struct document *d, const char *word, size_t len, const str
 }
 
 /* Appends the template from `at`, words filled in, up to {{rows}} or its end. */
-static void add_template(struct document *d, const char *at, const struct verdict *v, int64_t now)
+static void add_template(struct body *d, const char *at, const struct verdict *v, int64_t now)
 {
     const char *open;
     while ((open = strstr(at, "{{"))) {
@@ -235,15 +205,14 @@ static void add_template(struct document *d, const char *at, const struct verdic
     buf_puts(&d->buf, at);
 }
 
-enum made page_more(struct document *d, int64_t now)
+enum made page_more(struct body *d, int64_t now)
 {
-    struct serve *s = request_serve(d->request);
-    const struct engine *e = s->engine;
-    if (stream_outdated(d))
+    const struct engine *e = d->facts->engine;
+    if (body_is_outdated(d))
         return MADE_ALL;
     if (d->part == 0) {
-        struct verdict v = judge(s, now);
-        make_nonce(d->nonce);
+        struct verdict v = judge(d->facts, now);
+        page_make_nonce(d->nonce);
         add_template(d, page_html, &v, now);
         d->part = 1;
     }
@@ -252,61 +221,5 @@ enum made page_more(struct document *d, int64_t now)
     if (d->index < e->n_checks)
         return MADE_SOME;
     add_template(d, strstr(page_html, "{{rows}}") + strlen("{{rows}}"), NULL, now);
-    return MADE_ALL;
-}
-
-/* What the list's page has from `begins` up to `ends`. */
-static void add_part(struct buf *b, const char *begins, const char *ends)
-{
-    const char *part = strstr(page_html, begins);
-    buf_add(b, part, (size_t)(strstr(part, ends) - part));
-}
-
-/* The part of the page up to its body: style and symbols are the same. */
-static void add_probe_head(struct document *d, const struct check *c, int64_t now)
-{
-    char host[IDENTITY_HOST];
-    enum page_state state = page_state_of(c, now);
-    struct buf *b = &d->buf;
-    buf_puts(b, "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
-                "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
-                "<meta name=color-scheme content=\"light dark\">\n"
-                "<meta http-equiv=refresh content=5>\n<title>");
-    page_escape(b, c->conf->name);
-    buf_puts(b, " is ");
-    buf_puts(b, state == PAGE_WARN ? "healthy, with a warning" : page_state_name(state));
-    buf_puts(b, " - probe on ");
-    page_escape(b, identity_name(&c->engine->identity, host));
-    buf_printf(b, "</title>\n<style nonce=\"%s\">", d->nonce);
-    add_part(b, "\n:root", "</style>");
-    buf_puts(b, "</style>\n</head>\n<body>\n");
-    add_part(b, "<svg class=\"symbols\"", "<header>");
-}
-
-enum made page_probe_more(struct document *d, int64_t now)
-{
-    struct request *req = d->request;
-    const struct engine *e = request_serve(req)->engine;
-    const struct check *c = engine_find(e, req->name);
-    if (stream_outdated(d) || !c) {
-        d->failed = true;
-        return MADE_ALL;
-    }
-    make_nonce(d->nonce);
-    add_probe_head(d, c, now);
-    buf_puts(&d->buf, "<main>\n<h1>");
-    page_escape(&d->buf, c->conf->name);
-    buf_puts(&d->buf, "</h1>\n<ol>\n");
-    page_add_row(&d->buf, c, true, now);
-    buf_puts(&d->buf, "</ol>\n");
-    page_add_members(&d->buf, c);
-    page_add_past(&d->buf, c, now);
-    buf_puts(&d->buf, "<h2>Last results</h2>\n");
-    page_add_results(&d->buf, c, now);
-    buf_puts(&d->buf, "</main>\n<footer><nav aria-label=\"The agent\"><a href=\"");
-    page_add_root(&d->buf, c);
-    buf_puts(&d->buf, "\">all probes</a> of ");
-    add_agent(&d->buf, &e->identity);
-    buf_puts(&d->buf, "</nav></footer>\n</body>\n</html>\n");
     return MADE_ALL;
 }

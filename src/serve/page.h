@@ -1,12 +1,8 @@
-/* page: what page.c and page_row.c share. */
+/* page: what page.c, page_probe.c and page_row.c share. */
 #ifndef PROBE_SERVE_PAGE_H
 #define PROBE_SERVE_PAGE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/buf.h"
-#include "view/document.h"
+#include "serve/body.h"
 
 /* What a person is shown as a probe's state, the worst first: the status; `stale` for a verdict
  * that is too old to be one; `warn` for a healthy probe with a warning, which counts as healthy. */
@@ -45,17 +41,17 @@ void page_add_link(struct buf *b, const struct check *own, const char *name);
  * NULL: from the list, nothing. */
 void page_add_root(struct buf *b, const struct check *own);
 
-/* How long the checks of the last while took, drawn; nothing where that is not kept. */
-void page_add_past(struct buf *b, const struct check *c, int64_t now);
-
-/* What the last check found of each server that its target consists of, as a table; nothing where
- * its type tells of none. */
-void page_add_members(struct buf *b, const struct check *c);
-
-/* The results that are kept of a probe, as a table; for a page of its own. */
-void page_add_results(struct buf *b, const struct check *c, int64_t now);
-
 /* A span of time as "12s", "5m", "3h 4m", "2d 1h". */
 void page_add_age(struct buf *b, int64_t ns);
+
+/* How long something took, to three digits. */
+void page_add_took(struct buf *b, int64_t ns);
+
+/* Which agent this is: its name, where that is another the host's, and its labels. */
+void page_add_agent(struct buf *b, const struct identity *id);
+
+void page_make_nonce(char nonce[NONCE_SIZE]);
+
+extern const char page_html[]; /* generated from page.html, page.css and page.js */
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "engine/members.h"
 #include "serve/page.h"
+#include "view/document.h"
 
 /* The drawing: a slot of 4 for each result, newest at the right; the line above, the strip below.
  */
@@ -21,6 +22,35 @@ static const char *const phase_names[PHASE_COUNT] = {
     [PHASE_TLS] = "tls",
     [PHASE_REQUEST] = "request",
 };
+
+static const char *const state_names[PAGE_STATES] = {
+    [PAGE_UNHEALTHY] = "unhealthy", [PAGE_STALE] = "stale", [PAGE_STARTING] = "starting",
+    [PAGE_BLOCKED] = "blocked",     [PAGE_WARN] = "warn",   [PAGE_HEALTHY] = "healthy",
+};
+
+const char *page_state_name(enum page_state state)
+{
+    return state_names[state];
+}
+
+enum page_state page_state_of(const struct check *c, int64_t now)
+{
+    static const enum page_state states[] = {
+        [HEALTH_STARTING] = PAGE_STARTING,
+        [HEALTH_HEALTHY] = PAGE_HEALTHY,
+        [HEALTH_UNHEALTHY] = PAGE_UNHEALTHY,
+        [HEALTH_BLOCKED] = PAGE_BLOCKED,
+    };
+    enum page_state state = states[c->health.status];
+    if (check_is_stale(c, now))
+        return PAGE_STALE;
+    return state == PAGE_HEALTHY && check_warning(c) ? PAGE_WARN : state;
+}
+
+bool page_counts(const struct check *c)
+{
+    return c->conf->required && (c->conf->levels & LEVEL_READY);
+}
 
 void page_escape(struct buf *b, const char *s)
 {
@@ -94,7 +124,7 @@ void page_add_age(struct buf *b, int64_t ns)
         buf_printf(b, "%" PRId64 "d %" PRId64 "h", s / 86400, s % 86400 / 3600);
 }
 
-static void add_took(struct buf *b, int64_t ns)
+void page_add_took(struct buf *b, int64_t ns)
 {
     char text[CLOCK_SHORT_SIZE];
     buf_puts(b, clock_short(ns, text));
@@ -223,9 +253,9 @@ static void add_trend(struct buf *b, const struct trend *t, int64_t now)
              "<div class=history><svg class=trend role=img viewBox=\"0 0 128 40\" aria-label=\"");
     if (t->n) {
         buf_printf(b, "last %d checks: %d failed, ", t->n, t->failed);
-        add_took(b, t->low);
+        page_add_took(b, t->low);
         buf_puts(b, " to ");
-        add_took(b, t->high);
+        page_add_took(b, t->high);
         buf_puts(b, ", since ");
         page_add_age(b, now - t->oldest);
         buf_puts(b, " ago");
@@ -281,7 +311,7 @@ static void add_phases(struct buf *b, const struct check_result *last)
         if (last->phases[i] < 0)
             continue;
         buf_printf(b, "<span class=\"%s\">%s ", phase_names[i], phase_names[i]);
-        add_took(b, last->phases[i]);
+        page_add_took(b, last->phases[i]);
         buf_puts(b, "</span> ");
     }
     buf_puts(b, "</p>");
@@ -306,146 +336,12 @@ static void add_latency(struct buf *b, const struct check *c)
     const struct check_result *last = check_last(c);
     buf_puts(b, "<div class=took><b>");
     if (last)
-        add_took(b, last->duration);
+        page_add_took(b, last->duration);
     else
         buf_puts(b, "\xe2\x80\x93");
     buf_puts(b, "</b>");
     add_phases(b, last ? last : &none);
     buf_puts(b, "</div>\n");
-}
-
-/* What of the past is summed up in words beside the drawing. */
-struct past_sum {
-    uint64_t checks, failed, sum;
-    uint32_t low, high;
-};
-
-static struct past_sum sum_past(const struct past *p, int64_t now)
-{
-    struct past_sum all = {.low = UINT32_MAX};
-    for (int i = 0; i < PAST_SLOTS; i++) {
-        const struct past_slot *s = past_get(p, now, i);
-        if (!s)
-            continue;
-        all.checks += s->checks;
-        all.failed += s->failed;
-        all.sum += s->sum;
-        all.low = s->low < all.low ? s->low : all.low;
-        all.high = s->high > all.high ? s->high : all.high;
-    }
-    return all;
-}
-
-/* A bar from the shortest to the longest of each step, and a mark where one failed. */
-static void draw_past(struct buf *b, const struct past *p, uint32_t high, int64_t now)
-{
-    double all = high ? high : 1;
-    buf_puts(b, "<svg class=past aria-hidden=true viewBox=\"0 0 120 40\" "
-                "preserveAspectRatio=none><path class=spread d=\"");
-    for (int i = 0; i < PAST_SLOTS; i++) {
-        const struct past_slot *s = past_get(p, now, i);
-        if (s && s->checks > s->failed)
-            buf_printf(b, "M%d.5 %.1fV%.1f", i, 33.0 - 32.0 * s->high / all,
-                       33.5 - 32.0 * s->low / all);
-    }
-    buf_puts(b, "\"/><path class=missed d=\"");
-    for (int i = 0; i < PAST_SLOTS; i++) {
-        const struct past_slot *s = past_get(p, now, i);
-        if (s && s->failed)
-            buf_printf(b, "M%d.5 35V40", i);
-    }
-    buf_puts(b, "\"/></svg>\n<p class=axis aria-hidden=true><span>");
-    page_add_age(b, p->width * PAST_SLOTS);
-    buf_puts(b, " ago</span><span>now</span></p>\n");
-}
-
-void page_add_past(struct buf *b, const struct check *c, int64_t now)
-{
-    if (!c->past)
-        return;
-    int64_t since = now - c->engine->started;
-    struct past_sum all = sum_past(c->past, since);
-    buf_puts(b, "<h2>The last ");
-    page_add_age(b, c->past->width * PAST_SLOTS);
-    buf_puts(b, "</h2>\n");
-    draw_past(b, c->past, all.high, since);
-    buf_printf(b, "<p class=totals>%" PRIu64 " checks, %" PRIu64 " of them failed", all.checks,
-               all.failed);
-    if (all.checks > all.failed) {
-        buf_puts(b, "; from ");
-        add_took(b, (int64_t)all.low * NS_PER_US);
-        buf_puts(b, " to ");
-        add_took(b, (int64_t)all.high * NS_PER_US);
-        buf_puts(b, ", on average ");
-        add_took(b, (int64_t)(all.sum / (all.checks - all.failed)) * NS_PER_US);
-    }
-    buf_puts(b, "</p>\n");
-}
-
-static void add_member(struct buf *b, const struct probe_member *m)
-{
-    buf_printf(b, "<tr class=%s><td>", m->up ? "healthy" : "unhealthy");
-    page_escape(b, m->name);
-    buf_printf(b, "<td><b>%s</b><td>", m->state);
-    if (m->lag >= 0)
-        add_took(b, m->lag);
-    buf_puts(b, "<td>");
-    if (m->rtt >= 0)
-        add_took(b, m->rtt);
-    buf_puts(b, "<td>");
-    page_escape(b, m->error ? m->error : "");
-    buf_puts(b, "</tr>\n");
-}
-
-void page_add_members(struct buf *b, const struct check *c)
-{
-    if (!c->members)
-        return;
-    buf_puts(b, "<h2>Members</h2>\n<table class=members><thead><tr><th>Name<th>State<th>Lag"
-                "<th>Round trip<th>Error</tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < c->members->n; i++)
-        add_member(b, &c->members->of[i]);
-    buf_puts(b, "</tbody></table>\n");
-}
-
-static void add_result(struct buf *b, const struct check_result *r, int64_t now)
-{
-    char stamp[CLOCK_RFC3339_SIZE];
-    bool ok = r->reason == REASON_OK;
-    clock_rfc3339(r->started_wall, stamp);
-    buf_printf(b, "<tr class=%s><td><time>%s</time><td>", ok ? "healthy" : "unhealthy", stamp);
-    page_add_age(b, now - r->started - r->duration);
-    buf_printf(b, " ago<td><b>%s</b><td>", ok ? "ok" : reason_name(r->reason));
-    add_took(b, r->duration);
-    buf_puts(b, "<td>");
-    page_escape(b, r->detail);
-    buf_puts(b, "</tr>\n");
-}
-
-void page_add_results(struct buf *b, const struct check *c, int64_t now)
-{
-    uint64_t kept = c->n_results < CHECK_HISTORY ? c->n_results : CHECK_HISTORY;
-    const struct check_result *failure = c->last_failure, *oldest = NULL;
-    buf_puts(b, "<table><thead><tr><th>Started<th>Ended<th>Result<th>Took<th>What was seen"
-                "</tr></thead>\n<tbody>\n");
-    for (uint64_t i = c->n_results; i > c->n_results - kept; i--) {
-        oldest = &c->history[(i - 1) % CHECK_HISTORY];
-        add_result(b, oldest, now);
-    }
-    if (failure && oldest && failure->started < oldest->started)
-        add_result(b, failure, now);
-    buf_puts(b, "</tbody></table>\n");
-    buf_printf(b, "<p class=totals>%" PRIu64 " checks, %" PRIu64 " of them failed", c->checks_total,
-               c->failures_total);
-    const char *between = ": ";
-    for (int i = REASON_OK + 1; i < REASON_COUNT; i++) {
-        if (!c->failures_by_reason[i])
-            continue;
-        buf_printf(b, "%s%" PRIu32 " %s", between, c->failures_by_reason[i],
-                   reason_name((enum reason)i));
-        between = ", ";
-    }
-    buf_puts(b, "</p>\n");
 }
 
 void page_add_row(struct buf *b, const struct check *c, bool on_own, int64_t now)

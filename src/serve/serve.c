@@ -7,47 +7,58 @@
 #include "base/str.h"
 #include "serve/internal.h"
 
-/* How old a verdict may be that is given without being made anew. Every transition makes a new one;
- * this bounds how late staleness, which comes with time alone, is seen. */
-#define VERDICT_AGE (20 * NS_PER_MS)
-
-void serve_handle_opened(struct serve *s)
+static struct serve *serve_of(struct turn *t)
 {
-    s->handles++;
+    return container_of(t, struct serve, turn);
 }
 
-void serve_handle_closed(struct serve *s)
+/* ---- Turns ---- */
+
+static bool anybody_listens(const struct serve *s)
 {
-    if (--s->handles > 0)
-        return;
-    void (*on_closed)(void *ctx) = s->on_closed;
-    void *ctx = s->on_closed_ctx;
-    events_free(s->events);
-    metrics_free(s->labels);
-    str_wipe(s->token);
-    free(s);
-    if (on_closed)
-        on_closed(ctx);
+    for (const struct listener *l = s->listeners; l; l = l->next)
+        if (l->taken[PLACE_EVENTS])
+            return true;
+    return false;
 }
 
-static void on_closed(uv_handle_t *h)
+static void wake_listeners(struct serve *s)
 {
-    serve_handle_closed(h->data);
+    for (struct conn *c = s->conns.first; c; c = c->next)
+        if (c->state == CONN_LISTENING)
+            conn_move(c, CONN_MAKING);
 }
 
-bool serve_budget_left(const struct serve *s)
+/* A client that only ended its writing side still gets its answer, without waiting for it any
+ * longer: that it is there at all only the answer can show. */
+static void on_end(struct conn *c)
 {
-    return clock_now() - s->turn_started < TURN_BUDGET;
+    if (c->state == CONN_WAITING)
+        waiting_end(c->request);
+    else if (c->place == PLACE_EVENTS)
+        events_beat_one(&c->request->body);
+    if (c->state == CONN_LISTENING)
+        conn_move(c, CONN_MAKING);
 }
 
-const struct readiness *serve_verdict(struct serve *s, int64_t now)
+static void close_listener(struct serve *s, struct listener *l)
 {
-    if (s->verdict_dirty || now - s->verdict_at > VERDICT_AGE) {
-        s->verdict = engine_readiness(s->engine, now);
-        s->verdict_at = now;
-        s->verdict_dirty = false;
-    }
-    return &s->verdict;
+    struct listener **at = &s->listeners;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    listener_close(l);
+}
+
+/* Everybody who waits is told, every daemon gets two runs to say it, then all is closed. */
+static void close_now(struct serve *s)
+{
+    closer_close(&s->turn.closer);
+    for (struct conn *c = s->conns.first; c; c = c->next)
+        if (conn_is_suspended(c))
+            request_stop(c->request);
+    while (s->listeners)
+        close_listener(s, s->listeners);
 }
 
 /* Runs the daemons that are ready, in turn, while the budget lasts. True: some is left. */
@@ -55,76 +66,55 @@ static bool run_daemons(struct serve *s)
 {
     bool again = false;
     for (struct listener *l = s->listeners; l; l = l->next) {
-        if (l->ready && serve_budget_left(s))
+        if (l->ready && turn_budget_left(&s->turn))
             listener_run(l);
         again |= l->ready;
     }
     return again;
 }
 
-static void close_now(struct serve *s);
-
-static void on_turn(uv_idle_t *idle)
+static bool work(struct turn *t)
 {
-    struct serve *s = idle->data;
-    s->in_turn = true;
-    s->turn_started = clock_now();
+    struct serve *s = serve_of(t);
     if (s->look_at_waits)
-        route_review_waits(s, s->turn_started);
-    stream_work(s);
+        waiting_review(s, t->started);
+    stream_work(&s->conns);
     bool more = run_daemons(s);
-    struct listener *next;
-    for (struct listener *l = s->listeners; l && !s->closing; l = next) {
-        next = l->next;
-        listener_review(l, s->turn_started);
-    }
-    s->in_turn = false;
-    if (s->closing) {
+    if (t->closing) {
         close_now(s);
-    } else if (!more && !s->queue && !s->look_at_waits) {
-        uv_idle_stop(idle);
-        s->turning = false;
+        return false;
     }
+    struct listener *next;
+    for (struct listener *l = s->listeners; l; l = next) {
+        next = l->next;
+        if (!listener_review(l, t->started))
+            close_listener(s, l);
+    }
+    return more || s->conns.making || s->look_at_waits;
 }
 
-void serve_want_turn(struct serve *s)
+static void tick(struct turn *t, int64_t now)
 {
-    if (s->turning || s->closed)
-        return;
-    s->turning = true;
-    uv_idle_start(&s->turn, on_turn);
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct serve *s = timer->data;
-    int64_t now = clock_now();
-    s->tick_due = TIME_NEVER;
+    struct serve *s = serve_of(t);
     for (struct listener *l = s->listeners; l; l = l->next) {
         if (l->due <= now)
             l->ready = true;
         else
-            serve_want_tick(s, l->due);
+            turn_want_tick(t, l->due);
     }
     if (s->waiting && s->wait_due <= now)
         s->look_at_waits = true;
     else if (s->waiting)
-        serve_want_tick(s, s->wait_due);
-    int64_t beat = events_heartbeat(s, now);
-    if (beat != TIME_NEVER)
-        serve_want_tick(s, beat);
-    conn_sweep(s, now);
-    serve_want_turn(s);
-}
-
-void serve_want_tick(struct serve *s, int64_t due)
-{
-    if (due == TIME_NEVER || due >= s->tick_due || s->closing)
-        return;
-    s->tick_due = due;
-    int64_t left = due - clock_now();
-    uint64_t ms = left <= 0 ? 1 : (uint64_t)((left + NS_PER_MS - 1) / NS_PER_MS);
-    uv_timer_start(&s->tick, on_tick, ms, 0);
+        turn_want_tick(t, s->wait_due);
+    if (anybody_listens(s)) {
+        if (s->beat_due <= now) {
+            events_beat(s->facts.events);
+            s->beat_due = time_add(now, HEARTBEAT);
+            wake_listeners(s);
+        }
+        turn_want_tick(t, s->beat_due);
+    }
+    conn_sweep(&s->conns, now);
 }
 
 /* ---- What is open: from the start to the end, over reloads ---- */
@@ -132,6 +122,19 @@ void serve_want_tick(struct serve *s, int64_t due)
 static bool is_same(const struct listener *l, const char *text, unsigned mode)
 {
     return l ? text && strcmp(l->text, text) == 0 && l->mode == mode : !text;
+}
+
+static struct listener *open_listener(struct serve *s, bool is_unix, const char *text,
+                                      unsigned mode, const struct listener *old, struct err *e)
+{
+    struct listener_calls calls = request_calls;
+    calls.ctx = s;
+    struct listener *l = listener_open(&s->conns, &calls, is_unix, text, mode, old, e);
+    if (l) {
+        l->next = s->listeners;
+        s->listeners = l;
+    }
+    return l;
 }
 
 int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_draft *draft,
@@ -143,23 +146,26 @@ int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_d
     if (conf->token && !(draft->token = strdup(conf->token)))
         return err_set(err, "out of memory");
     if (draft->unix_changes && conf->socket &&
-        !(draft->unix_ = listener_open(s, true, conf->socket, conf->socket_mode, s->unix_, err))) {
-        serve_discard(draft);
+        !(draft->unix_ = open_listener(s, true, conf->socket, conf->socket_mode, s->unix_, err))) {
+        serve_discard(s, draft);
         return -1;
     }
     if (draft->tcp_changes && conf->listen &&
-        !(draft->tcp = listener_open(s, false, conf->listen, 0, s->tcp, err))) {
-        serve_discard(draft);
+        !(draft->tcp = open_listener(s, false, conf->listen, 0, s->tcp, err))) {
+        serve_discard(s, draft);
         return -1;
     }
     return 0;
 }
 
-static void replace(struct listener **old, struct listener *new, bool changes)
+static void replace(struct serve *s, struct listener **old, struct listener *new, bool changes)
 {
     if (!changes)
         return;
-    listener_drain(*old);
+    if (*old)
+        listener_drain(*old);
+    while (*old && waiting_end_oldest(s, *old))
+        ;
     *old = new;
     if (new)
         listener_start(new);
@@ -167,40 +173,62 @@ static void replace(struct listener **old, struct listener *new, bool changes)
 
 void serve_commit(struct serve *s, struct serve_draft *draft)
 {
-    replace(&s->unix_, draft->unix_, draft->unix_changes);
-    replace(&s->tcp, draft->tcp, draft->tcp_changes);
+    replace(s, &s->unix_, draft->unix_, draft->unix_changes);
+    replace(s, &s->tcp, draft->tcp, draft->tcp_changes);
     str_wipe(s->token);
     s->token = draft->token;
 }
 
-void serve_discard(struct serve_draft *draft)
+void serve_discard(struct serve *s, struct serve_draft *draft)
 {
     if (draft->unix_)
-        listener_close(draft->unix_);
+        close_listener(s, draft->unix_);
     if (draft->tcp)
-        listener_close(draft->tcp);
+        close_listener(s, draft->tcp);
     str_wipe(draft->token);
+}
+
+static void look_at_waits(struct serve *s)
+{
+    if (!s->waiting)
+        return;
+    s->look_at_waits = true;
+    turn_want(&s->turn);
+}
+
+static void on_closed(struct closer *c)
+{
+    struct serve *s = container_of(c, struct serve, turn.closer);
+    void (*tell)(void *ctx) = s->on_closed;
+    void *ctx = s->on_closed_ctx;
+    events_free(s->facts.events);
+    metrics_free(s->facts.labels);
+    str_wipe(s->token);
+    free(s);
+    if (tell)
+        tell(ctx);
 }
 
 int serve_open(struct serve **out, struct engine *e, const struct agent_conf *conf,
                const struct serve_hooks *hooks, struct err *err)
 {
     struct serve *s = calloc(1, sizeof *s);
-    if (!s || !(s->events = events_new())) {
+    if (!s || !(s->facts.events = events_new())) {
         free(s);
         return err_set(err, "out of memory");
     }
-    s->engine = e;
-    s->loop = e->loop;
     s->hooks = *hooks;
-    s->queue_end = &s->queue;
-    s->tick_due = s->wait_due = s->sweep_due = TIME_NEVER;
-    s->verdict_dirty = true;
-    s->reloaded_wall = clock_wall();
-    uv_idle_init(s->loop, &s->turn);
-    uv_timer_init(s->loop, &s->tick);
-    s->turn.data = s->tick.data = s;
-    s->handles = 2;
+    s->facts.engine = e;
+    s->facts.told = hooks->told;
+    s->facts.ctx = hooks->ctx;
+    s->facts.reloaded_wall = clock_wall();
+    s->facts.verdict_dirty = true;
+    s->turn.work = work;
+    s->turn.tick = tick;
+    turn_init(&s->turn, e->loop, on_closed);
+    s->conns = (struct conns){.turn = &s->turn, .sweep_due = TIME_NEVER, .on_end = on_end};
+    s->conns.making_end = &s->conns.making;
+    s->wait_due = TIME_NEVER;
     struct serve_draft draft;
     if (serve_prepare(s, conf, &draft, err) < 0) {
         serve_close(s, NULL, NULL);
@@ -213,62 +241,45 @@ int serve_open(struct serve **out, struct engine *e, const struct agent_conf *co
 
 void serve_on_transition(struct serve *s, struct check *c, enum health_status from)
 {
-    if (s->closing)
+    if (s->turn.closing)
         return;
-    s->verdict_dirty = true;
-    events_add(s, c, from);
-    s->look_at_waits = s->waiting != NULL;
-    if (s->look_at_waits)
-        serve_want_turn(s);
+    facts_changed(&s->facts, false);
+    if (anybody_listens(s)) {
+        events_add(s->facts.events, c, from);
+        wake_listeners(s);
+    }
+    look_at_waits(s);
 }
 
 void serve_on_result(struct serve *s, struct check *c)
 {
     (void)c;
-    if (s->closing)
+    if (s->turn.closing)
         return;
-    if (s->verdict.stale)
-        s->verdict_dirty = true;
+    facts_changed(&s->facts, true);
     /* A stale verdict may be fresh again without a transition: looked at soon, not each time. */
     if (s->waiting) {
         int64_t soon = time_add(clock_now(), VERDICT_AGE);
         if (soon < s->wait_due)
             s->wait_due = soon;
-        serve_want_tick(s, s->wait_due);
+        turn_want_tick(&s->turn, s->wait_due);
     }
 }
 
 void serve_on_reload(struct serve *s)
 {
-    if (s->closing)
+    if (s->turn.closing)
         return;
-    s->verdict_dirty = true;
-    events_restart(s);
-    if (s->waiting) {
-        s->look_at_waits = true;
-        serve_want_turn(s);
-    }
-}
-
-/* Everybody who waits is told, every daemon gets two runs to say it, then all is closed. */
-static void close_now(struct serve *s)
-{
-    s->closed = true;
-    for (struct conn *c = s->conns; c; c = c->next)
-        if (conn_is_suspended(c))
-            request_stop(c->request);
-    while (s->listeners)
-        listener_close(s->listeners);
-    uv_close((uv_handle_t *)&s->turn, on_closed);
-    uv_close((uv_handle_t *)&s->tick, on_closed);
+    facts_changed(&s->facts, false);
+    wake_listeners(s);
+    look_at_waits(s);
 }
 
 void serve_close(struct serve *s, void (*on_closed_cb)(void *ctx), void *ctx)
 {
-    s->closing = true;
+    s->turn.closing = true;
     s->on_closed = on_closed_cb;
     s->on_closed_ctx = ctx;
-    s->tcp = s->unix_ = NULL;
-    if (!s->in_turn)
+    if (!s->turn.inside)
         close_now(s);
 }

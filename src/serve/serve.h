@@ -40,7 +40,7 @@ struct serve_draft {
 int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_draft *draft,
                   struct err *err);
 void serve_commit(struct serve *s, struct serve_draft *draft);
-void serve_discard(struct serve_draft *draft);
+void serve_discard(struct serve *s, struct serve_draft *draft);
 
 /* From the engine's hooks. */
 void serve_on_transition(struct serve *s, struct check *c, enum health_status from);

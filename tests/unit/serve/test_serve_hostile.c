@@ -224,11 +224,11 @@ static void test_dripping(void **state)
 
     c = client_open(&b, false);
     client_send(&b, &c, "GET /live HTTP/1.1\r\nHo");
-    while (!b.serve->conns || !b.serve->conns->request)
+    while (!b.serve->conns.first || !b.serve->conns.first->request)
         bench_turn(&b);
-    b.serve->conns->deadline = clock_now();
-    b.serve->sweep_due = 0;
-    conn_sweep(b.serve, clock_now());
+    b.serve->conns.first->deadline = clock_now();
+    b.serve->conns.sweep_due = 0;
+    conn_sweep(&b.serve->conns, clock_now());
     assert_true(client_await(&b, &c, NULL));
     assert_int_equal(c.in.len, 0);
     client_close(&c);
@@ -259,9 +259,9 @@ static void test_gone(void **state)
         }
     }
     int64_t end = clock_now() + PATIENCE;
-    while (b.serve->conns && clock_now() < end)
+    while (b.serve->conns.first && clock_now() < end)
         bench_turn(&b);
-    assert_null(b.serve->conns);
+    assert_null(b.serve->conns.first);
     assert_null(b.serve->waiting);
     bench_close(&b);
 }

@@ -118,13 +118,13 @@ static void test_abandoned(void **state)
     struct client c = client_open(&b, false);
     client_send(&b, &c, "GET /live HT");
     shutdown(c.fd, SHUT_WR);
-    while (!b.serve->conns)
+    while (!b.serve->conns.first)
         bench_turn(&b);
     for (int i = 0; i < 20; i++)
         bench_turn(&b);
-    if (b.serve->conns) {
-        b.serve->sweep_due = 0;
-        conn_sweep(b.serve, clock_now());
+    if (b.serve->conns.first) {
+        b.serve->conns.sweep_due = 0;
+        conn_sweep(&b.serve->conns, clock_now());
     }
     assert_true(client_await(&b, &c, NULL));
     client_close(&c);
@@ -139,9 +139,9 @@ static void test_gone_before_the_check_ends(void **state)
     bench_open(&b, one, 1);
     struct client c = client_open(&b, true);
     client_send(&b, &c, "POST /check/web HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    while (!b.serve->conns || b.serve->conns->state != CONN_WAITING)
+    while (!b.serve->conns.first || b.serve->conns.first->state != CONN_WAITING)
         bench_turn(&b);
-    conn_move(b.serve->conns, CONN_CUT);
+    conn_move(b.serve->conns.first, CONN_CUT);
     bench_finish(&b, 0, REASON_OK, "fine");
     assert_true(client_await(&b, &c, NULL));
     client_close(&c);
@@ -209,7 +209,8 @@ static void test_client_goes(void **state)
         int64_t end = clock_now() + PATIENCE;
         for (int k = 0; k < MANY; k++)
             c[k] = want(&b, on_unix, paths[i / 2]);
-        while ((*taken < MANY || b.serve->queue || b.serve->conns->state == CONN_SENDING) &&
+        while ((*taken < MANY || b.serve->conns.making ||
+                b.serve->conns.first->state == CONN_SENDING) &&
                clock_now() < end)
             bench_turn(&b);
         assert_int_equal(*taken, MANY);
@@ -249,10 +250,10 @@ static void test_stalled_document(void **state)
     struct client last = want(&b, false, "/status/p1");
     while (!b.serve->tcp->in_line && clock_now() < end)
         bench_turn(&b);
-    for (struct conn *k = b.serve->conns; k; k = k->next)
+    for (struct conn *k = b.serve->conns.first; k; k = k->next)
         k->since -= 3 * NS_PER_S;
-    b.serve->sweep_due = 0;
-    conn_sweep(b.serve, clock_now());
+    b.serve->conns.sweep_due = 0;
+    conn_sweep(&b.serve->conns, clock_now());
     assert_true(client_await(&b, &last, "\"name\":\"p1\""));
     client_close(&last);
     for (int i = 0; i < MANY; i++)

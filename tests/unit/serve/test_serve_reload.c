@@ -153,7 +153,7 @@ static void set_token(struct bench *b, const char *token)
     struct err e;
     conf.token = (char *)(uintptr_t)token;
     assert_int_equal(serve_prepare(b->serve, &conf, &draft, &e), 0);
-    serve_discard(&draft); /* changes nothing */
+    serve_discard(b->serve, &draft); /* changes nothing */
     assert_int_equal(serve_prepare(b->serve, &conf, &draft, &e), 0);
     serve_commit(b->serve, &draft);
 }
