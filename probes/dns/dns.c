@@ -113,31 +113,28 @@ static void conclude(struct dns_run *d, enum reason reason, const char *words)
 
 /* ---- What a reply says ---- */
 
-/* The first record that the pattern matches, or the first of all. False: none does; `*reason` then
- * is why. */
+/* The first record that the pattern matches; where there is no pattern, or it matches none, the
+ * first of all, "" where that is too long to be kept. False: none matches; `*reason` then is why.
+ */
 static bool find_record(const struct dns_run *d, const struct dns_answer *a, char *out,
                         enum reason *reason, struct err *e)
 {
     const struct pattern *expect = conf_of(d)->expect;
     struct pattern_budget budget = {PATTERN_STEPS};
-    bool unknown = false;
+    const char *records = a->records.data ? a->records.data : "";
     *reason = REASON_MISMATCH;
-    for (const char *p = a->records.data; p && *p; p += strcspn(p, "\n") + 1) {
+    snprintf(out, FIRST_SHOWN, "%.*s", (int)strcspn(records, "\n"), records);
+    for (const char *p = records; expect && *p; p += strcspn(p, "\n") + 1) {
         size_t len = strcspn(p, "\n");
-        struct pattern_result is = {PATTERN_MATCH};
-        if (expect)
-            is = pattern_find_once(expect, p, len, true, &budget, e);
-        unknown = unknown || is.is == PATTERN_UNKNOWN;
+        struct pattern_result is = pattern_find_once(expect, p, len, true, &budget, e);
+        if (is.is == PATTERN_UNKNOWN)
+            *reason = REASON_INTERNAL;
         if (is.is != PATTERN_MATCH)
             continue;
         snprintf(out, FIRST_SHOWN, "%.*s", (int)len, p);
         return true;
     }
-    if (unknown)
-        *reason = REASON_INTERNAL;
-    snprintf(out, FIRST_SHOWN, "%.*s", a->records.data ? (int)strcspn(a->records.data, "\n") : 0,
-             a->records.data ? a->records.data : "");
-    return false;
+    return !expect;
 }
 
 static void judge_records(struct dns_run *d, const struct dns_answer *a, const char *peer)
@@ -148,6 +145,8 @@ static void judge_records(struct dns_run *d, const struct dns_answer *a, const c
     struct err e;
     enum reason reason;
     bool found = find_record(d, a, record, &reason, &e);
+    if (a->cut && !a->records.len)
+        snprintf(record, sizeof record, "of over 16 KiB");
     if (a->n > 1)
         snprintf(more, sizeof more, " and %zu more", a->n - 1);
     if (found) {

@@ -34,11 +34,10 @@ enum dns_answer_is {
 struct dns_answer {
     enum dns_answer_is is;
     bool authoritative;
-    char error[24]; /* "SERVFAIL" */
-    size_t n;       /* records */
-    struct buf
-        records; /* their texts, one a line; at most 16 KiB, and `cut` where there were more */
-    bool cut;
+    char error[24];     /* "SERVFAIL" */
+    size_t n;           /* records */
+    struct buf records; /* their texts, one a line, of at most 16 KiB */
+    bool cut;           /* there were more */
 };
 
 /* Reads a reply to `question`, a whole one of dns_question. dns_answer_fini is owed. */

@@ -14,20 +14,15 @@ static void add(struct dns_servers *s, const struct sockaddr_in6 *a, uint16_t po
     if (s->n == DNS_SERVERS_MAX)
         return;
     s->found[s->n] = *a;
-    if (a->sin6_family == AF_INET)
-        ((struct sockaddr_in *)&s->found[s->n])->sin_port = htons(port);
-    else
-        s->found[s->n].sin6_port = htons(port);
-    s->n++;
+    s->found[s->n++].sin6_port = htons(port); /* at the same place for either family */
 }
 
 static void fail(struct dns_servers *s, enum reason reason, const char *words)
 {
+    const char *host = s->ep->host;
     s->reason = reason;
-    snprintf(s->why, sizeof s->why, "%s%s%s", s->ep->host ? "the DNS server " : "",
-             s->ep->host ? s->ep->host : "", s->ep->host ? ": " : "");
-    size_t used = strlen(s->why);
-    snprintf(s->why + used, sizeof s->why - used, "%s", words);
+    snprintf(s->why, sizeof s->why, "%s%.255s%s%.120s", host ? "the DNS server " : "",
+             host ? host : "", host ? ": " : "", words);
 }
 
 static void on_answer(void *owner, const struct resolve_answer *answer)

@@ -3,7 +3,7 @@
 import socket
 
 import names
-from dnslib import MX, QTYPE, RR
+from dnslib import MX, QTYPE, RR, TXT
 from lib import hostile
 from names import alias, by_tcp, code, late, lost, only
 from scenarios.common import Situation, filtered, nobody, told
@@ -111,6 +111,13 @@ def mail(query, kind, tcp):
     return reply.pack()
 
 
+def long_text(query, kind, tcp):
+    """A TXT record whose text is of over 16 KiB as it is written."""
+    reply = query.reply()
+    reply.add_answer(RR(query.q.qname, QTYPE.TXT, rdata=TXT([b"\1" * 255] * 20), ttl=1))
+    return reply.pack()
+
+
 def first_wrong(answer):
     """An answer with another id, then the right one, by the same socket."""
     state = {}
@@ -131,6 +138,8 @@ ROWS = rows(
         "{server}/name.test?type=AAAA"), HEALTHY, "ok", "", {"detail": "2001:db8::1"}),
     ("MX", asks(mail, "has an MX record", "{server}/name.test?type=MX"), HEALTHY, "ok",
         r"expect = ^10 mail\.name\.test$"),
+    ("a text of over 16 KiB", asks(long_text, "a TXT record of 5 KiB of control bytes",
+        "{server}/name.test?type=TXT", "dns+tcp"), HEALTHY, "ok", "", {"detail": "TXT of over 16 KiB"}),
     ("alias", asks(alias("real.test", "192.0.2.1"), "a CNAME and its target"), HEALTHY, "ok"),
     ("alias without target", asks(alias("real.test"), "a CNAME alone"), UNHEALTHY, "dns", "",
         {"detail": "no A record"}),
