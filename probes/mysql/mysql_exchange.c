@@ -158,8 +158,7 @@ static enum talk_next refused(struct mysql_run *r, const char *body, size_t len)
     if (len < 3)
         return not_mysql(r, body, len);
     unsigned code = (unsigned char)body[1] | (unsigned)(unsigned char)body[2] << 8;
-    size_t at = len >= 9 && body[3] == '#' ? 9 : 3,
-           i = 0; /* before the login there is no SQLSTATE */
+    size_t i = 0, at = len >= 9 && body[3] == '#' ? 9 : 3; /* without a SQLSTATE before the login */
     snprintf(said, sizeof said, "%u %s", code, str_excerpt(body + at, len - at, text, sizeof text));
     while (i < ARRAY_LEN(meanings) && meanings[i].code != code)
         i++;
@@ -315,6 +314,9 @@ static enum talk_next send_clear(struct mysql_run *r)
     return go(r, MY_LOGIN, TALK_SEND);
 }
 
+/* Another plugin, with a nonce of its own: also one that takes the password itself seals it by
+ * that.
+ */
 static enum talk_next take_switch(struct mysql_run *r, const char *body, size_t len)
 {
     unsigned char digest[MYSQL_DIGEST_MAX];
@@ -322,23 +324,17 @@ static enum talk_next take_switch(struct mysql_run *r, const char *body, size_t 
     if (!end)
         return not_mysql(r, body, len);
     str_excerpt(body + 1, (size_t)(end - body) - 1, r->plugin, sizeof r->plugin);
-    size_t left = len - ((size_t)(end - body) + 1);
+    bool has_nonce = len - (size_t)(end - body) > MYSQL_NONCE;
+    if (has_nonce)
+        memcpy(r->nonce, end + 1, MYSQL_NONCE);
     if (mysql_login_is_clear(r->plugin))
         return send_clear(r);
-    if (left >= MYSQL_NONCE)
-        memcpy(r->nonce, end + 1, MYSQL_NONCE);
-    int n =
-        left < MYSQL_NONCE ? -1 : mysql_login_digest(r->plugin, password_of(r), r->nonce, digest);
+    int n = has_nonce ? mysql_login_digest(r->plugin, password_of(r), r->nonce, digest) : -1;
     if (n < 0)
         return give_up(r, talk_end(&r->talk, REASON_AUTH, "login: it wants %s, which probe has not",
                                    r->plugin));
     send_packet(r, digest, (size_t)n);
     return go(r, MY_LOGIN, TALK_SEND);
-}
-
-static enum talk_next let_in(struct mysql_run *r)
-{
-    return command(r, COM_PING, MY_PING);
 }
 
 static enum talk_next take_login(struct mysql_run *r, const char *body, size_t len)
@@ -347,7 +343,7 @@ static enum talk_next take_login(struct mysql_run *r, const char *body, size_t l
         return talk_end(&r->talk, REASON_PROTOCOL, "login: it asks again and again");
     switch (len ? (unsigned char)body[0] : IS_ERROR + 1) {
     case IS_OK:
-        return let_in(r);
+        return command(r, COM_PING, MY_PING);
     case IS_SWITCH:
         return take_switch(r, body, len);
     case IS_MORE:

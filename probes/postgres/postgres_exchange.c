@@ -1,13 +1,13 @@
 /* postgres_exchange: see postgres_exchange.h. */
 #include "postgres/postgres_exchange.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "postgres/postgres_hosts.h"
 #include "postgres/postgres_role.h"
+#include "scram/login_hash.h"
 
 #define MESSAGE_MAX 65536
 #define PROTOCOL_3  196608
@@ -235,28 +235,15 @@ static enum talk_next send_password(struct postgres_run *r, const char *password
     return go(r, PG_LOGIN, TALK_SEND);
 }
 
-static int md5_hex(const void *a, size_t a_len, const void *b, size_t b_len, char hex[33])
-{
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    int rc = md && EVP_DigestInit_ex(md, EVP_md5(), NULL) && EVP_DigestUpdate(md, a, a_len) &&
-                     EVP_DigestUpdate(md, b, b_len) && EVP_DigestFinal_ex(md, sum, NULL)
-                 ? 0
-                 : -1;
-    EVP_MD_CTX_free(md);
-    for (size_t i = 0; rc == 0 && i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-    return rc;
-}
-
 static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_t len)
 {
     const char *password = conf_of(r)->server.password;
-    char inner[33], outer[36] = "md5";
+    char inner[LOGIN_HASH_HEX], outer[3 + LOGIN_HASH_HEX] = "md5";
     if (len != 8)
         return postgres_not_it(r, body, len);
-    if (md5_hex(password, strlen(password), postgres_user(r), strlen(postgres_user(r)), inner) ||
-        md5_hex(inner, 32, body + 4, 4, outer + 3))
+    const char *user = postgres_user(r);
+    if (login_hash_md5(password, strlen(password), user, strlen(user), inner) ||
+        login_hash_md5(inner, strlen(inner), body + 4, 4, outer + 3))
         return talk_end(&r->talk, REASON_INTERNAL, "MD5 is not to be had");
     return send_password(r, outer);
 }

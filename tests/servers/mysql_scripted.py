@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 
 NONCE = b"12345678abcdefghijkl"
+FRESH = b"lkjihgfedcba87654321"  # a switch of the plugin brings another one, as MySQL's does
 OK = b"\0\0\0\2\0\0\0"
 END = b"\xfe\0\0\2\0"
 TLS, ALL = 0x800, 0xFFFFF7FF
@@ -50,11 +51,11 @@ def caching(password, nonce=NONCE):
     return bytes(a ^ b for a, b in zip(once, mixed))
 
 
-def opened(sealed, private):
+def opened(sealed, private, nonce):
     """A password that was sealed by RSA-OAEP and XOR with the nonce."""
     done = subprocess.run(["openssl", "pkeyutl", "-decrypt", "-inkey", private, "-pkeyopt", "rsa_padding_mode:oaep"],
                           input=sealed, capture_output=True)
-    return bytes(b ^ NONCE[i % 20] for i, b in enumerate(done.stdout))
+    return bytes(b ^ nonce[i % 20] for i, b in enumerate(done.stdout))
 
 
 def parse(body):
@@ -85,13 +86,17 @@ def serve(first=None, plugin="mysql_native_password", password=b"pencil", answer
             sock = tls.wrap_socket(sock, server_side=True)
             number, body = take(sock)
         user, proof = parse(body)
-        kind = plugin
+        kind, nonce = plugin, NONCE
         if switch:
-            kind = switch
-            sock.sendall(packet(number + 1, b"\xfe" + switch.encode() + b"\0" + NONCE + b"\0"))
+            kind, nonce = switch, FRESH
+            sock.sendall(packet(number + 1, b"\xfe" + switch.encode() + b"\0" + FRESH + b"\0"))
             number, proof = take(sock)
-        right = {"mysql_native_password": native, "caching_sha2_password": caching}.get(kind, lambda p: p + b"\0")
-        good = user == b"user" and proof == right(password)
+        if kind == "sha256_password" and key and proof == b"\1":
+            sock.sendall(packet(number + 1, b"\1" + key[0].read_bytes()))
+            number, proof = take(sock)
+            proof = opened(proof, key[1], nonce)
+        right = {"mysql_native_password": native, "caching_sha2_password": caching}.get(kind, lambda p, _: p + b"\0")
+        good = user == b"user" and proof == right(password, nonce)
         if kind == "caching_sha2_password" and proof and (not cached or good):
             sock.sendall(packet(number + 1, b"\1\3" if cached else b"\1\4"))
             number += 1
@@ -100,7 +105,7 @@ def serve(first=None, plugin="mysql_native_password", password=b"pencil", answer
                 if key and proof == b"\2":
                     sock.sendall(packet(number + 1, b"\1" + key[0].read_bytes()))
                     number, proof = take(sock)
-                    proof = opened(proof, key[1])
+                    proof = opened(proof, key[1], nonce)
                 good = user == b"user" and proof == password + b"\0"
         if denied or not good:
             text = error(1045, "Access denied for user 'x'@'y'", "28000")

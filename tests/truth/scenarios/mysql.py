@@ -69,7 +69,7 @@ def seals(how, at=user, host="127.0.0.1", bits=2048, **kw):
     """Wants the password itself, and has a key for it. A host but 127.0.0.1 lies in a network of its own."""
 
     def make(stage):
-        behave = my.serve(plugin=CACHING, cached=False, key=rsa_key(stage, bits), **kw)
+        behave = my.serve(cached=False, key=rsa_key(stage, bits), **{"plugin": CACHING, **kw})
         if host == "127.0.0.1":
             return Situation(at(f"{host}:{stage.serve(behave).port}"))
         network = stage.network(f"ip addr add {host}/32 dev lo")
@@ -142,6 +142,10 @@ ROWS = rows(
         UNHEALTHY, "protocol"),
     ("caching_sha2, another password", logs_in("another password", plugin=CACHING, password=b"other"),
         UNHEALTHY, "auth"),
+    ("switches to sha256", seals("switches, with a nonce of its own", plugin="mysql_native_password",
+        switch="sha256_password"), HEALTHY, "ok", LOGIN),
+    ("switches to caching_sha2, not cached", seals("switches, with a nonce of its own", switch=CACHING), HEALTHY, "ok",
+        LOGIN),
     ("switches to native", logs_in("switches", plugin=CACHING, switch="mysql_native_password"), HEALTHY, "ok"),
     ("switches to caching_sha2", logs_in("switches", switch=CACHING), HEALTHY, "ok"),
     ("switches to the clear", logs_in("wants the password in the clear", switch="mysql_clear_password"),
