@@ -61,13 +61,6 @@ static const char *const env_kept[] = {
 
 static void start_next(struct worker_pool *pool);
 
-static void wipe(struct buf *b)
-{
-    if (b->data)
-        explicit_bzero(b->data, b->size);
-    buf_fini(b);
-}
-
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct worker *w = handle->data;
@@ -75,8 +68,8 @@ static void on_handle_closed(uv_handle_t *handle)
         return;
     struct probe_run *run = w->run;
     void (*on_closed)(struct probe_run *) = w->on_closed;
-    wipe(&w->job);
-    wipe(&w->reply);
+    buf_wipe(&w->job);
+    buf_wipe(&w->reply);
     free(w);
     on_closed(run);
 }
@@ -179,7 +172,7 @@ static void on_written(uv_write_t *req, int status)
 {
     (void)status;
     struct worker *w = req->data;
-    wipe(&w->job);
+    buf_wipe(&w->job);
     close_handle((uv_handle_t *)&w->in);
 }
 
@@ -286,7 +279,7 @@ struct worker *worker_start(struct probe_run *run, const char *entry, const void
     buf_init(&w->job, JOB_MAX);
     buf_init(&w->reply, WORKER_REPLY_MAX);
     if (buf_add(&w->job, job, len)) {
-        wipe(&w->job);
+        buf_wipe(&w->job);
         free(w);
         return NULL;
     }

@@ -187,9 +187,7 @@ void exec_conf_dispose(void *conf)
 {
     struct exec_conf *c = conf;
     free(c->path);
-    if (c->job.data)
-        explicit_bzero(c->job.data, c->job.size);
-    buf_fini(&c->job);
+    buf_wipe(&c->job);
     pattern_free(c->expect);
     free(c->expected_text);
     free(c);

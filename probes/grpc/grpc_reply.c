@@ -170,13 +170,6 @@ static int health_of(const unsigned char *p, size_t len)
     return status <= HEALTH_SERVICE_UNKNOWN ? (int)status : -1;
 }
 
-/* ` "message"` of the server, in words to stand behind another. */
-static const char *says(const struct grpc_reply *r, char out[160])
-{
-    snprintf(out, 160, "%s%s", *r->message ? ": " : "", r->message);
-    return out;
-}
-
 static enum reason judge_http(const struct grpc_reply *r, struct err *e)
 {
     bool behind = r->http_status >= 502 && r->http_status <= 504;
@@ -189,12 +182,12 @@ static enum reason judge_http(const struct grpc_reply *r, struct err *e)
 
 static enum reason judge_code(const struct grpc_reply *r, const char *service, struct err *e)
 {
-    char words[160], number[16];
+    char words[160], number[16]; /* what the server says, behind another word */
     const char *name = number;
     snprintf(number, sizeof number, "code %d", r->status);
     if (r->status < (int)ARRAY_LEN(code_names))
         name = code_names[r->status];
-    says(r, words);
+    snprintf(words, sizeof words, "%s%s", *r->message ? ": " : "", r->message);
     switch (r->status) {
     case CODE_NOT_FOUND:
         err_set(e, "the server does not know the service \"%s\" (NOT_FOUND)%s", service, words);
@@ -224,25 +217,16 @@ enum reason grpc_reply_judge(const struct grpc_reply *r, const char *service, st
         return judge_http(r, e);
     if (r->status > CODE_OK) /* in the head or in the trailers, which is the same here */
         return judge_code(r, service, e);
-    if (!r->is_grpc || r->status < 0) {
-        err_set(e, r->is_grpc       ? "the reply has no grpc-status that is a number"
-                   : r->http_status ? "the reply is not gRPC: its Content-Type is another"
-                                    : "");
-        return REASON_PROTOCOL;
-    }
-    if (r->too_long || len < PREFIX || body[0] != 0 ||
-        ((size_t)body[1] << 24 | (size_t)body[2] << 16 | (size_t)body[3] << 8 | body[4]) !=
-            len - PREFIX) {
-        err_set(e, "the reply has no message, or one that makes no sense");
-        return REASON_PROTOCOL;
-    }
-    int health = health_of(body + PREFIX, len - PREFIX);
-    if (health == HEALTH_SERVING)
-        return REASON_OK;
-    if (health < 0) {
-        err_set(e, "the reply's message makes no sense");
-        return REASON_PROTOCOL;
-    }
-    err_set(e, "%s", healths[health]);
-    return REASON_MISMATCH;
+    bool whole = len >= PREFIX && body[0] == 0 &&
+                 ((size_t)body[1] << 24 | (size_t)body[2] << 16 | (size_t)body[3] << 8 | body[4]) ==
+                     len - PREFIX;
+    int health = whole ? health_of(body + PREFIX, len - PREFIX) : -1;
+    const char *wrong = !r->is_grpc     ? "the reply is not gRPC: its Content-Type is another"
+                        : r->too_long   ? "the reply has over 4 KiB: its message has two bytes"
+                        : r->status < 0 ? "the reply has no grpc-status that is a number"
+                        : !whole        ? "the reply has no message, or one that makes no sense"
+                        : health < 0    ? "the reply's message makes no sense"
+                                        : NULL;
+    err_set(e, "%s", wrong ? wrong : healths[health]);
+    return wrong ? REASON_PROTOCOL : health == HEALTH_SERVING ? REASON_OK : REASON_MISMATCH;
 }

@@ -40,9 +40,7 @@ struct worker *mongo_driver_start(struct probe_run *run, const struct mongo_conf
     struct worker *w = NULL;
     if (mongo_job_encode(&b, &job) == 0)
         w = worker_start(run, MONGO_CHILD_ENTRY, b.data, b.len, on_done);
-    if (b.data)
-        explicit_bzero(b.data, b.size);
-    buf_fini(&b);
+    buf_wipe(&b);
     return w;
 }
 

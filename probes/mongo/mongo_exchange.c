@@ -44,7 +44,7 @@ void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf
 
 void mongo_exchange_fini(struct mongo_exchange *x)
 {
-    buf_fini(&x->out);
+    buf_wipe(&x->out);
     scram_fini(&x->scram);
 }
 
@@ -235,9 +235,7 @@ static enum mongo_next begin_plain(struct mongo_exchange *x)
     enum mongo_next next = buf_puts(&payload, x->conf->uri.password)
                                ? unable(x, "out of memory, or the password is too long")
                                : ask_sasl(x, STEP_PLAIN, &payload);
-    if (payload.data)
-        explicit_bzero(payload.data, payload.size);
-    buf_fini(&payload);
+    buf_wipe(&payload);
     return next;
 }
 

@@ -326,8 +326,8 @@ static char *compose(const char *text, const char *user, const char *password, c
         buf_add(&b, name.at, (size_t)(options - name.at));
         separator = "&";
     }
-    if (b.failed && b.data)
-        explicit_bzero(b.data, b.size);
+    if (b.failed)
+        buf_wipe(&b);
     return buf_take(&b);
 }
 

@@ -74,19 +74,12 @@ void talk_init(struct talk *t, const struct talk_rules *rules, const char *addre
     buf_init(&t->in, rules->in_max);
 }
 
-static void wipe(struct buf *b)
-{
-    if (b->data)
-        explicit_bzero(b->data, b->size);
-    buf_fini(b);
-}
-
 void talk_fini(struct talk *t)
 {
     if (t->rules->fini)
         t->rules->fini(t);
-    wipe(&t->out);
-    wipe(&t->in);
+    buf_wipe(&t->out);
+    buf_wipe(&t->in);
 }
 
 /* ---- States ---- */

@@ -67,9 +67,7 @@ static void on_stream_closed(struct stream *s)
     struct tcp_run *t = s->owner;
     pattern_search_fini(&t->expect);
     pattern_search_fini(&t->reject);
-    if (t->reply.data)
-        explicit_bzero(t->reply.data, t->reply.size);
-    buf_fini(&t->reply);
+    buf_wipe(&t->reply);
     probe_release(&t->run);
 }
 

@@ -17,6 +17,13 @@ void buf_fini(struct buf *b)
     *b = (struct buf){.cap = b->cap};
 }
 
+void buf_wipe(struct buf *b)
+{
+    if (b->data)
+        explicit_bzero(b->data, b->size);
+    buf_fini(b);
+}
+
 void buf_reset(struct buf *b)
 {
     b->len = 0;

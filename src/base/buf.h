@@ -19,6 +19,7 @@ struct buf {
 
 void buf_init(struct buf *b, size_t cap);
 void buf_fini(struct buf *b);
+void buf_wipe(struct buf *b); /* as buf_fini, of what may hold a secret: it is overwritten */
 
 /* Forgets the content, keeps the memory and the cap. */
 void buf_reset(struct buf *b);

@@ -76,6 +76,12 @@ static void test_too_long(void **state)
     assert_true(grpc_reply_body(&r, zeros, GRPC_MESSAGE_MAX));
     assert_false(grpc_reply_body(&r, zeros, 1));
     assert_true(r.too_long);
+    struct err e;
+    static const char *const head[] = {"HTTP/2 200", "content-type: application/grpc"};
+    for (size_t i = 0; i < ARRAY_LEN(head); i++) /* its trailers are not waited for */
+        grpc_reply_line(&r, head[i], strlen(head[i]));
+    assert_int_equal(grpc_reply_judge(&r, "", &e), REASON_PROTOCOL);
+    assert_non_null(strstr(e.text, "over 4 KiB"));
     grpc_reply_fini(&r);
 }
 
