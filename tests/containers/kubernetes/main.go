@@ -1,5 +1,6 @@
 // Reads Kubernetes manifests strictly into the published types of the API: an unknown, repeated or
 // ill-typed field is an error. A folder is built by Kustomize first. Names each object that it accepted.
+// With `build FOLDER` it only prints what Kustomize makes of it.
 package main
 
 import (
@@ -99,11 +100,23 @@ func check(name string) error {
 	}
 }
 
+func fail(name string, err error) {
+	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	os.Exit(1)
+}
+
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "build" {
+		text, err := read(os.Args[2])
+		if err != nil {
+			fail(os.Args[2], err)
+		}
+		os.Stdout.Write(text)
+		return
+	}
 	for _, name := range os.Args[1:] {
 		if err := check(name); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-			os.Exit(1)
+			fail(name, err)
 		}
 	}
 }
