@@ -10,7 +10,8 @@ import tarfile
 import pytest
 from conftest import LABEL, PREBUILT, ROOT, build, docker, sh
 
-SIZES = {"binary": 3879731, "sidecar": 9 << 19}
+# The program, and 128 KiB of licences beside it.
+SIZES = {"binary": 3879731 + (1 << 17), "sidecar": 9 << 19}
 
 
 def files(image):
@@ -46,14 +47,21 @@ def root_files(image):
 MADE_BY_ENGINE = re.compile(r"^(\.dockerenv|dev|proc|sys|etc|etc/(hostname|hosts|resolv\.conf|mtab)|dev/.*)$")
 
 
-def test_binary_is_scratch_with_the_program_only(images):
-    there = {n for n in root_files(images["binary"]) if not MADE_BY_ENGINE.match(n)}
-    assert there == {"probe"}
+def licences():
+    """One for each library that is linked in, and our own."""
+    versions = (ROOT / "packaging/static/versions").read_text().splitlines()
+    linked = {line.split()[0] for line in versions if line and not line.startswith("#")} - {"cmocka"}
+    return {f"licences/{name}" for name in linked | {"probe"}}
+
+
+def test_binary_is_scratch_with_the_program_and_licences_only(images):
+    there = {n for n, i in root_files(images["binary"]).items() if i.isfile() and not MADE_BY_ENGINE.match(n)}
+    assert there == {"probe"} | licences()
 
 
 def test_sidecar_has_no_shell_and_nothing_else(images):
     there = {n for n, i in root_files(images["sidecar"]).items() if i.isfile() and not MADE_BY_ENGINE.match(n)}
-    assert there == {"probe", "etc/passwd", "etc/group", "etc/probe/probe.ini", "etc/ssl/certs/ca-certificates.crt"}
+    assert there == licences() | {"probe", "etc/passwd", "etc/group", "etc/probe/probe.ini", "etc/ssl/certs/ca-certificates.crt"}
 
 
 @pytest.mark.parametrize("target", SIZES)
@@ -123,7 +131,7 @@ def steps(output):
 
 def copied_tree(tmp_path):
     tree = tmp_path / "tree"
-    for name in ("CMakeLists.txt", ".dockerignore", "conf", "packaging", "probes", "src"):
+    for name in ("CMakeLists.txt", "LICENSE", ".dockerignore", "conf", "packaging", "probes", "src"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("secrets"))

@@ -44,7 +44,7 @@ def test_block(name, images, tmp_path):
             assert os.environ.get("CI") != "true"
             pytest.skip("no Compose v2")
     tree = tmp_path / "tree"
-    for part in ("CMakeLists.txt", ".dockerignore", "conf", "packaging", "probes", "src", *PREBUILT.values()):
+    for part in ("CMakeLists.txt", "LICENSE", ".dockerignore", "conf", "packaging", "probes", "src", *PREBUILT.values()):
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("secrets", ".env"))
