@@ -28,11 +28,7 @@ const struct probe_key dns_keys[DNS_N_KEYS] = {
                          .kind = KEY_BOOL,
                          .def = "no",
                          .doc = "yes: the server must answer from a zone of its own (AA)."},
-    [K_FAMILY] = {.name = "family",
-                  .kind = KEY_CHOICE,
-                  .def = "any",
-                  .choices = family_choices,
-                  .doc = "The family of the server's addresses to use: any, 4 or 6."},
+    [K_FAMILY] = FAMILY_KEY("The family of the server's addresses to use: any, 4 or 6."),
 };
 
 /* "?type=MX" */

@@ -29,11 +29,7 @@ const struct probe_key grpc_keys[GRPC_N_KEYS] = {
                     .kind = KEY_LINES,
                     .flags = KEY_SECRET,
                     .doc = "Metadata to send, one 'name: value' a line."},
-    [K_FAMILY] = {.name = "family",
-                  .kind = KEY_CHOICE,
-                  .def = "any",
-                  .choices = family_choices,
-                  .doc = "The family of addresses to use: any, 4 or 6."},
+    [K_FAMILY] = FAMILY_KEY(FAMILY_DOC),
     TLS_KEYS,
 };
 

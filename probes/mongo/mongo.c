@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
+#include "loop/closer.h"
 #include "mongo/mongo_child.h"
 #include "mongo/mongo_conf.h"
 #include "mongo/mongo_conn.h"
@@ -35,7 +37,7 @@ struct mongo_run {
     struct worker *worker;             /* DRIVER: the child */
     struct mongo_set *set;             /* ASKING */
     struct mongo_pool *pool;           /* its connections; the kept one's where there is one */
-    unsigned holds; /* what is being closed, and calls under way: no release before */
+    struct closer closer;              /* holds what is being closed */
     bool retried;
 };
 
@@ -45,8 +47,7 @@ struct mongo_kept {
     struct mongo_pool *pool; /* of a deployment; NULL: not yet */
     struct mongo_srv *srv;   /* NULL: none, or not yet */
     struct scram_keys keys;  /* of the last login */
-    unsigned holds;
-    bool closing;
+    struct closer closer;    /* holds what is being closed */
 };
 
 static const struct mongo_conf *conf_of(const struct mongo_run *r)
@@ -74,47 +75,54 @@ static void move_to(struct mongo_run *r, enum run_state to)
     r->state = to;
 }
 
-/* Whoever closes something of the run takes a hold first: that may release the run. */
-static void unhold_run(void *owner)
+static void on_run_closed(struct closer *c)
 {
-    struct mongo_run *r = owner;
-    assert(r->holds > 0);
-    if (--r->holds > 0 || r->state != RUN_OVER)
-        return;
+    struct mongo_run *r = container_of(c, struct mongo_run, closer);
     if (!kept_of(r))
         mongo_srv_free(r->srv);
     probe_release(&r->base);
 }
 
-static void unhold_kept(void *owner)
+static void on_kept_closed(struct closer *c)
 {
-    struct mongo_kept *k = owner;
-    assert(k->holds > 0);
-    if (--k->holds > 0 || !k->closing)
-        return;
+    struct mongo_kept *k = container_of(c, struct mongo_kept, closer);
     scram_keys_wipe(&k->keys);
     mongo_srv_free(k->srv);
     probe_kept_closed(&k->base);
+}
+
+/* `closer`: the run's, or that of what is kept. */
+static void on_part_closed(void *closer)
+{
+    closer_drop(closer);
+}
+
+static void on_lookup_closed(void *run)
+{
+    closer_drop(&((struct mongo_run *)run)->closer);
+}
+
+static void on_worker_closed(struct probe_run *run)
+{
+    on_lookup_closed(run);
 }
 
 /* ---- Endings ---- */
 
 static void drop_conn(struct mongo_run *r)
 {
-    struct mongo_conn *c = r->conn;
     mongo_exchange_fini(&r->exchange);
     r->exchange = (struct mongo_exchange){0};
+    closer_hold(&r->closer);
+    mongo_conn_close(r->conn, on_part_closed, &r->closer);
     r->conn = NULL;
-    r->holds++;
-    mongo_conn_close(c, unhold_run, r);
 }
 
 static void drop_kept_conn(struct mongo_kept *k)
 {
-    struct mongo_conn *c = k->conn;
+    closer_hold(&k->closer);
+    mongo_conn_close(k->conn, on_part_closed, &k->closer);
     k->conn = NULL;
-    k->holds++;
-    mongo_conn_close(c, unhold_kept, k);
 }
 
 static void on_lost(void *owner, struct mongo_conn *c)
@@ -135,62 +143,37 @@ static void keep_conn(struct mongo_run *r)
     mongo_exchange_fini(&r->exchange);
 }
 
-static void unhold_probe_run(struct probe_run *run)
-{
-    unhold_run(run);
-}
-
-static void close_set(struct mongo_run *r)
-{
-    struct mongo_set *set = r->set;
-    r->set = NULL;
-    r->holds++;
-    mongo_set_close(set, unhold_run, r);
-}
-
-/* Of a one-shot: what a check of an agent keeps stays. */
-static void close_pool(struct mongo_run *r)
-{
-    r->holds++;
-    mongo_pool_close(r->pool, unhold_run, r);
-    r->pool = NULL;
-}
-
-static void close_worker(struct mongo_run *r)
-{
-    struct worker *worker = r->worker;
-    r->worker = NULL;
-    r->holds++;
-    worker_close(worker, unhold_probe_run);
-}
-
 static void close_lookup(struct mongo_run *r)
 {
-    struct dns_records_lookup *lookup = r->lookup;
+    closer_hold(&r->closer);
+    dns_records_close(r->lookup, on_lookup_closed);
     r->lookup = NULL;
-    r->holds++;
-    dns_records_close(lookup, unhold_run);
 }
 
-/* Nothing of the run may be touched afterwards. */
+/* What a check of an agent keeps stays. */
 static void close_all(struct mongo_run *r)
 {
-    r->holds++;
     move_to(r, RUN_OVER);
     if (r->lookup)
         close_lookup(r);
     if (r->conn)
         drop_conn(r);
-    if (r->set)
-        close_set(r);
-    if (r->pool && !kept_of(r))
-        close_pool(r);
-    if (r->worker)
-        close_worker(r);
-    unhold_run(r);
+    if (r->set) {
+        closer_hold(&r->closer);
+        mongo_set_close(r->set, on_part_closed, &r->closer);
+        r->set = NULL;
+    }
+    if (r->pool && !kept_of(r)) {
+        closer_hold(&r->closer);
+        mongo_pool_close(r->pool, on_part_closed, &r->closer);
+    }
+    if (r->worker) {
+        closer_hold(&r->closer);
+        worker_close(r->worker, on_worker_closed);
+    }
+    closer_close(&r->closer);
 }
 
-/* The verdict, likewise. */
 static void finish(struct mongo_run *r, enum reason reason, const char *detail)
 {
     probe_finish(&r->base, reason, "%s", detail);
@@ -226,12 +209,11 @@ static void on_end(void *owner, struct mongo_conn *c)
         return;
     }
     const struct mongo_exchange *x = &r->exchange;
-    char detail[PROBE_DETAIL_MAX];
+    char warning[PROBE_DETAIL_MAX];
     if (x->reason == REASON_OK &&
-        mongo_warn_server(&x->hello, &conf_of(r)->wish, x->address, detail))
-        probe_degraded(&r->base, "%s", detail);
-    memcpy(detail, x->detail, sizeof detail);
-    finish(r, r->exchange.reason, detail);
+        mongo_warn_server(&x->hello, &conf_of(r)->wish, x->address, warning))
+        probe_degraded(&r->base, "%s", warning);
+    finish(r, x->reason, x->detail);
 }
 
 static struct mongo_conn_user user_of(struct mongo_run *r)
@@ -278,13 +260,11 @@ static void start_talking(struct mongo_run *r)
 static void on_asked(struct probe_run *run, const struct mongo_set_result *result)
 {
     struct mongo_run *r = (struct mongo_run *)run;
-    char detail[PROBE_DETAIL_MAX];
     if (result->gone)
         probe_gone(run);
     if (kept_of(r) && result->keys.valid)
         kept_of(r)->keys = result->keys;
-    memcpy(detail, result->detail, sizeof detail);
-    finish(r, result->reason, detail);
+    finish(r, result->reason, result->detail);
 }
 
 static struct mongo_pool *need_pool(struct mongo_run *r)
@@ -405,6 +385,7 @@ static void start(struct probe_run *run)
 {
     struct mongo_run *r = (struct mongo_run *)run;
     const struct mongo_kept *k = kept_of(r);
+    closer_init(&r->closer, run->env->loop, on_run_closed);
     r->srv = k && k->srv && clock_now() < k->srv->expires ? k->srv : NULL;
     if (conf_of(r)->uri.srv)
         start_looking_up(r);
@@ -415,28 +396,25 @@ static void start(struct probe_run *run)
 static void cancel(struct probe_run *run)
 {
     struct mongo_run *r = (struct mongo_run *)run;
-    if (r->state == RUN_OVER)
-        return;
-    close_all(r);
+    if (r->state != RUN_OVER)
+        close_all(r);
 }
 
 static void kept_open(struct probe_kept *kept)
 {
-    (void)kept; /* the first run opens its connection */
+    closer_init(&((struct mongo_kept *)kept)->closer, kept->env->loop, on_kept_closed);
 }
 
 static void kept_close(struct probe_kept *kept)
 {
     struct mongo_kept *k = (struct mongo_kept *)kept;
-    k->holds++;
-    k->closing = true;
     if (k->conn)
         drop_kept_conn(k);
     if (k->pool) {
-        k->holds++;
-        mongo_pool_close(k->pool, unhold_kept, k);
+        closer_hold(&k->closer);
+        mongo_pool_close(k->pool, on_part_closed, &k->closer);
     }
-    unhold_kept(k);
+    closer_close(&k->closer);
 }
 
 static const struct probe_scheme schemes[] = {

@@ -17,11 +17,6 @@ struct walk {
     bool too_deep;
 };
 
-static uint32_t get_le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 static size_t left(const struct walk *w)
 {
     return (size_t)(w->end[w->depth - 1] - w->at);
@@ -66,7 +61,7 @@ static bool skip_string(struct walk *w)
 {
     if (left(w) < 4)
         return false;
-    size_t len = get_le32(w->at);
+    size_t len = mongo_get32(w->at);
     const char *text = (const char *)w->at + 4;
     return len > 0 && len <= left(w) - 4 && text[len - 1] == '\0' && is_utf8(text, len - 1) &&
            skip(w, 4 + len);
@@ -76,11 +71,11 @@ static bool skip_binary(struct walk *w)
 {
     if (left(w) < 5)
         return false;
-    size_t len = get_le32(w->at);
+    size_t len = mongo_get32(w->at);
     if (len > left(w) - 5)
         return false;
     if (w->at[4] == BSON_SUBTYPE_BINARY_DEPRECATED && /* it tells its length twice */
-        (len < 4 || get_le32(w->at + 5) != len - 4))
+        (len < 4 || mongo_get32(w->at + 5) != len - 4))
         return false;
     return skip(w, 5 + len);
 }
@@ -93,7 +88,7 @@ static bool skip_bool(struct walk *w)
 /* The document that begins here, within `room` bytes; `exact`: it must fill them. */
 static bool enter(struct walk *w, size_t room, bool exact)
 {
-    size_t len = room >= DOCUMENT_MIN ? get_le32(w->at) : 0;
+    size_t len = room >= DOCUMENT_MIN ? mongo_get32(w->at) : 0;
     if (len < DOCUMENT_MIN || len > room || (exact && len != room) || w->at[len - 1] != 0)
         return false;
     w->too_deep = w->depth == MONGO_NESTING_MAX;
@@ -106,7 +101,7 @@ static bool enter(struct walk *w, size_t room, bool exact)
 
 static bool enter_code_with_scope(struct walk *w)
 {
-    size_t total = left(w) >= 4 ? get_le32(w->at) : 0;
+    size_t total = left(w) >= 4 ? mongo_get32(w->at) : 0;
     const uint8_t *end = w->at + total;
     if (total < 4 || total > left(w) || !skip(w, 4) || !skip_string(w) || w->at > end)
         return false;

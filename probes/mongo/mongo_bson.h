@@ -4,10 +4,20 @@
 #ifndef PROBE_MONGO_MONGO_BSON_H
 #define PROBE_MONGO_MONGO_BSON_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MONGO_NESTING_MAX 100 /* MongoDB's own limit for documents */
+
+/* The number at these four bytes. */
+static inline uint32_t mongo_get32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return le32toh(v);
+}
 
 enum mongo_bson { MONGO_BSON_GOOD, MONGO_BSON_BROKEN, MONGO_BSON_DEEP };
 

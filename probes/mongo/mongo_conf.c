@@ -7,8 +7,10 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "net/address.h"
 #include "net/family.h"
 #include "net/prepare.h"
+#include "net/server_conf.h"
 #include "scram/saslprep.h"
 
 static const char *const requires[] = {
@@ -18,17 +20,8 @@ static const char *const requires[] = {
 static const char *const guards[] = {"off", "auto", NULL};
 
 const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
-    {.name = "uri",
-     .kind = KEY_TEXT,
-     .flags = KEY_REQUIRED | KEY_MAY_HIDE,
-     .doc = "A standard connection string. One host without replicaSet means that very member; "
-            "several hosts, replicaSet or mongodb+srv mean the deployment."},
-    {.name = "user", .kind = KEY_TEXT, .doc = "User name, instead of one in the uri."},
-    {.name = "password",
-     .kind = KEY_TEXT,
-     .flags = KEY_SECRET,
-     .doc = "Password, instead of one in the uri."},
-    TLS_KEYS,
+    SERVER_LOGIN_KEYS("A standard connection string. One host without replicaSet means that very "
+                      "member; several hosts, replicaSet or mongodb+srv mean the deployment."),
     {.name = "require",
      .kind = KEY_CHOICE,
      .def = "ping",
@@ -54,11 +47,7 @@ const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
      .def = "auto",
      .choices = guards,
      .doc = "auto: the temporary server of an image's init phase is never healthy."},
-    {.name = "family",
-     .kind = KEY_CHOICE,
-     .def = "any",
-     .choices = family_choices,
-     .doc = "The family of addresses to use: any, 4 or 6."},
+    FAMILY_KEY(FAMILY_DOC),
 };
 
 static const char driver_words[] = "does not work with this uri's authMechanism, which only "
@@ -78,12 +67,6 @@ static char *copy(struct build *b, const char *text)
     return s;
 }
 
-static bool is_loopback(const char *host)
-{
-    return strcasecmp(host, "localhost") == 0 || str_starts(host, "127.") ||
-           strcmp(host, "::1") == 0;
-}
-
 /* Every host is checked, also those that only the driver will connect to. */
 static void prepare_hosts(struct build *b)
 {
@@ -96,7 +79,7 @@ static void prepare_hosts(struct build *b)
             prepare_fail(&b->p, MONGO_KEY_URI, e.text);
             continue;
         }
-        if (!warned && ep.host && is_loopback(ep.host)) {
+        if (!warned && ep.host && (endpoint_is_loopback(&ep) || address_is_localhost(ep.host))) {
             warned = true;
             probe_warn(b->p.report, MONGO_KEY_URI,
                        "%s is loopback, where the temporary server of an image's init "
@@ -107,11 +90,10 @@ static void prepare_hosts(struct build *b)
         }
         if (endpoint_set_family(&ep, c->family, &e) < 0)
             prepare_fail(&b->p, MONGO_KEY_FAMILY, e.text);
-        if (i == 0 && !c->deployment) {
+        if (i == 0 && !c->deployment)
             c->ep = ep;
-        } else {
+        else
             endpoint_fini(&ep);
-        }
     }
 }
 

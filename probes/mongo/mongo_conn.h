@@ -77,7 +77,7 @@ void mongo_conn_resume(struct mongo_conn *c, const struct mongo_conn_user *user)
 void mongo_conn_note(const struct mongo_conn *c, char out[PROBE_DETAIL_MAX]);
 
 /* Exactly once, in any state; on_end does not come any more, and the exchange is not touched.
- * `on_closed`, perhaps from inside: its memory is gone. */
+ * `on_closed`, from the loop: its memory is gone. */
 void mongo_conn_close(struct mongo_conn *c, void (*on_closed)(void *owner), void *owner);
 
 #endif

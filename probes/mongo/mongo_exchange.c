@@ -15,24 +15,17 @@
 #define MECHANISM_256 "SCRAM-SHA-256"
 #define PLAIN_MAX     65536
 
-enum step {
-    STEP_HELLO,
-    STEP_LEGACY, /* isMaster, to a server that does not know hello */
-    STEP_X509,
-    STEP_PLAIN,
-    STEP_SASL_START,
-    STEP_SASL_CONTINUE,
-    STEP_SASL_EMPTY, /* a server that wants one empty message more */
-    STEP_PING,
-    STEP_LOOK, /* at /proc, on a thread */
-    STEP_GUARD,
-};
-
 static const char *const words_of[] = {
-    [STEP_HELLO] = "hello",          [STEP_LEGACY] = "isMaster",  [STEP_X509] = "login",
-    [STEP_PLAIN] = "login",          [STEP_SASL_START] = "login", [STEP_SASL_CONTINUE] = "login",
-    [STEP_SASL_EMPTY] = "login",     [STEP_PING] = "ping",        [STEP_LOOK] = "the look at /proc",
-    [STEP_GUARD] = "getCmdLineOpts",
+    [MONGO_STEP_HELLO] = "hello",
+    [MONGO_STEP_LEGACY] = "isMaster",
+    [MONGO_STEP_X509] = "login",
+    [MONGO_STEP_PLAIN] = "login",
+    [MONGO_STEP_SASL_START] = "login",
+    [MONGO_STEP_SASL_CONTINUE] = "login",
+    [MONGO_STEP_SASL_EMPTY] = "login",
+    [MONGO_STEP_PING] = "ping",
+    [MONGO_STEP_LOOK] = "the look at /proc",
+    [MONGO_STEP_GUARD] = "getCmdLineOpts",
 };
 
 void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf,
@@ -95,11 +88,6 @@ static enum mongo_next conclude(struct mongo_exchange *x)
 
 /* ---- Commands ---- */
 
-static const char *auth_db(const struct mongo_conf *conf)
-{
-    return conf->uri.auth_db;
-}
-
 /* A connection logs in once. */
 static bool logs_in(const struct mongo_exchange *x)
 {
@@ -132,43 +120,40 @@ static int add_hello(struct mongo_exchange *x, const char *name)
     bson_append_int32(&cmd, name, -1, 1);
     if (balanced)
         bson_append_bool(&cmd, "loadBalanced", -1, true);
-    char *who = ask_mechanisms ? str_format("%s.%s", auth_db(x->conf), x->conf->uri.user) : NULL;
+    char *who =
+        ask_mechanisms ? str_format("%s.%s", x->conf->uri.auth_db, x->conf->uri.user) : NULL;
     if (who)
         bson_append_utf8(&cmd, "saslSupportedMechs", -1, who, -1);
     free(who);
     return add(x, &cmd, DEFAULT_DB);
 }
 
-/* What was added since is sent; the reply to the first of it is awaited. */
-static enum mongo_next ask(struct mongo_exchange *x, enum step step, int32_t first, int rc)
+/* What was added is sent; the reply to the last of it is awaited. */
+static enum mongo_next ask(struct mongo_exchange *x, enum mongo_step step, int rc)
 {
-    x->step = (int)step;
-    x->awaited = first;
+    x->step = step;
+    x->awaited = x->last_id;
     return rc ? unable(x, "out of memory") : MONGO_NEXT_SEND;
 }
 
-static enum mongo_next ask_simple(struct mongo_exchange *x, enum step step)
+static enum mongo_next ask_simple(struct mongo_exchange *x, enum mongo_step step)
 {
-    int32_t first = x->last_id + 1;
-    return ask(x, step, first, add_simple(x, words_of[step]));
+    return ask(x, step, add_simple(x, words_of[step]));
 }
 
 static enum mongo_next ask_legacy(struct mongo_exchange *x)
 {
-    int32_t first = x->last_id + 1;
-    return ask(x, STEP_LEGACY, first, add_hello(x, words_of[STEP_LEGACY]));
+    return ask(x, MONGO_STEP_LEGACY, add_hello(x, words_of[MONGO_STEP_LEGACY]));
 }
 
 enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh)
 {
-    int32_t first = x->last_id + 1;
     x->fresh = fresh;
     x->old_server = x->whole = false;
     buf_reset(&x->out);
-    int rc = add_hello(x, "hello");
-    if (rc == 0 && !logs_in(x)) /* else ping comes after the login */
-        rc = add_simple(x, "ping");
-    return ask(x, STEP_HELLO, first, rc);
+    enum mongo_next next = ask(x, MONGO_STEP_HELLO, add_hello(x, "hello"));
+    bool goes_along = next == MONGO_NEXT_SEND && !logs_in(x); /* else ping comes after the login */
+    return goes_along && add_simple(x, "ping") ? unable(x, "out of memory") : next;
 }
 
 /* ---- The login ---- */
@@ -185,10 +170,10 @@ static bool has_sha_256(const bson_t *hello)
     return false;
 }
 
-static enum mongo_next ask_sasl(struct mongo_exchange *x, enum step step, const struct buf *payload)
+static enum mongo_next ask_sasl(struct mongo_exchange *x, enum mongo_step step,
+                                const struct buf *payload)
 {
-    bool plain = step == STEP_PLAIN, begin = plain || step == STEP_SASL_START;
-    int32_t first = x->last_id + 1;
+    bool plain = step == MONGO_STEP_PLAIN, begin = plain || step == MONGO_STEP_SASL_START;
     bson_t cmd, options;
     bson_init(&cmd);
     bson_append_int32(&cmd, begin ? "saslStart" : "saslContinue", -1, 1);
@@ -208,20 +193,19 @@ static enum mongo_next ask_sasl(struct mongo_exchange *x, enum step step, const 
         bson_append_bool(&options, "skipEmptyExchange", -1, true);
         bson_append_document_end(&cmd, &options);
     }
-    return ask(x, step, first, add(x, &cmd, auth_db(x->conf)));
+    return ask(x, step, add(x, &cmd, x->conf->uri.auth_db));
 }
 
 /* The certificate is the login; the user's name may be given as well. */
 static enum mongo_next begin_x509(struct mongo_exchange *x)
 {
-    int32_t first = x->last_id + 1;
     bson_t cmd;
     bson_init(&cmd);
     bson_append_int32(&cmd, "authenticate", -1, 1);
     bson_append_utf8(&cmd, "mechanism", -1, "MONGODB-X509", -1);
     if (x->conf->uri.user)
         bson_append_utf8(&cmd, "user", -1, x->conf->uri.user, -1);
-    return ask(x, STEP_X509, first, add(x, &cmd, auth_db(x->conf)));
+    return ask(x, MONGO_STEP_X509, add(x, &cmd, x->conf->uri.auth_db));
 }
 
 /* RFC 4616. */
@@ -234,7 +218,7 @@ static enum mongo_next begin_plain(struct mongo_exchange *x)
     buf_putc(&payload, '\0');
     enum mongo_next next = buf_puts(&payload, x->conf->uri.password)
                                ? unable(x, "out of memory, or the password is too long")
-                               : ask_sasl(x, STEP_PLAIN, &payload);
+                               : ask_sasl(x, MONGO_STEP_PLAIN, &payload);
     buf_wipe(&payload);
     return next;
 }
@@ -256,7 +240,7 @@ static enum mongo_next begin_scram(struct mongo_exchange *x, const bson_t *hello
                     &e))
         next = unable(x, e.text);
     else
-        next = ask_sasl(x, STEP_SASL_START, &payload);
+        next = ask_sasl(x, MONGO_STEP_SASL_START, &payload);
     buf_fini(&payload);
     return next;
 }
@@ -275,7 +259,7 @@ static enum mongo_next answer_challenge(struct mongo_exchange *x)
     buf_init(&payload, 2 * SCRAM_TEXT_MAX);
     enum mongo_next next = scram_final(&x->scram, &payload, &e)
                                ? unable(x, e.text)
-                               : ask_sasl(x, STEP_SASL_CONTINUE, &payload);
+                               : ask_sasl(x, MONGO_STEP_SASL_CONTINUE, &payload);
     buf_fini(&payload);
     return next;
 }
@@ -305,24 +289,24 @@ static enum mongo_next take_login(struct mongo_exchange *x, const bson_t *doc)
     const uint8_t *text = NULL;
     uint32_t len = 0;
     struct err e;
-    if (x->step == STEP_X509)
-        return ask_simple(x, STEP_PING);
+    if (x->step == MONGO_STEP_X509)
+        return ask_simple(x, MONGO_STEP_PING);
     if (bson_iter_init_find(&it, doc, "payload") && BSON_ITER_HOLDS_BINARY(&it))
         bson_iter_binary(&it, &subtype, &len, &text);
     if (!text)
         return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "a reply without a payload");
-    if (x->step == STEP_SASL_START)
+    if (x->step == MONGO_STEP_SASL_START)
         return take_challenge(x, doc, (const char *)text, len);
-    if (x->step == STEP_SASL_CONTINUE && scram_verify(&x->scram, (const char *)text, len, &e))
+    if (x->step == MONGO_STEP_SASL_CONTINUE && scram_verify(&x->scram, (const char *)text, len, &e))
         return end(x, MONGO_NEXT_DONE, REASON_AUTH, e.text);
     bool done =
         bson_iter_init_find(&it, doc, "done") && BSON_ITER_HOLDS_BOOL(&it) && bson_iter_bool(&it);
     if (done)
-        return ask_simple(x, STEP_PING);
-    if (x->step == STEP_SASL_EMPTY || x->step == STEP_PLAIN)
+        return ask_simple(x, MONGO_STEP_PING);
+    if (x->step == MONGO_STEP_SASL_EMPTY || x->step == MONGO_STEP_PLAIN)
         return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "a login without end");
     struct buf empty = {0};
-    return ask_sasl(x, STEP_SASL_EMPTY, &empty);
+    return ask_sasl(x, MONGO_STEP_SASL_EMPTY, &empty);
 }
 
 /* ---- Replies ---- */
@@ -332,7 +316,7 @@ static enum mongo_next take_ping(struct mongo_exchange *x)
 {
     if (!x->conf->init_guard || !x->fresh || !mongo_guard_applies(x->address))
         return conclude(x);
-    x->step = STEP_LOOK;
+    x->step = MONGO_STEP_LOOK;
     return MONGO_NEXT_LOOK;
 }
 
@@ -340,7 +324,7 @@ enum mongo_next mongo_exchange_looked(struct mongo_exchange *x, enum mongo_guard
 {
     buf_reset(&x->out);
     if (guard == MONGO_GUARD_ASK)
-        return ask_simple(x, STEP_GUARD);
+        return ask_simple(x, MONGO_STEP_GUARD);
     return guard == MONGO_GUARD_INIT ? init_phase(x) : conclude(x);
 }
 
@@ -357,7 +341,7 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     char words[256];
     if (ok) {
         mongo_hello_read(&x->hello, x->members, doc);
-    } else if (x->step == STEP_HELLO &&
+    } else if (x->step == MONGO_STEP_HELLO &&
                mongo_reply_error(doc, words, sizeof words) == MONGO_COMMAND_NOT_FOUND) {
         x->old_server = true;
         if (logs_in(x))
@@ -369,10 +353,11 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
         return end(x, MONGO_NEXT_DONE, REASON_MISMATCH,
                    "the uri says loadBalanced=true, the server does not (no serviceId)");
     if (logs_in(x)) /* an arbiter has no users */
-        return x->hello.role == MONGO_ARBITER ? ask_simple(x, STEP_PING) : begin_login(x, doc);
-    if (x->step == STEP_LEGACY)
+        return x->hello.role == MONGO_ARBITER ? ask_simple(x, MONGO_STEP_PING)
+                                              : begin_login(x, doc);
+    if (x->step == MONGO_STEP_LEGACY)
         return take_ping(x);
-    x->step = STEP_PING;
+    x->step = MONGO_STEP_PING;
     x->awaited++;
     return MONGO_NEXT_WAIT;
 }
@@ -381,12 +366,12 @@ static enum mongo_next take_reply(struct mongo_exchange *x, const bson_t *doc)
 {
     bool ok = mongo_reply_ok(doc);
     switch (x->step) {
-    case STEP_HELLO:
-    case STEP_LEGACY:
+    case MONGO_STEP_HELLO:
+    case MONGO_STEP_LEGACY:
         return take_hello(x, doc, ok);
-    case STEP_GUARD: /* refused is as good: the temporary server refuses nothing */
+    case MONGO_STEP_GUARD: /* refused is as good: the temporary server refuses nothing */
         return ok && mongo_guard_is_init(doc) ? init_phase(x) : conclude(x);
-    case STEP_PING:
+    case MONGO_STEP_PING:
         if (!ok)
             return failed(x, doc);
         if (x->old_server && !logs_in(x))
@@ -414,14 +399,14 @@ enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, 
             mongo_wire_document(&doc, reply.document, reply.document_len, &e))
             return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, e.text);
         *used += reply.message_len;
-        enum step step = (enum step)x->step;
+        enum mongo_step step = x->step;
         enum mongo_next next = take_reply(x, &doc);
         if (next == MONGO_NEXT_WAIT)
             continue; /* the one after it was asked for already */
         /* After a bad hello the reply to the ping that went along may be there too. */
         bool last = next == MONGO_NEXT_DONE ? x->whole : next != MONGO_NEXT_FAIL;
         if (last && *used < len) {
-            x->step = (int)step;
+            x->step = step;
             x->whole = false;
             return end(x, MONGO_NEXT_FAIL, REASON_PROTOCOL, "more bytes than the reply");
         }
@@ -431,9 +416,9 @@ enum mongo_next mongo_exchange_take(struct mongo_exchange *x, const void *data, 
 
 void mongo_exchange_note(const struct mongo_exchange *x, char out[PROBE_DETAIL_MAX])
 {
-    const char *done = x->step == STEP_PING   ? "hello answered, "
-                       : x->step == STEP_LOOK ? "ping answered, "
-                                              : "";
+    const char *done = x->step == MONGO_STEP_PING   ? "hello answered, "
+                       : x->step == MONGO_STEP_LOOK ? "ping answered, "
+                                                    : "";
     snprintf(out, PROBE_DETAIL_MAX, "connected to %s, %s%s %s", x->address, done,
-             x->step == STEP_LOOK ? "waiting for" : "no reply to", words_of[x->step]);
+             x->step == MONGO_STEP_LOOK ? "waiting for" : "no reply to", words_of[x->step]);
 }

@@ -24,6 +24,20 @@ enum mongo_next {
     MONGO_NEXT_FAIL, /* so is what went wrong with the connection or the bytes on it */
 };
 
+/* What is awaited. */
+enum mongo_step {
+    MONGO_STEP_HELLO,
+    MONGO_STEP_LEGACY, /* isMaster, to a server that does not know hello */
+    MONGO_STEP_X509,
+    MONGO_STEP_PLAIN,
+    MONGO_STEP_SASL_START,
+    MONGO_STEP_SASL_CONTINUE,
+    MONGO_STEP_SASL_EMPTY, /* a server that wants one empty message more */
+    MONGO_STEP_PING,
+    MONGO_STEP_LOOK, /* at /proc, on a thread */
+    MONGO_STEP_GUARD,
+};
+
 struct mongo_exchange {
     const struct mongo_conf *conf;
     const char *address; /* of the server, for words; must stay */
@@ -36,7 +50,7 @@ struct mongo_exchange {
     struct mongo_hello hello;
     struct mongo_members *members; /* NULL: not wanted */
     /* Private. */
-    int step; /* enum step */
+    enum mongo_step step;
     bool fresh, old_server;
     int32_t awaited;
     int32_t conversation;

@@ -361,15 +361,11 @@ enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wi
                  MONGO_WIRE_VERSION_MIN, MONGO_WIRE_VERSION_MAX);
         return REASON_MISMATCH;
     }
-    if (wish->set_name && h->role == MONGO_NOT_INITIATED) {
+    bool none = h->role == MONGO_NOT_INITIATED;
+    if (wish->set_name && (none || strcmp(wish->set_name, h->set_name) != 0)) {
         snprintf(detail, PROBE_DETAIL_MAX, "%s is %s, wanted set %s", address, what,
                  wish->set_name);
-        return REASON_NOT_INITIATED;
-    }
-    if (wish->set_name && strcmp(wish->set_name, h->set_name) != 0) {
-        snprintf(detail, PROBE_DETAIL_MAX, "%s is %s, wanted set %s", address, what,
-                 wish->set_name);
-        return REASON_MISMATCH;
+        return none ? REASON_NOT_INITIATED : REASON_MISMATCH;
     }
     enum reason reason = judge_role(h, wish->require, address, what, detail);
     if (reason == REASON_OK && wish->max_lag > 0 && is_secondary(h))

@@ -174,21 +174,21 @@ static void on_end(void *owner, struct mongo_conn *c)
 
 /* ---- All of them ---- */
 
-static void drop(struct mongo_pool *p, size_t i)
+static void drop(struct mongo_pool *p, struct member **at)
 {
-    struct member *m = p->members[i];
-    p->members[i] = p->members[--p->n];
+    struct member *m = *at;
+    *at = p->members[--p->n];
     close_conn(m);
     move_to(m, MONGO_MEMBER_CLOSED);
     if (m->n_closing == 0)
         free_member(m);
 }
 
-static struct member *find(const struct mongo_pool *p, const char *address)
+static struct member **find(struct mongo_pool *p, const char *address)
 {
     for (size_t i = 0; i < p->n; i++)
         if (strcasecmp(p->members[i]->address, address) == 0)
-            return p->members[i];
+            return &p->members[i];
     return NULL;
 }
 
@@ -197,7 +197,7 @@ static void make_room(struct mongo_pool *p)
 {
     for (size_t i = 0; p->n == MONGO_HOSTS_MAX && i < p->n; i++)
         if (p->members[i]->state != MONGO_MEMBER_ASKED)
-            drop(p, i);
+            drop(p, &p->members[i]);
 }
 
 static struct member *add(struct mongo_pool *p, const char *address, struct err *e)
@@ -244,7 +244,7 @@ static int prepare(struct member *m, struct err *e)
 int mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user, const char *address,
                    size_t index, const struct scram_keys *keys, struct err *e)
 {
-    struct member *m = find(p, address);
+    struct member **known = find(p, address), *m = known ? *known : NULL;
     bool awaited = m && is_awaited(m);
     if ((!m && !(m = add(p, address, e))) || (!awaited && prepare(m, e)))
         return -1;
@@ -285,17 +285,15 @@ void mongo_pool_leave(struct mongo_pool *p, const struct mongo_pool_user *user)
 
 void mongo_pool_drop(struct mongo_pool *p, const char *address)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (strcasecmp(p->members[i]->address, address) == 0) {
-            drop(p, i);
-            return;
-        }
+    struct member **at = find(p, address);
+    if (at)
+        drop(p, at);
 }
 
 void mongo_pool_drop_all(struct mongo_pool *p)
 {
     while (p->n)
-        drop(p, p->n - 1);
+        drop(p, &p->members[p->n - 1]);
 }
 
 void mongo_pool_sweep(struct mongo_pool *p, bool (*is_named)(const void *arg, const char *address),
@@ -303,7 +301,7 @@ void mongo_pool_sweep(struct mongo_pool *p, bool (*is_named)(const void *arg, co
 {
     for (size_t i = p->n; i-- > 0;)
         if (!is_named(arg, p->members[i]->address))
-            drop(p, i);
+            drop(p, &p->members[i]);
 }
 
 /* ---- Begin and end ---- */

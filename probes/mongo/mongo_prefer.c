@@ -11,29 +11,13 @@
 #define HEARTBEAT_MS    10000
 #define TAG_BYTES       40 /* of a name or value as shown */
 
-static enum mongo_mode mode_of(mongoc_read_mode_t mode)
-{
-    switch (mode) {
-    case MONGOC_READ_SECONDARY:
-        return MONGO_MODE_SECONDARY;
-    case MONGOC_READ_PRIMARY_PREFERRED:
-        return MONGO_MODE_PRIMARY_PREFERRED;
-    case MONGOC_READ_SECONDARY_PREFERRED:
-        return MONGO_MODE_SECONDARY_PREFERRED;
-    case MONGOC_READ_NEAREST:
-        return MONGO_MODE_NEAREST;
-    default:
-        return MONGO_MODE_PRIMARY;
-    }
-}
-
 int mongo_prefer_init(struct mongo_prefer *p, const mongoc_uri_t *uri, struct err *e)
 {
     const mongoc_read_prefs_t *prefs = mongoc_uri_get_read_prefs_t(uri);
     *p = (struct mongo_prefer){.given = mongoc_uri_has_option(uri, MONGOC_URI_READPREFERENCE)};
     if (!p->given)
         return 0;
-    p->mode = mode_of(mongoc_read_prefs_get_mode(prefs));
+    p->mode = mongoc_read_prefs_get_mode(prefs);
     int64_t seconds = mongoc_read_prefs_get_max_staleness_seconds(prefs);
     p->max_staleness = seconds > 0 ? seconds * NS_PER_S : 0;
     p->heartbeat =
@@ -135,8 +119,11 @@ void mongo_prefer_put_tags(struct buf *b, const bson_t *tags)
 
 void mongo_prefer_describe(const struct mongo_prefer *p, struct buf *b)
 {
-    static const char *const modes[] = {"primary", "primaryPreferred", "secondary",
-                                        "secondaryPreferred", "nearest"};
+    static const char *const modes[] = {[MONGOC_READ_PRIMARY] = "primary",
+                                        [MONGOC_READ_PRIMARY_PREFERRED] = "primaryPreferred",
+                                        [MONGOC_READ_SECONDARY] = "secondary",
+                                        [MONGOC_READ_SECONDARY_PREFERRED] = "secondaryPreferred",
+                                        [MONGOC_READ_NEAREST] = "nearest"};
     bson_iter_t it;
     bson_t set;
     const char *between = ", tags ";

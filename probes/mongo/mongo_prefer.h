@@ -11,17 +11,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum mongo_mode {
-    MONGO_MODE_PRIMARY,
-    MONGO_MODE_PRIMARY_PREFERRED,
-    MONGO_MODE_SECONDARY,
-    MONGO_MODE_SECONDARY_PREFERRED,
-    MONGO_MODE_NEAREST
-};
-
 struct mongo_prefer {
     bool given; /* the string names a readPreference; else nothing of the rest holds */
-    enum mongo_mode mode;
+    mongoc_read_mode_t mode;
     bson_t *tag_sets;      /* an array of documents; NULL: any member */
     int64_t max_staleness; /* ns; 0: any */
     int64_t heartbeat;     /* ns: heartbeatFrequencyMS, the driver's 10 s where it is not given */

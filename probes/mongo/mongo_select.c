@@ -48,9 +48,9 @@ bool mongo_select_fits(const struct mongo_topology *t, const struct mongo_prefer
         return false;
     if (t->kind != MONGO_KIND_SET)
         return true;
-    if (primary && p->mode != MONGO_MODE_NEAREST)
-        return p->mode != MONGO_MODE_SECONDARY;
-    if ((!primary && p->mode == MONGO_MODE_PRIMARY) || !mongo_prefer_takes_tags(p, s->tags))
+    if (primary && p->mode != MONGOC_READ_NEAREST)
+        return p->mode != MONGOC_READ_SECONDARY;
+    if ((!primary && p->mode == MONGOC_READ_PRIMARY) || !mongo_prefer_takes_tags(p, s->tags))
         return false;
     return primary || is_fresh(t, p, s);
 }

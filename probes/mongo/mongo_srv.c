@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "net/server_url.h"
 
 #define SERVICE "mongodb"
 
@@ -65,30 +66,26 @@ static size_t pick(size_t n)
     return random % n;
 }
 
-/* All, or so many of them by chance. */
+static int add_host(struct mongo_uri *u, const struct dns_srv *srv, struct err *e)
+{
+    char *host = str_format("%s:%u", srv->target, (unsigned)srv->port);
+    if (!host)
+        return err_set(e, "out of memory");
+    u->hosts[u->n_hosts++] = host;
+    return 0;
+}
+
+/* All, or so many of them by chance: each is taken as likely as one of those that are left. */
 static int take_hosts(struct mongo_srv *s, const struct dns_records *r, struct err *e)
 {
     struct mongo_uri *u = &s->conf.uri;
-    size_t wanted = u->srv_max_hosts > 0 ? (size_t)u->srv_max_hosts : r->n_srv;
-    size_t left = r->n_srv;
-    size_t *order = calloc(left, sizeof *order);
-    u->n_hosts = 0;
-    for (size_t i = 0; order && i < left; i++)
-        order[i] = i;
-    while (order && left > 0 && u->n_hosts < wanted && u->n_hosts < MONGO_HOSTS_MAX) {
-        bool all = wanted >= r->n_srv && r->n_srv <= MONGO_HOSTS_MAX;
-        size_t at = all ? 0 : pick(left);
-        const struct dns_srv *srv = &r->srv[order[at]];
-        left--;
-        memmove(order + at, order + at + 1, (left - at) * sizeof *order);
-        char *host = str_format("%s:%u", srv->target, (unsigned)srv->port);
-        if (!host)
-            break;
-        u->hosts[u->n_hosts++] = host;
-    }
-    bool whole = order && (left == 0 || u->n_hosts == wanted || u->n_hosts == MONGO_HOSTS_MAX);
-    free(order);
-    return whole ? 0 : err_set(e, "out of memory");
+    size_t wanted = u->srv_max_hosts > 0 ? (size_t)u->srv_max_hosts : MONGO_HOSTS_MAX;
+    if (wanted > MONGO_HOSTS_MAX)
+        wanted = MONGO_HOSTS_MAX;
+    for (size_t i = 0; i < r->n_srv; i++)
+        if (pick(r->n_srv - i) < wanted - u->n_hosts && add_host(u, &r->srv[i], e) < 0)
+            return -1;
+    return 0;
 }
 
 static int check_targets(const struct mongo_uri *u, const struct dns_records *r, struct err *e)
@@ -108,30 +105,6 @@ static int check_targets(const struct mongo_uri *u, const struct dns_records *r,
 }
 
 /* ---- Options ---- */
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : isxdigit((unsigned char)c) ? (c | 0x20) - 'a' + 10 : -1;
-}
-
-/* Takes %XX out of the text, in place; false: it is broken. */
-static bool unescape(char *text)
-{
-    char *to = text;
-    for (const char *p = text; *p; p++) {
-        if (*p != '%') {
-            *to++ = *p;
-            continue;
-        }
-        int high = hex_digit(p[1]), low = high >= 0 ? hex_digit(p[2]) : -1;
-        if (low < 0 || (high == 0 && low == 0))
-            return false;
-        *to++ = (char)(high << 4 | low);
-        p += 2;
-    }
-    *to = '\0';
-    return true;
-}
 
 static int take_text(char **out, const char *value, bool given, struct err *e)
 {
@@ -173,9 +146,12 @@ static int take_options(struct mongo_srv *s, char *text, struct err *e)
             return err_set(e, "its TXT record is not of the form name=value");
         *equals = '\0';
         str_printable(option, strlen(option));
-        if (!unescape(equals + 1))
+        char *value = server_url_decode(equals + 1, strlen(equals + 1), NULL);
+        if (!value)
             return err_set(e, "its TXT record has a broken escape");
-        if (take_option(s, option, equals + 1, e))
+        int rc = take_option(s, option, value, e);
+        free(value);
+        if (rc < 0)
             return -1;
     }
     return 0;
@@ -211,8 +187,7 @@ static int check_options(const struct mongo_srv *s, const struct dns_records *r,
 static void add_option(struct buf *b, const char *name, const char *value)
 {
     buf_printf(b, "%s%s=", b->len ? "&" : "", name);
-    for (const char *p = value; *p; p++)
-        buf_printf(b, isalnum((unsigned char)*p) ? "%c" : "%%%02X", (unsigned char)*p);
+    mongo_uri_put_escaped(b, value);
 }
 
 /* The driver looks up names, but not records. */

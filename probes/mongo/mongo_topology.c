@@ -63,7 +63,7 @@ static size_t count_unknown(const struct mongo_topology *t, const struct mongo_m
     return n;
 }
 
-/* One that was dropped comes back when a member names it. */
+/* One that was dropped stays so for this check. */
 static void add(struct mongo_topology *t, const char *address)
 {
     if (is_known(t, address) || t->n == t->room)
@@ -143,24 +143,30 @@ static bool is_newest(struct mongo_topology *t, const struct mongo_election *e, 
     return true;
 }
 
+static bool is_primary(const struct mongo_server *s)
+{
+    return s->state == MONGO_SERVER_ANSWERED && s->hello.role == MONGO_PRIMARY;
+}
+
+static void outvote(struct mongo_server *s)
+{
+    s->reason = REASON_MISMATCH;
+    snprintf(s->detail, sizeof s->detail, "primary of an older election");
+    move_to(s, MONGO_SERVER_FAILED);
+}
+
 /* A new primary: who was one before is none any more, and whom it does not name is out. */
 static void take_primary(struct mongo_topology *t, struct mongo_server *s,
                          const struct mongo_members *m)
 {
     if (!is_newest(t, &m->election, s->hello.max_wire_version >= WIRE_OF_6_0)) {
-        s->reason = REASON_MISMATCH;
-        snprintf(s->detail, sizeof s->detail, "primary of an older election");
-        move_to(s, MONGO_SERVER_FAILED);
+        outvote(s);
         return;
     }
     for (size_t i = 0; i < t->n; i++) {
         struct mongo_server *other = &t->servers[i];
-        if (other == s || other->state != MONGO_SERVER_ANSWERED ||
-            other->hello.role != MONGO_PRIMARY)
-            continue;
-        other->reason = REASON_MISMATCH;
-        snprintf(other->detail, sizeof other->detail, "primary of an older election");
-        move_to(other, MONGO_SERVER_FAILED);
+        if (other != s && is_primary(other))
+            outvote(other);
     }
     t->passives = m->n_passives;
     for (size_t i = 0; i < m->n_hosts; i++)
@@ -173,8 +179,7 @@ static void take_primary(struct mongo_topology *t, struct mongo_server *s,
 const struct mongo_server *mongo_topology_primary(const struct mongo_topology *t)
 {
     for (size_t i = 0; i < t->n; i++)
-        if (t->servers[i].state == MONGO_SERVER_ANSWERED &&
-            t->servers[i].hello.role == MONGO_PRIMARY)
+        if (is_primary(&t->servers[i]))
             return &t->servers[i];
     return NULL;
 }

@@ -253,7 +253,7 @@ static int check_mechanism(const char *options, struct err *e)
 
 /* ---- The text for the driver ---- */
 
-static void put_escaped(struct buf *b, const char *text)
+void mongo_uri_put_escaped(struct buf *b, const char *text)
 {
     for (const char *p = text; *p; p++) {
         if (isalnum((unsigned char)*p) || strchr("-._~", *p))
@@ -269,10 +269,10 @@ static void put_login(struct buf *b, const char *text, const char *user, const c
     if (info.at)
         buf_add(b, info.at, info.len);
     if (user)
-        put_escaped(b, user);
+        mongo_uri_put_escaped(b, user);
     if (password) {
         buf_putc(b, ':');
-        put_escaped(b, password);
+        mongo_uri_put_escaped(b, password);
     }
     if (user || info.at)
         buf_putc(b, '@');

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "mongo/mongo_prefer.h"
 
@@ -49,6 +50,9 @@ void mongo_uri_fini(struct mongo_uri *u); /* wipes the secrets */
 /* The text for the driver with the hosts "a:1,b:2" and the options "x=y&z=w" that a name of
  * mongodb+srv stands for. malloc'd, holds secrets; NULL: out of memory. */
 char *mongo_uri_text(const struct mongo_uri *u, const char *hosts, const char *more);
+
+/* As a part of a connection string: all but letters, digits and -._~ is written %XX. */
+void mongo_uri_put_escaped(struct buf *b, const char *text);
 
 /* "mongodb://a:27017,b:27017/?replicaSet=rs0": no credentials. malloc'd; NULL: out of memory. */
 char *mongo_uri_redacted(const struct mongo_uri *u);

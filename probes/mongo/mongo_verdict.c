@@ -221,7 +221,7 @@ static enum reason no_reader(const struct mongo_topology *t, const struct mongo_
     snprintf(detail, PROBE_DETAIL_MAX, "no member for %.*s: %.300s", (int)b.len,
              b.data ? b.data : "", seen);
     buf_fini(&b);
-    if (p->mode == MONGO_MODE_PRIMARY)
+    if (p->mode == MONGOC_READ_PRIMARY)
         return REASON_NO_PRIMARY;
     return n.silent > 0 ? REASON_TIMEOUT : REASON_MISMATCH;
 }

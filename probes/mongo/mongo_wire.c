@@ -1,6 +1,7 @@
 /* mongo_wire: see mongo_wire.h. */
 #include "mongo/mongo_wire.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,13 +27,8 @@ enum {
 
 static void put_le32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint32_t get_le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    v = htole32(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static int add_message(struct buf *out, int32_t request_id, const uint8_t *document, uint32_t len)
@@ -83,15 +79,15 @@ static enum mongo_wire bad_start(const uint8_t *p, size_t len, struct err *e)
 static enum mongo_wire check_header(const uint8_t *p, size_t len, int32_t request_id, struct err *e)
 {
     if (len >= 4) {
-        uint32_t message_len = get_le32(p);
+        uint32_t message_len = mongo_get32(p);
         if (message_len < MESSAGE_MIN || message_len > MONGO_MESSAGE_MAX)
             return bad_start(p, len, e);
     }
     if (len < HEADER_BYTES)
         return MONGO_WIRE_MORE;
-    if (get_le32(p + 12) != OP_MSG)
+    if (mongo_get32(p + 12) != OP_MSG)
         return bad_start(p, len, e);
-    int32_t response_to = (int32_t)get_le32(p + 8);
+    int32_t response_to = (int32_t)mongo_get32(p + 8);
     if (response_to != request_id) {
         err_set(e, "a reply to request %" PRId32 ", not to %" PRId32, response_to, request_id);
         return MONGO_WIRE_BAD;
@@ -108,7 +104,7 @@ enum mongo_wire mongo_wire_reply(const void *data, size_t len, int32_t request_i
         return header;
     if (len < HEADER_BYTES + FLAGS_BYTES + 1)
         return MONGO_WIRE_MORE;
-    uint32_t flags = get_le32(p + HEADER_BYTES);
+    uint32_t flags = mongo_get32(p + HEADER_BYTES);
     if (flags & FLAGS_REQUIRED & ~FLAG_CHECKSUM) {
         err_set(e, flags & FLAG_MORE ? "a reply that announces more replies"
                                      : "a reply with unknown flags");
@@ -118,12 +114,12 @@ enum mongo_wire mongo_wire_reply(const void *data, size_t len, int32_t request_i
         err_set(e, "a reply without a body section");
         return MONGO_WIRE_BAD;
     }
-    size_t message_len = get_le32(p);
+    size_t message_len = mongo_get32(p);
     size_t end = flags & FLAG_CHECKSUM ? message_len - CHECKSUM_BYTES : message_len;
     size_t begin = HEADER_BYTES + FLAGS_BYTES + 1;
     if (len < begin + 4)
         return MONGO_WIRE_MORE;
-    if (end < begin + BSON_MIN_BYTES || get_le32(p + begin) != end - begin) {
+    if (end < begin + BSON_MIN_BYTES || mongo_get32(p + begin) != end - begin) {
         err_set(e, "a reply whose document does not fill its message");
         return MONGO_WIRE_BAD;
     }

@@ -15,8 +15,7 @@
 #include "mongo/mongo_bson.h"
 
 /* A hello of the largest set is under 32 KiB; and so a TLS record reads as a length over it. */
-#define MONGO_MESSAGE_MAX   (1 << 16)
-#define MONGO_REQUEST_BYTES 512 /* room that a short command takes at most */
+#define MONGO_MESSAGE_MAX (1 << 16)
 
 /* The server's error codes that mean something to a probe. */
 enum { MONGO_UNAUTHORIZED = 13, MONGO_AUTH_FAILED = 18, MONGO_COMMAND_NOT_FOUND = 59 };

@@ -5,6 +5,14 @@
 
 #include "probe.h"
 
+/* The key. */
+#define FAMILY_KEY(words)                                                                          \
+    {                                                                                              \
+        .name = "family", .kind = KEY_CHOICE, .def = "any", .choices = family_choices,             \
+        .doc = words                                                                               \
+    }
+#define FAMILY_DOC "The family of addresses to use: any, 4 or 6."
+
 /* "any", "4", "6", NULL */
 extern const char *const family_choices[];
 

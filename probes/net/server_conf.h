@@ -12,18 +12,15 @@
 #include "tls/tls.h"
 
 /* They come first in a type's table, in this order. */
-#define SERVER_KEYS(uri_doc)                                                                       \
+#define SERVER_LOGIN_KEYS(uri_doc)                                                                 \
     {.name = "uri", .kind = KEY_TEXT, .flags = KEY_REQUIRED | KEY_MAY_HIDE, .doc = uri_doc},       \
         {.name = "user", .kind = KEY_TEXT, .doc = "User name, instead of one in the uri."},        \
         {.name = "password",                                                                       \
          .kind = KEY_TEXT,                                                                         \
          .flags = KEY_SECRET,                                                                      \
          .doc = "Password, instead of one in the uri."},                                           \
-        TLS_KEYS,                                                                                  \
-    {                                                                                              \
-        .name = "family", .kind = KEY_CHOICE, .def = "any", .choices = family_choices,             \
-        .doc = "The family of addresses to use: any, 4 or 6."                                      \
-    }
+        TLS_KEYS
+#define SERVER_KEYS(uri_doc) SERVER_LOGIN_KEYS(uri_doc), FAMILY_KEY(FAMILY_DOC)
 
 enum {
     SERVER_KEY_URI,

@@ -35,12 +35,8 @@ const struct probe_key tcp_keys[TCP_N_KEYS] = {
                     .flags = KEY_SECRET | KEY_ESCAPES,
                     .doc = "Steps in place of send and expect, one a line: 'expect PATTERN', 'send "
                            "BYTES', and 'tls', from where on TLS is spoken (STARTTLS)."},
-    [K_FAMILY] = {.name = "family",
-                  .kind = KEY_CHOICE,
-                  .def = "any",
-                  .choices = family_choices,
-                  .doc =
-                      "4 or 6: only addresses of this family are tried. any: both, side by side."},
+    [K_FAMILY] =
+        FAMILY_KEY("4 or 6: only addresses of this family are tried. any: both, side by side."),
     [K_CLOSE] = {.name = "close",
                  .kind = KEY_CHOICE,
                  .def = "order",
