@@ -2,6 +2,7 @@
  * never looks into a job or a reply. */
 #include "child/worker.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/closer.h"
 #include "loop/spawn.h"
 
 #define JOB_MAX 262144
@@ -23,10 +25,17 @@ struct worker_pool {
     unsigned running, most;
 };
 
+/*  state    what is under way                                        next
+ *  WAITING  it stands in line, or is about to tell why it has failed  RUNNING, OVER, CLOSING
+ *  RUNNING  the child, and its reply                                  OVER, CLOSING
+ *  OVER     on_done was told                                          CLOSING
+ *  CLOSING  worker_close was called: the child is awaited, then on_closed */
+enum worker_state { WORKER_WAITING, WORKER_RUNNING, WORKER_OVER, WORKER_CLOSING };
+
 struct worker {
+    enum worker_state state;
     struct worker_pool *pool;
     struct probe_run *run;
-    uv_loop_t *loop;
     const char *entry;
     struct buf job, reply;
     void (*on_done)(struct probe_run *run, const struct worker_result *result);
@@ -36,11 +45,25 @@ struct worker {
     uv_process_t process;
     uv_pipe_t in, out;
     uv_write_t write;
+    uv_shutdown_t shutdown;
+    struct closer closer; /* holds the process until it is reaped */
     struct worker_result result;
-    unsigned n_open;
-    bool running, reading, reported, closing;
+    bool is_alive;   /* not reaped yet */
+    bool is_reading; /* the reply is not read to its end */
     char chunk[4096];
 };
+
+static void move(struct worker *w, enum worker_state to)
+{
+    static const unsigned next[] = {
+        [WORKER_WAITING] = 1 << WORKER_RUNNING | 1 << WORKER_OVER | 1 << WORKER_CLOSING,
+        [WORKER_RUNNING] = 1 << WORKER_OVER | 1 << WORKER_CLOSING,
+        [WORKER_OVER] = 1 << WORKER_CLOSING,
+        [WORKER_CLOSING] = 0,
+    };
+    assert(next[w->state] & 1U << to);
+    w->state = to;
+}
 
 /* What the child may know of our environment: where names and certificates are, where a login of
  * GSSAPI or MONGODB-AWS finds its own and, for a build of shared libraries, where these are. */
@@ -61,11 +84,9 @@ static const char *const env_kept[] = {
 
 static void start_next(struct worker_pool *pool);
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_all_closed(struct closer *c)
 {
-    struct worker *w = handle->data;
-    if (--w->n_open > 0 || !w->closing)
-        return;
+    struct worker *w = container_of(c, struct worker, closer);
     struct probe_run *run = w->run;
     void (*on_closed)(struct probe_run *) = w->on_closed;
     buf_wipe(&w->job);
@@ -74,36 +95,33 @@ static void on_handle_closed(uv_handle_t *handle)
     on_closed(run);
 }
 
-static void close_handle(uv_handle_t *handle)
+static void on_process_closed(uv_handle_t *handle)
 {
-    if (!uv_is_closing(handle))
-        uv_close(handle, on_handle_closed);
+    closer_drop(&container_of((uv_process_t *)handle, struct worker, process)->closer);
 }
 
 static void report(struct worker *w)
 {
-    if (w->reported || w->closing)
+    if (w->state >= WORKER_OVER)
         return;
-    w->reported = true;
+    move(w, WORKER_OVER);
     w->result.reply = &w->reply;
     w->on_done(w->run, &w->result);
 }
 
 static void report_if_ended(struct worker *w)
 {
-    if (!w->running && !w->reading)
+    if (!w->is_alive && !w->is_reading)
         report(w);
 }
 
-/* False when it is not in it. */
-static bool leave_line(struct worker *w)
+static void leave_line(struct worker *w)
 {
     for (struct worker **at = &w->pool->line; *at; at = &(*at)->next)
         if (*at == w) {
             *at = w->next;
-            return true;
+            return;
         }
-    return false;
 }
 
 static void join_line(struct worker *w)
@@ -114,10 +132,12 @@ static void join_line(struct worker *w)
     *end = w;
 }
 
+/* Its time is over, unless it has failed by itself. */
 static void on_timer(uv_timer_t *timer)
 {
-    struct worker *w = timer->data;
-    if (leave_line(w) || w->running || w->reading) /* it may have ended, its reply not read yet */
+    struct worker *w = container_of(timer, struct worker, timer);
+    leave_line(w);
+    if (w->result.outcome == WORKER_ENDED)
         w->result.outcome = WORKER_STARVED;
     report(w);
 }
@@ -126,7 +146,7 @@ static void on_timer(uv_timer_t *timer)
  * leaves behind in its group goes with it, in on_exit_child. */
 static void kill_group(struct worker *w)
 {
-    if (w->running)
+    if (w->is_alive)
         kill(-w->process.pid, SIGKILL);
 }
 
@@ -134,54 +154,51 @@ static void kill_group(struct worker *w)
  * number to nobody else; where nothing does, it finds nobody. */
 static void on_exit_child(uv_process_t *process, int64_t exit_status, int term_signal)
 {
-    struct worker *w = process->data;
+    struct worker *w = container_of(process, struct worker, process);
     kill(-process->pid, SIGKILL);
-    w->running = false;
+    w->is_alive = false;
     w->pool->running--;
     w->result.exit_status = (int)exit_status;
     w->result.term_signal = term_signal;
-    close_handle((uv_handle_t *)process);
-    struct worker_pool *pool = w->pool;
-    report_if_ended(w); /* may close and free w */
-    start_next(pool);
+    uv_close((uv_handle_t *)process, on_process_closed);
+    report_if_ended(w);
+    start_next(w->pool);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
-    struct worker *w = handle->data;
+    struct worker *w = container_of((uv_pipe_t *)handle, struct worker, out);
     *buf = uv_buf_init(w->chunk, sizeof w->chunk);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
-    struct worker *w = stream->data;
+    struct worker *w = container_of((uv_pipe_t *)stream, struct worker, out);
     if (n >= 0 && !buf_add(&w->reply, buf->base, (size_t)n))
         return;
     if (n >= 0) {
         w->result.outcome = WORKER_FLOODED;
         kill_group(w);
     }
-    w->reading = false;
-    close_handle((uv_handle_t *)stream);
+    w->is_reading = false;
+    uv_read_stop(stream);
     report_if_ended(w);
 }
 
 /* A child that does not take its job says by its end why. */
-static void on_written(uv_write_t *req, int status)
+static void on_job_taken(uv_shutdown_t *req, int status)
 {
     (void)status;
-    struct worker *w = req->data;
-    buf_wipe(&w->job);
-    close_handle((uv_handle_t *)&w->in);
+    buf_wipe(&container_of(req, struct worker, shutdown)->job);
 }
 
 static void write_job(struct worker *w)
 {
+    uv_stream_t *in = (uv_stream_t *)&w->in;
     uv_buf_t buf = uv_buf_init(w->job.data, (unsigned)w->job.len);
-    w->write.data = w;
-    if (uv_write(&w->write, (uv_stream_t *)&w->in, &buf, 1, on_written))
-        close_handle((uv_handle_t *)&w->in);
+    uv_write(&w->write, in, &buf, 1, NULL);
+    uv_shutdown(&w->shutdown, in, on_job_taken);
 }
 
 static int spawn(struct worker *w)
@@ -194,7 +211,7 @@ static int spawn(struct worker *w)
                                 .in = &w->in,
                                 .out = &w->out,
                                 .on_exit = on_exit_child};
-    return spawn_start(w->loop, &w->process, &child);
+    return spawn_start(w->run->env->loop, &w->process, &child);
 }
 
 /* The result of a failure comes by the timer: never from inside worker_start. One that comes late
@@ -205,26 +222,26 @@ static void start_child(struct worker *w)
     w->result.late = now - w->run->started > w->run->deadline - now;
     if (!w->result.late)
         uv_timer_stop(&w->timer);
-    uv_pipe_init(w->loop, &w->in, 0);
-    uv_pipe_init(w->loop, &w->out, 0);
-    w->in.data = w->out.data = w->process.data = w;
-    w->n_open += 3;
+    uv_pipe_init(w->run->env->loop, &w->in, 0);
+    uv_pipe_init(w->run->env->loop, &w->out, 0);
+    closer_add(&w->closer, &w->in);
+    closer_add(&w->closer, &w->out);
     int rc = spawn(w);
-    w->process.data = w;
+    if (w->process.loop) /* it may have one after an error too */
+        closer_hold(&w->closer);
     if (rc == 0) {
-        w->running = w->reading = true;
+        move(w, WORKER_RUNNING);
+        w->is_alive = w->is_reading = true;
         w->pool->running++;
         write_job(w);
         rc = uv_read_start((uv_stream_t *)&w->out, on_alloc, on_read);
         if (rc == 0)
             return;
         kill_group(w);
-        w->reading = false;
+        w->is_reading = false;
     } else {
-        if (w->process.loop) /* a process that failed to start has a handle to close as well */
-            close_handle((uv_handle_t *)&w->process);
-        else
-            w->n_open--; /* it was never made */
+        if (w->process.loop)
+            uv_close((uv_handle_t *)&w->process, on_process_closed);
         uv_timer_start(&w->timer, on_timer, 0, 0);
     }
     w->result.outcome = WORKER_FAILED;
@@ -264,7 +281,7 @@ static void get_in_line(struct worker *w)
 {
     int64_t left = w->run->deadline - clock_now() - STARVED_BEFORE;
     join_line(w);
-    uv_update_time(w->loop);
+    uv_update_time(w->run->env->loop);
     uv_timer_start(&w->timer, on_timer, left > 0 ? (uint64_t)(left / NS_PER_MS) : 0, 0);
 }
 
@@ -285,12 +302,11 @@ struct worker *worker_start(struct probe_run *run, const char *entry, const void
     }
     w->pool = pool;
     w->run = run;
-    w->loop = run->env->loop;
     w->entry = entry;
     w->on_done = on_done;
-    uv_timer_init(w->loop, &w->timer);
-    w->timer.data = w;
-    w->n_open = 1;
+    closer_init(&w->closer, run->env->loop, on_all_closed);
+    uv_timer_init(run->env->loop, &w->timer);
+    closer_add(&w->closer, &w->timer);
     if (pool->running < pool->most && !pool->line)
         start_child(w);
     else
@@ -300,13 +316,9 @@ struct worker *worker_start(struct probe_run *run, const char *entry, const void
 
 void worker_close(struct worker *w, void (*on_closed)(struct probe_run *run))
 {
-    w->closing = true;
+    move(w, WORKER_CLOSING);
     w->on_closed = on_closed;
     leave_line(w);
-    kill_group(w); /* its handle is closed once it is reaped */
-    if (w->in.data)
-        close_handle((uv_handle_t *)&w->in);
-    if (w->out.data)
-        close_handle((uv_handle_t *)&w->out);
-    close_handle((uv_handle_t *)&w->timer);
+    kill_group(w);
+    closer_close(&w->closer);
 }

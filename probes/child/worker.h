@@ -40,8 +40,8 @@ struct worker *worker_start(struct probe_run *run, const char *entry, const void
                                             const struct worker_result *result));
 
 /* Must be called exactly once for each worker_start, also after on_done: kills the child, or takes
- * it out of the line; on_done does not come any more. `on_closed` comes, perhaps from inside, when
- * the child is reaped and every handle is closed. */
+ * it out of the line; on_done does not come any more. `on_closed` comes, from the loop, when the
+ * child is reaped and every handle is closed. */
 void worker_close(struct worker *w, void (*on_closed)(struct probe_run *run));
 
 /* In the child: runs the entry of a type (probe_type.child_entry) that argv[1] names, in a process

@@ -23,16 +23,11 @@ static const struct exec_conf *conf_of(const struct exec_run *x)
     return x->run.conf;
 }
 
-static void on_worker_closed(struct probe_run *run)
-{
-    probe_release(run);
-}
-
 static void let_go(struct exec_run *x)
 {
     struct worker *w = x->worker;
     x->worker = NULL;
-    worker_close(w, on_worker_closed);
+    worker_close(w, probe_release);
 }
 
 /* ": the first line", or nothing; without the data behind Nagios' bar. */

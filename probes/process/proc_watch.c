@@ -20,8 +20,7 @@ static void on_poll_closed(uv_handle_t *handle)
     struct proc_watch *watch = container_of((uv_poll_t *)handle, struct proc_watch, poll);
     struct proc_watches *w = watch->owner;
     free(watch);
-    if (--w->n_open == 0 && w->closing)
-        w->on_closed(w);
+    closer_drop(&w->closer);
 }
 
 /* It is off the list already. */
@@ -56,13 +55,13 @@ static struct proc_watch *find(const struct proc_watches *w, const struct proc_i
 
 /* Between the look at the process and the descriptor it may have ended, and its number may be
  * another's: looked at again, it must still be the same. False when it is not. */
-static bool add(struct proc_watches *w, uv_loop_t *loop, const char *root, const struct proc_id *id)
+static bool add(struct proc_watches *w, const char *root, const struct proc_id *id)
 {
     struct proc_info info;
     int fd = proc_pidfd(id->pid);
     bool same = proc_look(root, id->pid, &info, NULL) == PROC_FOUND && info.id.start == id->start;
     struct proc_watch *watch = same && fd >= 0 ? calloc(1, sizeof *watch) : NULL;
-    if (!watch || uv_poll_init(loop, &watch->poll, fd) < 0) {
+    if (!watch || uv_poll_init(w->closer.self.loop, &watch->poll, fd) < 0) {
         if (fd >= 0)
             close(fd);
         free(watch);
@@ -75,7 +74,7 @@ static bool add(struct proc_watches *w, uv_loop_t *loop, const char *root, const
     uv_poll_start(&watch->poll, UV_READABLE, on_readable);
     watch->next = w->list;
     w->list = watch;
-    w->n_open++;
+    closer_hold(&w->closer);
     w->n_alive++;
     return true;
 }
@@ -95,8 +94,7 @@ static void drop_unkept(struct proc_watches *w)
     }
 }
 
-size_t proc_watch_set(struct proc_watches *w, uv_loop_t *loop, const char *root,
-                      const struct proc_id *ids, size_t n)
+size_t proc_watch_set(struct proc_watches *w, const char *root, const struct proc_id *ids, size_t n)
 {
     size_t gone = 0;
     for (size_t i = 0; i < n && i < PROC_WATCH_MAX; i++) {
@@ -104,7 +102,7 @@ size_t proc_watch_set(struct proc_watches *w, uv_loop_t *loop, const char *root,
         if (watch)
             watch->keep = true;
         else
-            gone += !add(w, loop, root, &ids[i]);
+            gone += !add(w, root, &ids[i]);
     }
     drop_unkept(w);
     return gone;
@@ -119,12 +117,8 @@ size_t proc_watch_alive(const struct proc_watches *w, struct proc_id ids[PROC_WA
     return n;
 }
 
-void proc_watch_close(struct proc_watches *w, void (*on_closed)(struct proc_watches *w))
+void proc_watch_close(struct proc_watches *w)
 {
-    w->on_closed = on_closed;
-    w->closing = true;
-    if (w->n_open)
-        drop_unkept(w);
-    else
-        on_closed(w);
+    drop_unkept(w);
+    closer_close(&w->closer);
 }

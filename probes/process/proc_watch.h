@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "loop/closer.h"
 #include "process/proc_fs.h"
 
 #define PROC_WATCH_MAX 16
@@ -18,19 +19,18 @@ struct proc_watches {
     size_t n_alive;  /* watched, and not seen to end yet */
     size_t n_wanted; /* on_ended is called when fewer than this are alive */
     void (*on_ended)(struct proc_watches *w);
-    void (*on_closed)(struct proc_watches *w);
-    size_t n_open; /* handles not yet closed */
-    bool closing;
+    struct closer closer; /* the owner's to begin; it holds each of them */
 };
 
 /* Watches exactly these from now on; the ones that already were stay. `root` must have the numbers
  * of our own pid namespace. The number of those that have gone meanwhile, or are others now. */
-size_t proc_watch_set(struct proc_watches *w, uv_loop_t *loop, const char *root,
-                      const struct proc_id *ids, size_t n);
+size_t proc_watch_set(struct proc_watches *w, const char *root, const struct proc_id *ids,
+                      size_t n);
 
 /* The processes watched and not seen to end; their number. */
 size_t proc_watch_alive(const struct proc_watches *w, struct proc_id ids[PROC_WATCH_MAX]);
 
-void proc_watch_close(struct proc_watches *w, void (*on_closed)(struct proc_watches *w));
+/* Ends all of them, and the closer. */
+void proc_watch_close(struct proc_watches *w);
 
 #endif

@@ -71,8 +71,7 @@ static bool watch(struct process_run *r)
     kept->file = l->file;
     if (l->conf->by == BY_NAME || l->conf->by == BY_CMDLINE)
         kept->watches.n_wanted = (size_t)l->conf->min_count;
-    return proc_watch_set(&kept->watches, r->run.env->loop, l->conf->root, l->found,
-                          l->ours ? l->n_found : 0) == 0;
+    return proc_watch_set(&kept->watches, l->conf->root, l->found, l->ours ? l->n_found : 0) == 0;
 }
 
 static void look(struct process_run *r);
@@ -161,25 +160,24 @@ static void on_ended(struct proc_watches *w)
     probe_wake(&container_of(w, struct process_kept, watches)->base);
 }
 
+static void on_watches_closed(struct closer *c)
+{
+    probe_kept_closed(&container_of(c, struct process_kept, watches.closer)->base);
+}
+
 static void process_kept_open(struct probe_kept *base)
 {
     struct process_kept *kept = container_of(base, struct process_kept, base);
+    closer_init(&kept->watches.closer, base->env->loop, on_watches_closed);
     kept->watches.on_ended = on_ended;
     kept->watches.n_wanted = 1;
 }
 
-static void on_watches_closed(struct proc_watches *w)
-{
-    probe_kept_closed(&container_of(w, struct process_kept, watches)->base);
-}
-
 static void process_kept_close(struct probe_kept *base)
 {
-    struct process_kept *kept = container_of(base, struct process_kept, base);
-    proc_watch_close(&kept->watches, on_watches_closed);
+    proc_watch_close(&container_of(base, struct process_kept, base)->watches);
 }
 
-extern const struct probe_type probe_type_process;
 const struct probe_type probe_type_process = {
     .name = "process",
     .summary = "a process is running: by number, pid file, name or command line",

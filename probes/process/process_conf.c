@@ -142,7 +142,7 @@ static bool prepare_user(struct process_conf *c, const char *user, struct probe_
         probe_error(report, USER, "%s", e.text);
         return false;
     }
-    c->user = str_dup_n(user, strlen(user));
+    c->user = strdup(user);
     return true;
 }
 
@@ -165,11 +165,11 @@ static bool prepare_target(struct process_conf *c, const struct probe_value *v,
         *target = str_format("pid %d", (int)c->pid);
         return true;
     case BY_PIDFILE:
-        c->pidfile = str_dup_n(v[PIDFILE].text, strlen(v[PIDFILE].text));
+        c->pidfile = strdup(v[PIDFILE].text);
         *target = str_format("pidfile %s", v[PIDFILE].text);
         return c->pidfile;
     case BY_NAME:
-        c->name = str_dup_n(v[NAME].text, strlen(v[NAME].text));
+        c->name = strdup(v[NAME].text);
         *target = str_format("process %s", v[NAME].text);
         return c->name;
     case BY_CMDLINE:
