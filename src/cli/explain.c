@@ -76,12 +76,6 @@ static const json_t *answer_of(const struct answer *a, const char *name)
     return at == NAMES_NONE ? NULL : json_array_get(a->probes, at);
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* One comment line, made safe: what an agent sends is not trusted. */
 static void add_comment(struct buf *out, char *line)
 {
@@ -101,13 +95,13 @@ static void add_story(struct buf *out, const struct answer *a, const struct conf
     struct story story = {.view = &v, .policy = &c->policy, .now = clock_wall()};
     story.by = c->of_file && config->path ? config->path : "the settings below";
     story.held_by = view_blocker(&v, 0);
-    const char *status = text_of(answer_of(a, story.held_by ? story.held_by : ""), "status");
+    const char *status = view_text(answer_of(a, story.held_by ? story.held_by : ""), "status");
     story.held_status = *status ? status : "down";
     story_tell(out, &story);
-    if (strcmp(text_of(probe, "target"), c->target) != 0)
+    if (strcmp(view_text(probe, "target"), c->target) != 0)
         add_comment(out, str_format("the agent probes another target under this name, %s: it runs "
                                     "with other settings than these",
-                                    text_of(probe, "target")));
+                                    view_text(probe, "target")));
 }
 
 /* Why there is no story: only of what an agent was to run. */

@@ -22,19 +22,20 @@
 #define SHORT_HEAD    6
 #define TOPICS_MAX    512
 
-/* The lists that are topics of their own, and what they are called there. */
-static const struct {
-    const char *topic, *list, *what;
+/* The lists that are topics of their own, what they are called there, and what each of their
+ * entries is; NULL: an entry is no topic, its name is everybody's word. */
+static const struct list {
+    const char *topic, *list, *what, *owner;
 } lists[] = {
-    {"options", "options", "options of the command line"},
-    {"exit-codes", "exit codes", "what the commands exit with"},
-    {"states", "states", "what a probe can be"},
-    {"reasons", "reasons", "why a check failed"},
-    {"environment", "environment", "variables that are read"},
-    {"api", "routes", "the agent's HTTP interface"},
-    {"status-json", "members", "the JSON of status, check and wait"},
-    {"events", "events", "the stream of changes"},
-    {"metrics", "metrics", "what Prometheus gets"},
+    {"options", "options", "options of the command line", "Option of the command line."},
+    {"exit-codes", "exit codes", "what the commands exit with", "Exit code."},
+    {"states", "states", "what a probe can be", "State of a probe."},
+    {"reasons", "reasons", "why a check failed", "Reason of a failed check."},
+    {"environment", "environment", "variables that are read", "Variable of the environment."},
+    {"api", "routes", "the agent's HTTP interface", ""},
+    {"status-json", "members", "the JSON of status, check and wait", NULL},
+    {"events", "events", "the stream of changes", NULL},
+    {"metrics", "metrics", "what Prometheus gets", "Metric of the agent."},
 };
 
 /* Those that are prose alone. */
@@ -88,6 +89,20 @@ static bool print_prose(const char *topic)
     return false;
 }
 
+static const struct list *find_list(const char *list)
+{
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        if (strcmp(lists[i].list, list) == 0)
+            return &lists[i];
+    return NULL;
+}
+
+static bool has_own_name(const struct help_entry *e)
+{
+    const struct list *l = find_list(e->list);
+    return l ? l->owner != NULL : str_starts(e->list, "keys ");
+}
+
 /* What it is: a name may be several things. */
 static void print_owner(const struct help_entry *e)
 {
@@ -97,18 +112,8 @@ static void print_owner(const struct help_entry *e)
         printf("    Key of every probe, in [defaults] or [probe NAME].\n");
     else if (str_starts(e->list, "keys "))
         printf("    Key of probes of type %s.\n", e->list + strlen("keys "));
-    else if (strcmp(e->list, "options") == 0)
-        printf("    Option of the command line.\n");
-    else if (strcmp(e->list, "reasons") == 0)
-        printf("    Reason of a failed check.\n");
-    else if (strcmp(e->list, "states") == 0)
-        printf("    State of a probe.\n");
-    else if (strcmp(e->list, "environment") == 0)
-        printf("    Variable of the environment.\n");
-    else if (strcmp(e->list, "metrics") == 0)
-        printf("    Metric of the agent.\n");
-    else if (strcmp(e->list, "exit codes") == 0)
-        printf("    Exit code.\n");
+    else if (*find_list(e->list)->owner)
+        printf("    %s\n", find_list(e->list)->owner);
 }
 
 /* A short head and its text begin on one line. */
@@ -293,17 +298,6 @@ static bool help_prose(const char *topic)
     return false;
 }
 
-/* Members of a JSON document are part of its topic only: their names are everybody's words. */
-static bool has_own_name(const struct help_entry *e)
-{
-    static const char *const own[] = {"options", "states",     "reasons", "environment",
-                                      "metrics", "exit codes", "routes"};
-    for (size_t i = 0; i < ARRAY_LEN(own); i++)
-        if (strcmp(own[i], e->list) == 0)
-            return true;
-    return str_starts(e->list, "keys ");
-}
-
 /* All that have the name: a key may be one of several types, and an option as well. */
 static bool help_entry(const char *name, bool more)
 {
@@ -460,10 +454,6 @@ static int print_names(void)
 
 int cmd_help(const struct cli *cli)
 {
-    if (help_unpack() < 0) {
-        fprintf(stderr, "probe: out of memory\n");
-        return EXIT_INTERNAL;
-    }
     if (cli->names && cli->n_targets && strcmp(cli->targets[0], "keys") == 0)
         return print_keys_of_probes();
     if (cli->names && cli->n_targets == 2 && strcmp(cli->targets[0], "values") == 0)

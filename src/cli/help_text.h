@@ -1,5 +1,4 @@
-/* help_text: the manual's texts in the program. They are made from src/manual when it is built, and
- * packed: a byte over 127 stands for a pair of others, which may be such bytes again. */
+/* help_text: the texts of the manual in the program, made from src/manual when it is built. */
 #ifndef PROBE_CLI_HELP_TEXT_H
 #define PROBE_CLI_HELP_TEXT_H
 
@@ -17,15 +16,8 @@ struct help_topic {
     const char *name, *text;
 };
 
-/* Generated: the strings of all entries, in the order above, then of all topics, each with its NUL.
- */
-extern const unsigned char help_packed[], help_pairs[][2];
-extern const size_t help_packed_size, help_size; /* bytes: packed, and as they come out */
-extern const size_t help_n_entries, help_n_topics;
-
-/* Unpacked once, and kept; each ends with one that is all NULL. 0, or -1 out of memory. */
-extern const struct help_entry *help_entries;
-extern const struct help_topic *help_topics;
-int help_unpack(void);
+/* Generated; each ends with one that is all NULL. */
+extern const struct help_entry help_entries[];
+extern const struct help_topic help_topics[];
 
 #endif

@@ -113,7 +113,8 @@ static int bad_value(const struct option_spec *o, const char *value, const char 
     return EXIT_USAGE;
 }
 
-static int set_duration(struct cli *cli, const struct option_spec *o, const char *value)
+static int set_duration(struct cli *cli, const struct option_spec *o, const char *value,
+                        int64_t *member)
 {
     struct err e;
     int64_t ns;
@@ -122,26 +123,23 @@ static int set_duration(struct cli *cli, const struct option_spec *o, const char
         err_set(&e, "%s, expected a duration such as 500ms, 5s or 1m30s", why.text);
         return bad_value(o, value, e.text);
     }
-    bool may_be_none = strcmp(o->name, "timeout") == 0; /* of wait: the command may come later */
-    if (ns < NS_PER_MS && !(ns == 0 && may_be_none))
+    bool is_timeout = member == &cli->timeout_ns; /* may be 0 of wait, and the command come later */
+    if (ns < NS_PER_MS && !(ns == 0 && is_timeout))
         return bad_value(o, value, "must be at least 1ms");
-    if (strcmp(o->name, "interval") == 0) {
-        cli->interval_ns = ns;
-    } else {
+    *member = ns;
+    if (is_timeout)
         cli->timeout = value;
-        cli->timeout_ns = ns;
-    }
     return OPTIONS_RUN;
 }
 
-static int set_count(struct cli *cli, const struct option_spec *o, const char *value)
+static int set_count(const struct option_spec *o, const char *value, uint32_t *member)
 {
     char *end;
     errno = 0;
     unsigned long n = strtoul(value, &end, 10);
     if (errno || *end || !*value || *value == '-' || *value == '+' || n < 1 || n > 1000000)
         return bad_value(o, value, "must be a number from 1 to 1000000");
-    cli->successes = (uint32_t)n;
+    *member = (uint32_t)n;
     return OPTIONS_RUN;
 }
 
@@ -158,54 +156,22 @@ static int add_set(struct cli *cli, const char *value)
     return EXIT_USAGE;
 }
 
-static int set_flag(struct cli *cli, const char *name)
-{
-    if (strcmp(name, "any") == 0)
-        cli->any = true;
-    else if (strcmp(name, "invert") == 0)
-        cli->invert = true;
-    else if (strcmp(name, "strict") == 0)
-        cli->strict = true;
-    else if (strcmp(name, "lint") == 0)
-        cli->lint = true;
-    else if (strcmp(name, "watch") == 0)
-        cli->watch = true;
-    else if (strcmp(name, "names") == 0)
-        cli->names = true;
-    else if (strcmp(name, "json") == 0)
-        cli->json = true;
-    else if (strcmp(name, "quiet") == 0)
-        cli->quiet = true;
-    else if (strcmp(name, "verbose") == 0)
-        cli->verbose = true;
-    else if (strcmp(name, "version") == 0)
-        cli->version = true;
-    else
-        cli->help = true;
-    return OPTIONS_RUN;
-}
-
 static int set_option(struct cli *cli, const struct option_spec *o, const char *value)
 {
+    void *member = (char *)cli + o->member;
     switch (o->arg) {
     case ARG_NONE:
-        return set_flag(cli, o->name);
-    case ARG_DURATION:
-        return set_duration(cli, o, value);
-    case ARG_COUNT:
-        return set_count(cli, o, value);
-    case ARG_TEXT:
+        *(bool *)member = true;
         break;
-    }
-    if (o->letter == 'c') {
-        cli->config = value;
-    } else if (strcmp(o->name, "set") == 0) {
+    case ARG_TEXT:
+        *(const char **)member = value;
+        break;
+    case ARG_DURATION:
+        return set_duration(cli, o, value, member);
+    case ARG_COUNT:
+        return set_count(o, value, member);
+    case ARG_SET:
         return add_set(cli, value);
-    } else if (strcmp(o->name, "token-file") == 0) {
-        cli->token_file = value;
-    } else {
-        cli->agent = value;
-        cli->agent_given = true;
     }
     return OPTIONS_RUN;
 }
@@ -289,6 +255,11 @@ static int check_words(const struct cli *cli)
     return OPTIONS_RUN;
 }
 
+static const char *given(const char *variable)
+{
+    return variable && *variable ? variable : NULL;
+}
+
 int options_parse(struct cli *cli, int argc, char **argv)
 {
     *cli = (struct cli){.interval_ns = NS_PER_S, .successes = 1};
@@ -298,14 +269,14 @@ int options_parse(struct cli *cli, int argc, char **argv)
         fprintf(stderr, "probe: out of memory\n");
         return EXIT_INTERNAL;
     }
-    const char *agent = getenv("PROBE_AGENT");
-    const char *token_file = getenv("PROBE_TOKEN_FILE");
-    cli->agent_given = agent && *agent;
-    cli->token_file = token_file && *token_file ? token_file : NULL;
-    cli->agent = cli->agent_given ? agent : CONFIG_DEFAULT_SOCKET;
+    cli->agent = given(getenv("PROBE_AGENT"));
+    cli->token_file = given(getenv("PROBE_TOKEN_FILE"));
     int rc = take_words(cli, argc, argv);
     if (rc != OPTIONS_RUN)
         return rc;
+    cli->agent_given = cli->agent;
+    if (!cli->agent)
+        cli->agent = CONFIG_DEFAULT_SOCKET;
     if (cli->help) {
         help_print(stdout, cli->command ? options_command(cli->command) : NULL);
         return EXIT_HEALTHY;

@@ -15,12 +15,13 @@
 int options_parse(struct cli *cli, int argc, char **argv);
 void options_fini(struct cli *cli);
 
-enum option_arg { ARG_NONE, ARG_TEXT, ARG_DURATION, ARG_COUNT };
+enum option_arg { ARG_NONE, ARG_TEXT, ARG_DURATION, ARG_COUNT, ARG_SET };
 
 struct option_spec {
     const char *name; /* long, without dashes */
     char letter;      /* 0: none */
     enum option_arg arg;
+    size_t member;        /* of struct cli, where it goes */
     const char *arg_name; /* NULL for ARG_NONE */
     const char *commands; /* names, blank-separated; NULL: all */
     const char *used_by;  /* those that do something with it, and list it; NULL: all of these */

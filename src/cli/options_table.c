@@ -6,41 +6,45 @@
 #include "cli/options.h"
 #include "config/config.h"
 
+#define TO(name) offsetof(struct cli, name)
+
 const struct option_spec options_table[] = {
-    {"config", 'c', ARG_TEXT, "FILE", NULL, "run check wait explain validate",
+    {"config", 'c', ARG_TEXT, TO(config), "FILE", NULL, "run check wait explain validate",
      "configuration file, - for standard input (else $PROBE_CONFIG, else /etc/probe/probe.ini if "
      "it is there)"},
-    {"agent", 0, ARG_TEXT, "ADDR", NULL, "status explain",
+    {"agent", 0, ARG_TEXT, TO(agent), "ADDR", NULL, "status explain",
      "the agent: a socket path or http://HOST:PORT (else $PROBE_AGENT, else " CONFIG_DEFAULT_SOCKET
      ")"},
-    {"set", 0, ARG_TEXT, "KEY=VALUE", "run check wait explain validate", NULL,
+    {"set", 0, ARG_SET, TO(sets), "KEY=VALUE", "run check wait explain validate", NULL,
      "sets a key of all targets that have it, or of one (NAME.KEY=VALUE); repeatable; overrides "
      "the file"},
-    {"token-file", 0, ARG_TEXT, "FILE", "status explain", NULL,
+    {"token-file", 0, ARG_TEXT, TO(token_file), "FILE", "status explain", NULL,
      "file with the token that the agent asks for on TCP (else $PROBE_TOKEN_FILE)"},
-    {"timeout", 0, ARG_DURATION, "D", NULL, "run check wait status explain",
+    {"timeout", 0, ARG_DURATION, TO(timeout_ns), "D", NULL, "run check wait status explain",
      "limit for each check (5s), for the whole wait (5m), or for the agent's answer"},
-    {"interval", 0, ARG_DURATION, "D", "wait", NULL,
+    {"interval", 0, ARG_DURATION, TO(interval_ns), "D", "wait", NULL,
      "the longest pause between two tries (default 1s)"},
-    {"successes", 0, ARG_COUNT, "N", "wait", NULL,
+    {"successes", 0, ARG_COUNT, TO(successes), "N", "wait", NULL,
      "successes in a row that are enough (default 1)"},
-    {"any", 0, ARG_NONE, NULL, "wait", NULL, "one target is enough"},
-    {"invert", 0, ARG_NONE, NULL, "check wait", NULL,
+    {"any", 0, ARG_NONE, TO(any), NULL, "wait", NULL, "one target is enough"},
+    {"invert", 0, ARG_NONE, TO(invert), NULL, "check wait", NULL,
      "succeed once the target is truly down: refused or gone"},
-    {"strict", 0, ARG_NONE, NULL, "check wait status", NULL, "a warning is a failure"},
-    {"lint", 0, ARG_NONE, NULL, "validate", NULL,
+    {"strict", 0, ARG_NONE, TO(strict), NULL, "check wait status", NULL, "a warning is a failure"},
+    {"lint", 0, ARG_NONE, TO(lint), NULL, "validate", NULL,
      "missing files of secrets and certificates are no error"},
-    {"watch", 0, ARG_NONE, NULL, "status", NULL,
+    {"watch", 0, ARG_NONE, TO(watch), NULL, "status", NULL,
      "keep following: a live table on a terminal, else one line per change"},
-    {"names", 0, ARG_NONE, NULL, "explain help", NULL, "print only the names, one per line"},
-    {"json", 0, ARG_NONE, NULL, NULL, "check wait status explain validate version",
+    {"names", 0, ARG_NONE, TO(names), NULL, "explain help", NULL,
+     "print only the names, one per line"},
+    {"json", 0, ARG_NONE, TO(json), NULL, NULL, "check wait status explain validate version",
      "one JSON document on standard output"},
-    {"quiet", 'q', ARG_NONE, NULL, NULL, "run check wait status explain validate",
+    {"quiet", 'q', ARG_NONE, TO(quiet), NULL, NULL, "run check wait status explain validate",
      "no output but errors"},
-    {"verbose", 'v', ARG_NONE, NULL, NULL, "check wait explain", "say more"},
-    {"help", 'h', ARG_NONE, NULL, NULL, NULL, "this help"},
-    {"version", 'V', ARG_NONE, NULL, NULL, NULL, "the version, and that of every library"},
-    {NULL, 0, ARG_NONE, NULL, NULL, NULL, NULL},
+    {"verbose", 'v', ARG_NONE, TO(verbose), NULL, NULL, "check wait explain", "say more"},
+    {"help", 'h', ARG_NONE, TO(help), NULL, NULL, NULL, "this help"},
+    {"version", 'V', ARG_NONE, TO(version), NULL, NULL, NULL,
+     "the version, and that of every library"},
+    {NULL, 0, ARG_NONE, 0, NULL, NULL, NULL, NULL},
 };
 
 const struct cli_command cli_commands[] = {

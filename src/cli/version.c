@@ -39,24 +39,6 @@ struct library {
     const char *name, *version;
 };
 
-/* Ends with a NULL name; the array is the caller's. */
-static void list_libraries(struct library list[12])
-{
-    size_t n = 0;
-    list[n++] = (struct library){"libuv", uv_version_string()};
-    list[n++] = (struct library){"libcurl", curl_version_info(CURLVERSION_NOW)->version};
-    list[n++] = (struct library){"mongo-c-driver", mongoc_get_version()};
-    list[n++] = (struct library){"libbson", bson_get_version()};
-    list[n++] = (struct library){"inih", INIH_VERSION};
-    list[n++] = (struct library){"c-ares", ares_version(NULL)};
-    list[n++] = (struct library){"libmicrohttpd", MHD_get_version()};
-    list[n++] = (struct library){"jansson", JANSSON_VERSION};
-    list[n++] = (struct library){"openssl", OpenSSL_version(OPENSSL_VERSION)};
-    list[n++] = (struct library){"zlib", zlibVersion()};
-    list[n++] = (struct library){"utf8proc", utf8proc_version()};
-    list[n] = (struct library){NULL, NULL};
-}
-
 static int print_json(const struct library *l)
 {
     struct buf out;
@@ -84,8 +66,20 @@ static int print_json(const struct library *l)
 
 int cmd_version(const struct cli *cli)
 {
-    struct library libraries[12];
-    list_libraries(libraries);
+    const struct library libraries[] = {
+        {"libuv", uv_version_string()},
+        {"libcurl", curl_version_info(CURLVERSION_NOW)->version},
+        {"mongo-c-driver", mongoc_get_version()},
+        {"libbson", bson_get_version()},
+        {"inih", INIH_VERSION},
+        {"c-ares", ares_version(NULL)},
+        {"libmicrohttpd", MHD_get_version()},
+        {"jansson", JANSSON_VERSION},
+        {"openssl", OpenSSL_version(OPENSSL_VERSION)},
+        {"zlib", zlibVersion()},
+        {"utf8proc", utf8proc_version()},
+        {NULL, NULL},
+    };
     if (cli->json)
         return print_json(libraries);
     printf("probe %s\n", PROBE_VERSION);

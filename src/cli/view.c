@@ -34,7 +34,7 @@ json_t *view_document(const char *text, size_t len)
     return json_loadb(text, len, 0, NULL);
 }
 
-static const char *text_of(const json_t *object, const char *key)
+const char *view_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
@@ -75,10 +75,10 @@ void view_read_result(struct view_result *r, const json_t *result)
     *r = (struct view_result){
         .there = json_is_object(result),
         .ok = json_is_true(json_object_get(result, "ok")),
-        .reason = text_of(result, "reason"),
-        .detail = text_of(result, "detail"),
-        .counted = text_of(result, "counted"),
-        .started = view_time(text_of(result, "started")),
+        .reason = view_text(result, "reason"),
+        .detail = view_text(result, "detail"),
+        .counted = view_text(result, "counted"),
+        .started = view_time(view_text(result, "started")),
         .took = ms_of(result, "duration_ms", 0),
     };
 }
@@ -87,12 +87,12 @@ void view_read(struct view *v, const json_t *probe)
 {
     const json_t *history = json_object_get(probe, "history");
     *v = (struct view){
-        .name = text_of(probe, "name"),
-        .status = text_of(probe, "status"),
-        .warning = text_of(probe, "warning"),
+        .name = view_text(probe, "name"),
+        .status = view_text(probe, "status"),
+        .warning = view_text(probe, "warning"),
         .stale = json_is_true(json_object_get(probe, "stale")),
         .required = !json_is_false(json_object_get(probe, "required")),
-        .since = view_time(text_of(probe, "since")),
+        .since = view_time(view_text(probe, "since")),
         .next_in = ms_of(probe, "next_in_ms", -1),
         .failing_streak = count_of(probe, "failing_streak"),
         .success_streak = count_of(probe, "success_streak"),

@@ -37,6 +37,9 @@ struct view {
 /* The text as a document, the caller's to json_decref; NULL: it is none. */
 json_t *view_document(const char *text, size_t len);
 
+/* A text of an object; "" where it is none. */
+const char *view_text(const json_t *object, const char *key);
+
 void view_read(struct view *v, const json_t *probe);
 void view_read_result(struct view_result *r, const json_t *result);
 

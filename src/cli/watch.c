@@ -193,12 +193,6 @@ static bool is_watched(const struct cli *cli, const char *name)
     return cli->n_targets == 0;
 }
 
-static const char *text_of(const json_t *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event, key));
-    return text ? text : "";
-}
-
 static void add_escaped(struct buf *out, const char *text, const char *after)
 {
     text_escape(out, text);
@@ -217,9 +211,9 @@ static void remember(json_t *known, const char *name, const char *to)
 
 static void print_change(struct watch *w, const json_t *event)
 {
-    const char *name = text_of(event, "name"), *warning = text_of(event, "warning");
-    const char *to = *warning ? "warn" : text_of(event, "to"); /* only a healthy one has it */
-    const char *from = text_of(event, "from"), *reason = text_of(event, "reason");
+    const char *name = view_text(event, "name"), *warning = view_text(event, "warning");
+    const char *to = *warning ? "warn" : view_text(event, "to"); /* only a healthy one has it */
+    const char *from = view_text(event, "from"), *reason = view_text(event, "reason");
     const char *before = json_string_value(json_object_get(w->known, name));
     if (!is_watched(w->cli, name) || (before && strcmp(before, to) == 0))
         return;
@@ -230,14 +224,14 @@ static void print_change(struct watch *w, const json_t *event)
         jsonw_add(&line, text ? text : "{}");
         free(text);
     } else {
-        add_escaped(&line, text_of(event, "at"), "  ");
+        add_escaped(&line, view_text(event, "at"), "  ");
         add_escaped(&line, name, "  ");
         from = before ? before : from;
         add_escaped(&line, from, *from ? " -> " : "");
         add_escaped(&line, to, "  ");
         add_escaped(&line, reason, *reason ? ": " : "");
         add_escaped(&line, warning, *warning ? "; " : "");
-        add_escaped(&line, text_of(event, "detail"), "");
+        add_escaped(&line, view_text(event, "detail"), "");
         while (line.len && line.data[line.len - 1] == ' ') /* a blocked probe has no reason */
             line.data[--line.len] = '\0';
     }
