@@ -7,7 +7,6 @@
 #include "serve/metrics.h"
 
 #define PROBES_AT_ONCE 64
-#define AHEAD          16 /* probes: how early what is read of one is asked for */
 
 /* The labels of all probes, one behind the other: each is in ten lines of every answer. Made at the
  * first request after a load, in slices as the rest; a request that finds them half made goes on.
@@ -52,27 +51,6 @@ static int make_labels(struct facts *f)
     return l->text.failed ? -1 : l->n == e->n_checks;
 }
 
-/* The checks lie all over the memory: what a line needs of one is on its way while the lines before
- * it are written. */
-static void ask_for(const struct engine *e, size_t i, enum reads reads)
-{
-    if (i + AHEAD < e->n_checks) {
-        const char *check = (const char *)e->checks[i + AHEAD];
-        __builtin_prefetch(check);
-        __builtin_prefetch(check + 64);
-        __builtin_prefetch(check + 128);
-        if (reads == READS_RESULT)
-            __builtin_prefetch(&e->checks[i + AHEAD]->n_results);
-    }
-    if (reads == READS_CHECK || i + AHEAD / 2 >= e->n_checks)
-        return;
-    const struct check *soon = e->checks[i + AHEAD / 2];
-    if (reads == READS_RESULT)
-        __builtin_prefetch(check_last(soon));
-    else
-        __builtin_prefetch(&soon->conf->policy);
-}
-
 static void add_lines(struct body *b, const struct family *f, int64_t now)
 {
     const struct engine *e = b->facts->engine;
@@ -81,7 +59,6 @@ static void add_lines(struct body *b, const struct family *f, int64_t now)
     size_t begins = b->index ? labels->ends[b->index - 1] : 0;
     for (int i = 0; i < PROBES_AT_ONCE && b->index < e->n_checks; i++) {
         size_t ends = labels->ends[b->index];
-        ask_for(e, b->index, f->reads);
         l.label = labels->text.data + begins;
         l.label_len = ends - begins;
         l.c = e->checks[b->index++];

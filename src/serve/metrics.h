@@ -21,11 +21,8 @@ struct line {
     int64_t now;
 };
 
-enum reads { READS_CHECK, READS_POLICY, READS_RESULT };
-
 struct family {
     const char *name, *type, *help;
-    enum reads reads; /* what of a check beside itself */
     /* Appends the family's lines of one probe. */
     void (*add)(const struct line *l);
 };
