@@ -61,21 +61,11 @@ static void want(struct wish *w, const char *name, char *head)
     w->items[w->n++] = (struct wanted){.name = strdup(name), .head = head};
 }
 
-/* Does the head have the word, as the name or as one of several (`Ev A , Ev B`)? */
-static bool has_word(const char *head, const char *name)
-{
-    size_t len = strlen(name);
-    for (const char *at = head; (at = strstr(at, name)); at += len)
-        if ((at == head || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-            return true;
-    return false;
-}
-
 /* In a wish with heads the name is the first word behind the macro; of options, the long one. */
 static bool is_of(const struct page_item *item, const struct wanted *w)
 {
     if (!w->head)
-        return has_word(item->head, w->name);
+        return str_has_word(item->head, w->name);
     if (strcmp(item->list, "options") == 0) {
         const char *name = strstr(item->head, "Fl Fl ");
         char *word = page_word(name ? name + strlen("Fl Fl ") : "", 0);
@@ -188,7 +178,7 @@ static void check_table(const struct page *p, const char *list, const struct pro
  * is compared with what all of its types have, and each type must find all of its keys. */
 static bool is_list_of(const char *list, const char *type)
 {
-    return strncmp(list, "keys ", 5) == 0 && has_word(list + 5, type);
+    return strncmp(list, "keys ", 5) == 0 && str_has_word(list + 5, type);
 }
 
 static void check_type(const struct page *p, const struct probe_type *type)

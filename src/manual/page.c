@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/str.h"
+
 #define WIDTH    72
 #define INDENT   4
 #define TOKENS   128
@@ -24,19 +27,21 @@ static void die(const char *fmt, ...)
     exit(1);
 }
 
-static bool starts(const char *s, const char *prefix)
-{
-    return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
 static char *copy(const char *s, size_t n)
 {
-    char *out = malloc(n + 1);
+    char *out = str_dup_n(s, n);
     if (!out)
         die("out of memory");
-    memcpy(out, s, n);
-    out[n] = '\0';
     return out;
+}
+
+static char *take(struct buf *b)
+{
+    buf_puts(b, "");
+    char *text = buf_take(b);
+    if (!text)
+        die("out of memory");
+    return text;
 }
 
 /* ---- Reading ---- */
@@ -46,18 +51,15 @@ char *page_read_file(const char *path)
     FILE *f = fopen(path, "r");
     if (!f)
         die("%s: cannot be opened", path);
-    size_t len = 0, size = 1 << 16;
-    char *text = malloc(size);
-    for (size_t n; text && (n = fread(text + len, 1, size - len - 1, f)) > 0;) {
-        len += n;
-        if (size - len < 2)
-            text = realloc(text, size *= 2);
-    }
-    if (!text || ferror(f))
+    struct buf text;
+    char part[65536];
+    buf_init(&text, SIZE_MAX / 2);
+    for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;)
+        buf_add(&text, part, n);
+    if (ferror(f))
         die("%s: cannot be read", path);
     fclose(f);
-    text[len] = '\0';
-    return text;
+    return take(&text);
 }
 
 struct page page_read(const char *path)
@@ -84,7 +86,7 @@ static size_t list_end(const struct page *p, size_t at)
 {
     int depth = 0;
     for (size_t i = at; i < p->n; i++) {
-        depth += starts(p->lines[i], ".Bl ");
+        depth += str_starts(p->lines[i], ".Bl ");
         if (strcmp(p->lines[i], ".El") == 0 && --depth == 0)
             return i + 1;
     }
@@ -97,8 +99,8 @@ static const char *list_of(const struct page *p, size_t at)
     int depth = 0;
     for (size_t i = at; i-- > 0;) {
         depth += strcmp(p->lines[i], ".El") == 0;
-        if (starts(p->lines[i], ".Bl ") && depth-- == 0)
-            return i > 0 && starts(p->lines[i - 1], comment) && list_end(p, i) > at
+        if (str_starts(p->lines[i], ".Bl ") && depth-- == 0)
+            return i > 0 && str_starts(p->lines[i - 1], comment) && list_end(p, i) > at
                        ? p->lines[i - 1] + strlen(comment)
                        : NULL;
     }
@@ -108,16 +110,18 @@ static const char *list_of(const struct page *p, size_t at)
 bool page_next_item(const struct page *p, size_t *at, struct page_item *item)
 {
     for (size_t i = *at; i < p->n; i++) {
-        const char *list = starts(p->lines[i], ".It ") ? list_of(p, i) : NULL;
+        const char *list = str_starts(p->lines[i], ".It ") ? list_of(p, i) : NULL;
         if (!list)
             continue;
         *item = (struct page_item){.list = list, .head = p->lines[i] + strlen(".It "), .line = i};
         int depth = 0;
         size_t end = i + 1;
         for (; end < p->n && (depth || strcmp(p->lines[end], ".El") != 0); end++) {
-            if (depth == 0 && starts(p->lines[end], ".It "))
+            if (depth == 0 && str_starts(p->lines[end], ".It "))
                 break;
-            depth += starts(p->lines[end], ".Bl ") ? 1 : strcmp(p->lines[end], ".El") == 0 ? -1 : 0;
+            depth += str_starts(p->lines[end], ".Bl ")   ? 1
+                     : strcmp(p->lines[end], ".El") == 0 ? -1
+                                                         : 0;
         }
         item->end = *at = end;
         return true;
@@ -129,7 +133,7 @@ bool page_next_topic(const struct page *p, size_t *at, struct page_topic *topic)
 {
     static const char mark[] = ".\\\" topic: ";
     for (size_t i = *at; i < p->n; i++) {
-        if (!starts(p->lines[i], mark))
+        if (!str_starts(p->lines[i], mark))
             continue;
         size_t end = i + 1;
         while (end < p->n && strcmp(p->lines[end], ".\\\" end") != 0)
@@ -161,31 +165,16 @@ char *page_word(const char *text, size_t n)
 struct text {
     const struct page *page;
     size_t line; /* for messages */
-    char *out;
-    size_t out_len, out_size;
+    struct buf out;
     char paragraph[16384];
     size_t len;
     size_t indent;
     bool glued; /* the next word follows without a blank */
 };
 
-static void put_out(struct text *t, const char *s, size_t n)
-{
-    if (t->out_len + n + 1 > t->out_size) {
-        t->out_size = 2 * (t->out_len + n + 1);
-        t->out = realloc(t->out, t->out_size);
-        if (!t->out)
-            die("out of memory");
-    }
-    memcpy(t->out + t->out_len, s, n);
-    t->out_len += n;
-    t->out[t->out_len] = '\0';
-}
-
 static void put_indent(struct text *t)
 {
-    for (size_t i = 0; i < t->indent; i++)
-        put_out(t, " ", 1);
+    buf_printf(&t->out, "%*s", (int)t->indent, "");
 }
 
 static void end_paragraph(struct text *t)
@@ -195,23 +184,20 @@ static void end_paragraph(struct text *t)
     for (char *s = t->paragraph; *(s += strspn(s, " "));) {
         size_t n = strcspn(s, " ");
         if (column && t->indent + column + 1 + n > WIDTH) {
-            put_out(t, "\n", 1);
+            buf_putc(&t->out, '\n');
             column = 0;
         }
         if (column)
-            put_out(t, " ", 1);
+            buf_putc(&t->out, ' ');
         else
             put_indent(t);
-        size_t at = t->out_len;
-        put_out(t, s, n);
-        for (; at < t->out_len; at++)
-            if (t->out[at] == GLUE)
-                t->out[at] = ' ';
+        for (size_t i = 0; i < n; i++)
+            buf_putc(&t->out, s[i] == GLUE ? ' ' : s[i]);
         column += n + (column ? 1 : 0);
         s += n;
     }
     if (column)
-        put_out(t, "\n", 1);
+        buf_putc(&t->out, '\n');
     t->len = 0;
     t->glued = false;
 }
@@ -241,7 +227,7 @@ static void put_text(struct text *t, const char *s, bool glue)
             put_char(t, '\\');
             break;
         case '(':
-            if (starts(s, "(dq")) {
+            if (str_starts(s, "(dq")) {
                 put_char(t, '"');
                 s += 2;
                 break;
@@ -282,11 +268,7 @@ static const struct enclosure *find_enclosure(const char *word)
 
 static bool is_style(const char *word)
 {
-    static const char *const styles[] = {"Cm", "Ar", "Pa", "Ev", "Li", "Sy", "Em", "Sx", "No"};
-    for (size_t i = 0; i < sizeof styles / sizeof *styles; i++)
-        if (strcmp(styles[i], word) == 0)
-            return true;
-    return false;
+    return *word && str_has_word("Cm Ar Pa Ev Li Sy Em Sx No", word);
 }
 
 static void put_words(struct text *t, char **word, size_t n, bool glue);
@@ -332,14 +314,12 @@ static void put_words(struct text *t, char **word, size_t n, bool glue)
                 t->glued = true;
             }
             flag = dash = true;
-        } else if (strcmp(w, "Xr") == 0 && i + 2 < n + 1) {
+        } else if (strcmp(w, "Xr") == 0 && i + 2 < n) {
             put_space(t, glue);
             put_text(t, word[i + 1], false);
-            if (i + 2 < n) {
-                put_char(t, '(');
-                put_text(t, word[i + 2], false);
-                put_char(t, ')');
-            }
+            put_char(t, '(');
+            put_text(t, word[i + 2], false);
+            put_char(t, ')');
             i += 2;
         } else if (strcmp(w, "Nm") == 0) {
             put_space(t, glue);
@@ -396,44 +376,42 @@ static void put_literal(struct text *t, const char *line)
     if (*line)
         put_indent(t);
     put_text(t, line, false);
-    put_out(t, t->paragraph, t->len);
-    put_out(t, "\n", 1);
+    buf_add(&t->out, t->paragraph, t->len);
+    buf_putc(&t->out, '\n');
     t->len = 0;
     t->indent -= INDENT;
 }
 
 static void put_line(struct text *t, const char *line, bool *literal)
 {
-    if (starts(line, ".Ed")) {
+    if (str_starts(line, ".Ed")) {
         *literal = false;
     } else if (*literal) {
         put_literal(t, line);
     } else if (line[0] != '.') {
         put_space(t, false);
         put_text(t, line, false);
-    } else if (starts(line, ".\\\"")) {
+    } else if (str_starts(line, ".\\\"")) {
         /* a comment */
-    } else if (starts(line, ".Pp")) {
+    } else if (str_starts(line, ".Pp")) {
         end_paragraph(t);
-        put_out(t, "\n", 1);
-    } else if (starts(line, ".Bd ")) {
+        buf_putc(&t->out, '\n');
+    } else if (str_starts(line, ".Bd ")) {
         end_paragraph(t);
         *literal = true;
-    } else if (starts(line, ".Bl ")) {
+    } else if (str_starts(line, ".Bl ")) {
         end_paragraph(t);
         t->indent += INDENT;
-    } else if (starts(line, ".El")) {
+    } else if (str_starts(line, ".El")) {
         end_paragraph(t);
         t->indent -= INDENT;
-    } else if (starts(line, ".It ")) {
+    } else if (str_starts(line, ".It ")) {
         end_paragraph(t);
         put_item(t, line + strlen(".It "));
     } else {
         char *macro = page_word(line + 1, 0);
-        bool known = is_style(macro) || find_enclosure(macro) || strcmp(macro, "Fl") == 0 ||
-                     strcmp(macro, "Xr") == 0 || strcmp(macro, "Nm") == 0 ||
-                     strcmp(macro, "Po") == 0 || strcmp(macro, "Pc") == 0;
-        if (!known)
+        if (!*macro ||
+            (!is_style(macro) && !find_enclosure(macro) && !str_has_word("Fl Xr Nm Po Pc", macro)))
             die("%s:%zu: page.c does not know the macro %s", t->page->path, t->line + 1, macro);
         put_macro_line(t, line + 1);
     }
@@ -444,10 +422,11 @@ char *page_render(const struct page *p, size_t first, size_t end)
     static struct text t;
     bool literal = false;
     t = (struct text){.page = p};
+    buf_init(&t.out, SIZE_MAX / 2);
     for (t.line = first; t.line < end; t.line++)
         put_line(&t, p->lines[t.line], &literal);
     end_paragraph(&t);
-    return t.out ? t.out : copy("", 0);
+    return take(&t.out);
 }
 
 char *page_render_head(const struct page *p, const struct page_item *item)

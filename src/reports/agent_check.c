@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "loop/bind.h"
+#include "loop/closer.h"
 #include "view/verdict.h"
 
 #define CONNECTIONS    64
@@ -29,8 +30,7 @@ struct agent_check {
     int fd;
     bool drain;
     bool drained; /* somebody was told to drain, so that `ready` must end it */
-    bool closing;
-    unsigned handles;
+    struct closer closer;
     uv_poll_t poll;
     uv_timer_t tick; /* runs while there is a connection or the listener rests */
     struct {
@@ -90,7 +90,7 @@ static void on_connection(uv_poll_t *poll, int status, int events);
 
 static void on_tick(uv_timer_t *tick)
 {
-    struct agent_check *a = tick->data;
+    struct agent_check *a = container_of(tick, struct agent_check, tick);
     int64_t now = clock_now();
     for (size_t i = a->n_open; i-- > 0;)
         if (client_is_done(a->open[i].fd) || now >= a->open[i].until)
@@ -125,7 +125,7 @@ static void serve_one(struct agent_check *a, int fd, int64_t now)
 
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
-    struct agent_check *a = poll->data;
+    struct agent_check *a = container_of(poll, struct agent_check, poll);
     int64_t now = clock_now();
     (void)status;
     (void)events;
@@ -153,6 +153,11 @@ static size_t connections_allowed(void)
     return r.rlim_cur < 32 ? 2 : (size_t)r.rlim_cur / 16;
 }
 
+static void on_closed(struct closer *c)
+{
+    free(container_of(c, struct agent_check, closer));
+}
+
 struct agent_check *agent_check_open(struct engine *e, const char *address, bool drain,
                                      struct err *err)
 {
@@ -177,9 +182,10 @@ struct agent_check *agent_check_open(struct engine *e, const char *address, bool
         free(a);
         return NULL;
     }
+    closer_init(&a->closer, e->loop, on_closed);
+    closer_add(&a->closer, &a->poll);
     uv_timer_init(e->loop, &a->tick);
-    a->poll.data = a->tick.data = a;
-    a->handles = 2;
+    closer_add(&a->closer, &a->tick);
     uv_poll_start(&a->poll, UV_READABLE, on_connection);
     return a;
 }
@@ -190,20 +196,12 @@ void agent_check_set(struct agent_check *a, bool drain)
     a->line_len = 0;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    struct agent_check *a = handle->data;
-    if (--a->handles == 0)
-        free(a);
-}
-
 void agent_check_close(struct agent_check *a)
 {
     if (!a)
         return;
     while (a->n_open)
         drop(a, a->n_open - 1);
-    uv_close((uv_handle_t *)&a->poll, on_closed);
-    uv_close((uv_handle_t *)&a->tick, on_closed);
+    closer_close(&a->closer);
     close(a->fd);
 }

@@ -309,15 +309,3 @@ void document_blocked(struct buf *out, const struct check *c)
     }
     buf_puts(out, *between ? " is down" : "a probe in its after is down");
 }
-
-void document_line(struct buf *out, const struct check *c)
-{
-    const struct check_result *last = check_last(c);
-    char took[CLOCK_SHORT_SIZE] = "-";
-    if (last)
-        clock_short(last->duration, took);
-    add_printable(out, c->conf->name, NAME_SHOWN_MAX);
-    buf_printf(out, "  %s  %s  ", health_status_name(c->health.status), took);
-    document_why(out, c);
-    buf_putc(out, '\n');
-}

@@ -50,8 +50,4 @@ void document_why(struct buf *out, const struct check *c);
  */
 void document_blocked(struct buf *out, const struct check *c);
 
-/* One line for a person: "web  unhealthy  1.2 ms  refused: connect to 127.0.0.1:80: ..." Appends it
- * with its newline, control bytes replaced. At most 600 bytes. */
-void document_line(struct buf *out, const struct check *c);
-
 #endif
