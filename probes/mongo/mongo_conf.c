@@ -88,6 +88,9 @@ static void prepare_hosts(struct build *b)
                        c->init_guard ? " (init_guard = auto looks for its signs)"
                                      : ", and init_guard is off");
         }
+        if (ep.path && c->tls_on && !c->driver &&
+            tls_conf_check_socket(c->tls, MONGO_KEY_TLS, b->p.report) < 0)
+            b->p.failed = true;
         if (endpoint_set_family(&ep, c->family, &e) < 0)
             prepare_fail(&b->p, MONGO_KEY_FAMILY, e.text);
         if (i == 0 && !c->deployment)

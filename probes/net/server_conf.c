@@ -296,15 +296,11 @@ static void set_tls(struct build *b)
         prepare_fail(&b->p, SERVER_KEY_URI,
                      "the system's CAs would let anybody's certificate pass: expected "
                      "sslmode=verify-full with sslrootcert=system");
-    if (tls_conf_init(&c->tls, merged, SERVER_KEY_TLS, on, b->p.report) < 0) {
-        b->p.failed = true;
-    } else if (on && c->ep.path && c->tls.verify && !c->tls.server_name && !c->n_others &&
-               !probe_is_missing(b->p.report, SERVER_KEY_TLS + TLS_KEY_VERIFY) &&
-               !probe_is_missing(b->p.report, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME)) {
-        prepare_fail(&b->p, SERVER_KEY_TLS + TLS_KEY_SERVER_NAME,
-                     "must be set: a unix socket has no name to verify the certificate for");
-    }
+    bool failed = tls_conf_init(&c->tls, merged, SERVER_KEY_TLS, on, b->p.report) < 0;
     c->tls.any_name = mode.any_name || chain;
+    if (!failed && on && c->ep.path && !c->n_others)
+        failed = tls_conf_check_socket(&c->tls, SERVER_KEY_TLS, b->p.report) < 0;
+    b->p.failed = b->p.failed || failed;
 }
 
 /* ---- All of it ---- */

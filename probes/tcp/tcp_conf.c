@@ -253,15 +253,9 @@ void *tcp_conf_prepare(const struct probe_value *v, struct probe_report *report,
     bool tls = c->use_tls || has_step(c, TCP_STEP_TLS);
     bool may_use_tls =
         tls || probe_is_missing(report, K_TLS) || probe_is_missing(report, K_DIALOGUE);
-    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0)
+    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0 ||
+        (tls && c->ep.path && tls_conf_check_socket(&c->tls, K_TLS_FIRST, report) < 0))
         bad = true;
-    else if (tls && c->ep.path && c->tls.verify && !c->tls.server_name &&
-             !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_VERIFY) &&
-             !probe_is_missing(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME)) {
-        probe_error(report, K_TLS_FIRST + TLS_KEY_SERVER_NAME,
-                    "must be set: a unix socket has no name to verify the certificate for");
-        bad = true;
-    }
     if (bad) {
         tcp_conf_dispose(c);
         return NULL;

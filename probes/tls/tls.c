@@ -116,7 +116,9 @@ static int set_name(struct tls *t, const char *host, bool elsewhere, struct err 
 {
     const char *name = t->conf->server_name && !elsewhere ? t->conf->server_name : host;
     if (!name)
-        return t->conf->verify ? err_set(e, "tls_server_name is needed on a unix socket") : 0;
+        return t->conf->verify && !t->conf->any_name
+                   ? err_set(e, "tls_server_name is needed on a unix socket")
+                   : 0;
     int is_ip = tls_expect_name(SSL_get0_param(t->ssl), name, t->name, e);
     if (is_ip == 0 && SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
         return err_set(e, "\"%s\" cannot be sent as a server name", t->name);

@@ -83,6 +83,10 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
                   struct probe_report *report);
 void tls_conf_fini(struct tls_conf *c);
 
+/* For a unix socket, which has no name to verify the certificate for: -1, and reported, where the
+ * settings need one. `any_name` is set. */
+int tls_conf_check_socket(const struct tls_conf *c, size_t first, struct probe_report *report);
+
 /* One session; bytes go in and out by memory, no I/O of its own. */
 struct tls;
 

@@ -152,3 +152,14 @@ int tls_conf_init(struct tls_conf *c, const struct probe_value *v, size_t first,
         tls_conf_fini(c);
     return rc;
 }
+
+int tls_conf_check_socket(const struct tls_conf *c, size_t first, struct probe_report *report)
+{
+    size_t name = first + TLS_KEY_SERVER_NAME;
+    if (!c->verify || c->any_name || c->server_name || probe_is_missing(report, name) ||
+        probe_is_missing(report, first + TLS_KEY_VERIFY))
+        return 0;
+    probe_error(report, name,
+                "must be set: a unix socket has no name to verify the certificate for");
+    return -1;
+}

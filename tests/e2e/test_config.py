@@ -126,6 +126,18 @@ def test_errors_of_a_section_come_together_and_alone(probe, name):
     assert r.code == 78 and [p["line"] for p in said if p["severity"] == "error"] == lines, str(r)
 
 
+@pytest.mark.parametrize("lines, anybody", [
+    ("address = unix:///x\ntls = yes", "address = unix:///x\ntls = yes\ntls_verify = no"),
+    ("uri = mysql:///?socket=/x&ssl-mode=verify_identity", "uri = mysql:///?socket=/x&ssl-mode=verify_ca"),
+    ("uri = mongodb://%2Fx.sock/?tls=true", "uri = mongodb://%2Fx.sock/?tls=true&tlsAllowInvalidHostnames=true"),
+])
+def test_a_unix_socket_has_no_name_to_verify_a_certificate_for(probe, lines, anybody):
+    r = validate(probe, f"[probe a]\n{lines}\n")
+    assert r.code == 78 and "tls_server_name" in r.out + r.err and "unix socket" in r.out + r.err, str(r)
+    assert validate(probe, f"[probe a]\n{lines}\ntls_server_name = db.test\n").code == 0
+    assert validate(probe, f"[probe a]\n{anybody}\n").code == 0
+
+
 def test_cycle_of_after_is_an_error(probe):
     r = validate(
         probe,
