@@ -27,9 +27,16 @@
 /*  state       what is under way                         next
  *  LOOKING_UP  the addresses of the server's name        ASKING, CLOSING
  *  ASKING      by UDP                                    CONNECTED, CLOSING
- *  CONNECTED   by TCP                                    CLOSING
+ *  CONNECTED   by TCP                                    LEAVING, CLOSING
+ *  LEAVING     one that failed by TCP, for the next      ASKING, CONNECTED, CLOSING
  *  CLOSING     finished or cancelled: it lets go */
-enum dns_run_state { DNS_RUN_LOOKING_UP, DNS_RUN_ASKING, DNS_RUN_CONNECTED, DNS_RUN_CLOSING };
+enum dns_run_state {
+    DNS_RUN_LOOKING_UP,
+    DNS_RUN_ASKING,
+    DNS_RUN_CONNECTED,
+    DNS_RUN_LEAVING,
+    DNS_RUN_CLOSING
+};
 
 struct dns_server {
     struct dns_run *run;
@@ -52,6 +59,7 @@ struct dns_run {
     enum reason reason;
     char why[PROBE_DETAIL_MAX];
     struct endpoint tcp_ep;
+    struct dns_server *by_tcp; /* CONNECTED: one of several; NULL: the one that the check names */
     struct stream stream;
     struct buf reply; /* by TCP */
     char data[UDP_MAX];
@@ -62,7 +70,8 @@ static void move(struct dns_run *d, enum dns_run_state to)
     static const unsigned next[] = {
         [DNS_RUN_LOOKING_UP] = 1 << DNS_RUN_ASKING | 1 << DNS_RUN_CONNECTED | 1 << DNS_RUN_CLOSING,
         [DNS_RUN_ASKING] = 1 << DNS_RUN_CONNECTED | 1 << DNS_RUN_CLOSING,
-        [DNS_RUN_CONNECTED] = 1 << DNS_RUN_CLOSING,
+        [DNS_RUN_CONNECTED] = 1 << DNS_RUN_LEAVING | 1 << DNS_RUN_CLOSING,
+        [DNS_RUN_LEAVING] = 1 << DNS_RUN_ASKING | 1 << DNS_RUN_CONNECTED | 1 << DNS_RUN_CLOSING,
         [DNS_RUN_CLOSING] = 0,
     };
     assert(next[d->state] & 1U << to);
@@ -76,9 +85,14 @@ static const struct dns_conf *conf_of(const struct dns_run *d)
 
 /* ---- The end ---- */
 
+static void go_on(struct dns_run *d);
+
 static void on_stream_closed(struct stream *s)
 {
-    closer_drop(&((struct dns_run *)s->owner)->closer);
+    struct dns_run *d = s->owner;
+    if (d->state == DNS_RUN_LEAVING)
+        go_on(d);
+    closer_drop(&d->closer);
 }
 
 static void on_addresses_closed(void *addresses)
@@ -166,16 +180,31 @@ static void judge_records(struct dns_run *d, const struct dns_answer *a, const c
 
 static void ask_next(struct dns_run *d);
 
-/* That server is of no use: its word counts if no other server has a better one. */
-static void give_up(struct dns_run *d, enum reason reason, const char *fmt, const char *a,
-                    const char *b)
+static bool is_server_left(const struct dns_run *d)
+{
+    for (size_t i = 0; i < d->n_servers; i++)
+        if (!d->servers[i].is_dead)
+            return true;
+    return false;
+}
+
+/* `s` (NULL: there is but one) is of no use: its word counts if no other server has a better one.
+ */
+static void give_up(struct dns_run *d, struct dns_server *s, enum reason reason, const char *fmt,
+                    const char *a, const char *b)
 {
     d->reason = reason;
     snprintf(d->why, sizeof d->why, fmt, a, b);
-    if (d->state == DNS_RUN_CONNECTED)
-        conclude(d, reason, d->why);
-    else
+    if (s)
+        s->is_dead = true;
+    if (d->state != DNS_RUN_CONNECTED) {
         ask_next(d);
+    } else if (!is_server_left(d)) {
+        conclude(d, reason, d->why);
+    } else {
+        move(d, DNS_RUN_LEAVING);
+        stream_close(&d->stream, on_stream_closed);
+    }
 }
 
 /* False: it is not the answer that is waited for. */
@@ -191,9 +220,7 @@ static bool judge(struct dns_run *d, struct dns_server *s, const struct dns_answ
         return false;
     case DNS_ANSWER_BROKEN:
     case DNS_ANSWER_ERROR:
-        if (s)
-            s->is_dead = true;
-        give_up(d, a->is == DNS_ANSWER_ERROR ? REASON_DNS : REASON_PROTOCOL,
+        give_up(d, s, a->is == DNS_ANSWER_ERROR ? REASON_DNS : REASON_PROTOCOL,
                 a->is == DNS_ANSWER_ERROR ? "the DNS server %s answers %s"
                                           : "the answer of the DNS server %s makes no sense%s",
                 peer, a->is == DNS_ANSWER_ERROR ? a->error : "");
@@ -244,22 +271,21 @@ static void on_stream_data(struct stream *s, const char *data, size_t len)
     dns_answer_read(&a, d->question, d->question_len, in + 2, (size_t)in[0] << 8 | in[1]);
     if (a.is == DNS_ANSWER_OTHER || a.is == DNS_ANSWER_CUT)
         a.is = DNS_ANSWER_BROKEN;
-    judge(d, NULL, &a, s->peer);
+    judge(d, d->by_tcp, &a, s->peer);
     dns_answer_fini(&a);
 }
 
 static void on_stream_eof(struct stream *s)
 {
     struct dns_run *d = s->owner;
-    char words[PROBE_DETAIL_MAX];
-    snprintf(words, sizeof words, "the DNS server %s closed the connection without an answer",
-             s->peer);
-    conclude(d, REASON_CLOSED, words);
+    give_up(d, d->by_tcp, REASON_CLOSED,
+            "the DNS server %s closed the connection without an answer%s", s->peer, "");
 }
 
 static void on_stream_fail(struct stream *s, enum reason reason, const char *detail)
 {
-    conclude(s->owner, reason, detail);
+    struct dns_run *d = s->owner;
+    give_up(d, d->by_tcp, reason, "%s%s", detail, "");
 }
 
 static const struct stream_events stream_events = {.on_open = on_stream_open,
@@ -272,17 +298,23 @@ static void connect_to(struct dns_run *d, const struct endpoint *ep)
 {
     move(d, DNS_RUN_CONNECTED);
     uv_timer_stop(&d->timer);
+    buf_reset(&d->reply);
     closer_hold(&d->closer);
     stream_start(&d->stream, &d->run, ep, NULL, &stream_events, d);
 }
 
-static void connect_to_server(struct dns_run *d, const struct dns_server *s)
+/* One that the check does not name, or that has answered by UDP: the target is not gone with it. */
+static void connect_to_server(struct dns_run *d, struct dns_server *s)
 {
     struct err e;
-    if (endpoint_parse(&d->tcp_ep, s->text, 0, &e) < 0)
+    endpoint_fini(&d->tcp_ep);
+    if (endpoint_parse(&d->tcp_ep, s->text, 0, &e) < 0) {
         conclude(d, REASON_INTERNAL, e.text);
-    else
-        connect_to(d, &d->tcp_ep);
+        return;
+    }
+    d->tcp_ep.is_proxy = true;
+    d->by_tcp = s;
+    connect_to(d, &d->tcp_ep);
 }
 
 /* ---- By UDP ---- */
@@ -294,24 +326,17 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(d->data, sizeof d->data);
 }
 
-static void fail_server(struct dns_run *d, struct dns_server *s, int rc)
-{
-    if (s->is_dead)
-        return;
-    s->is_dead = true;
-    give_up(d, reason_from_errno(-rc), "the DNS server %s: %s", s->text, address_error_words(-rc));
-}
-
 static void on_receive(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
                        unsigned flags)
 {
     struct dns_server *s = container_of(udp, struct dns_server, udp);
     struct dns_run *d = s->run;
     struct dns_answer a;
-    if (d->state != DNS_RUN_ASKING || (n == 0 && !from))
+    if (d->state != DNS_RUN_ASKING || s->is_dead || (n == 0 && !from))
         return;
     if (n < 0) {
-        fail_server(d, s, (int)n);
+        give_up(d, s, reason_from_errno((int)-n), "the DNS server %s: %s", s->text,
+                address_error_words((int)-n));
         return;
     }
     dns_answer_read(&a, d->question, d->question_len, (unsigned char *)buf->base, (size_t)n);
@@ -348,12 +373,10 @@ static int send_question(struct dns_run *d, struct dns_server *s)
 
 static struct dns_server *next_server(struct dns_run *d)
 {
-    for (size_t i = 0; i < d->n_servers; i++) {
-        struct dns_server *s = &d->servers[d->next++ % d->n_servers];
-        if (!s->is_dead)
-            return s;
-    }
-    return NULL;
+    struct dns_server *s = NULL;
+    while (is_server_left(d) && (s = &d->servers[d->next++ % d->n_servers])->is_dead)
+        ;
+    return s;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -365,7 +388,7 @@ static void on_timer(uv_timer_t *timer)
 static void ask_next(struct dns_run *d)
 {
     struct dns_server *s;
-    while (d->n_servers && (s = next_server(d))) {
+    while ((s = next_server(d))) {
         int rc = send_question(d, s);
         if (rc == 0) {
             uint64_t round = d->n_sent++ / d->n_servers;
@@ -385,6 +408,19 @@ static void ask_next(struct dns_run *d)
 
 /* ---- Its course ---- */
 
+/* By UDP, or by TCP alone, to the next server. */
+static void go_on(struct dns_run *d)
+{
+    struct dns_server *s = conf_of(d)->tcp ? next_server(d) : NULL;
+    if (s) {
+        connect_to_server(d, s);
+        return;
+    }
+    move(d, DNS_RUN_ASKING);
+    probe_phase(&d->run, PHASE_REQUEST);
+    ask_next(d);
+}
+
 static void on_servers(struct dns_servers *found)
 {
     struct dns_run *d = container_of(found, struct dns_run, addresses);
@@ -395,13 +431,7 @@ static void on_servers(struct dns_servers *found)
         d->servers[i].run = d;
         address_text(&found->found[i], d->servers[i].text);
     }
-    if (d->n_servers && conf_of(d)->tcp) {
-        connect_to_server(d, &d->servers[0]);
-        return;
-    }
-    move(d, DNS_RUN_ASKING);
-    probe_phase(&d->run, PHASE_REQUEST);
-    ask_next(d);
+    go_on(d);
 }
 
 static void dns_start(struct probe_run *run)

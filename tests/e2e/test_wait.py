@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -248,6 +250,22 @@ def test_invert_waits_until_it_is_gone(probe, server):
     wait_until(lambda: server.connections >= 3, 10, "it asks")
     server.down()
     assert process.wait(30) == 0
+
+
+def test_a_name_is_not_gone_with_a_name_server_that_takes_no_tcp(probe):
+    """By UDP it says that its answer is cut, and nobody listens on TCP: nothing is known of the name."""
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind(("127.0.0.1", 0))
+
+    def answer():
+        while True:
+            question, client = names.recvfrom(512)
+            names.sendto(question[:2] + b"\x83\x80" + question[4:], client)
+
+    threading.Thread(target=answer, daemon=True).start()
+    where = f"dns://127.0.0.1:{names.getsockname()[1]}/name.test"
+    r = probe.run("wait", "--invert", "--timeout", "300ms", where)
+    assert r.code == 124 and "refused" in r.out + r.err, str(r)
 
 
 def test_json(probe, server, port):

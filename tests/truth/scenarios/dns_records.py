@@ -29,22 +29,24 @@ def asks(answer, how, query="{server}/name.test", scheme="dns", then=None):
     return told(how, make)
 
 
-def of_system(*answers, how):
+def of_system(*answers, how, scheme="dns"):
     """Those of the system, one after the other."""
 
     def make(stage):
         zones = [stage.keep(names.Names({"name.test": what})) for what in answers]
         listed = ",".join(zone.env["PROBE_DNS_SERVERS"] for zone in zones)
-        return Situation("query = dns:///name.test", env={"PROBE_DNS_SERVERS": listed})
+        return Situation(f"query = {scheme}:///name.test", env={"PROBE_DNS_SERVERS": listed})
 
     return told(how, make)
 
 
-def first_is_gone(stage):
-    """the system's first server is gone, the second one answers"""
-    zone = stage.keep(names.Names({"name.test": UP}))
-    listed = f"127.0.0.1:{stage.port()},{zone.env['PROBE_DNS_SERVERS']}"
-    return Situation("query = dns:///name.test", env={"PROBE_DNS_SERVERS": listed})
+def first_is_gone(scheme="dns"):
+    def make(stage):
+        zone = stage.keep(names.Names({"name.test": UP}))
+        listed = f"127.0.0.1:{stage.port()},{zone.env['PROBE_DNS_SERVERS']}"
+        return Situation(f"query = {scheme}:///name.test", env={"PROBE_DNS_SERVERS": listed})
+
+    return told("the system's first server is gone, the second one answers", make)
 
 
 def by_name(answer, how):
@@ -203,7 +205,12 @@ ROWS = rows(
         HEALTHY, "ok"),
     ("the first is silent", of_system(names.silent, UP, how="the first server says nothing"),
         HEALTHY, "ok"),
-    ("the first is gone", first_is_gone, HEALTHY, "ok"),
+    ("the first is gone", first_is_gone(), HEALTHY, "ok"),
+    ("the first is gone, by TCP", first_is_gone("dns+tcp"), HEALTHY, "ok"),
+    ("the first fails, by TCP", of_system(code("SERVFAIL"), UP, scheme="dns+tcp",
+        how="the first server says SERVFAIL"), HEALTHY, "ok"),
+    ("all fail, by TCP", of_system(code("SERVFAIL"), code("REFUSED"), scheme="dns+tcp", how="no server is of use"),
+        UNHEALTHY, "dns", "", {"detail": "REFUSED"}),
     ("all fail", of_system(code("SERVFAIL"), code("REFUSED"), how="no server is of use"),
         UNHEALTHY, "dns", "", {"detail": "REFUSED"}),
     ("the first knows no such name", of_system(code("NXDOMAIN"), UP, how="NXDOMAIN is an answer"),
