@@ -312,7 +312,7 @@ static void connect_to_server(struct dns_run *d, struct dns_server *s)
         conclude(d, REASON_INTERNAL, e.text);
         return;
     }
-    d->tcp_ep.is_proxy = true;
+    d->tcp_ep.is_beside = true;
     d->by_tcp = s;
     connect_to(d, &d->tcp_ep);
 }

@@ -206,6 +206,7 @@ static int redirect(struct http_run *r, const struct http_text *location, struct
     r->url = &r->next_url;
     r->method = method;
     if (uses_own_endpoint(r) || http_conf_endpoint(r->url, &r->next_ep, e) == 0) {
+        r->next_ep.is_beside = true; /* the target has answered */
         r->next_ep.family = conf_of(r)->family;
         return 0;
     }

@@ -84,7 +84,8 @@ static void blame(struct dial *d, enum reason reason)
 /* Nothing is there. Behind a proxy that is not there the target may well be. */
 static void tell_gone(struct dial *d)
 {
-    if (!d->ep->is_proxy && !d->cut)
+    d->gone = !d->cut;
+    if (d->gone && !d->ep->is_proxy && !d->ep->is_beside)
         probe_gone(d->run);
 }
 

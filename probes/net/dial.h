@@ -49,6 +49,7 @@ struct dial {
     int fd;                   /* -1 unless REASON_OK */
     char peer[DIAL_TEXT_MAX]; /* the address that fd is connected to */
     char detail[512];         /* otherwise: every address and what it said, in words */
+    bool gone;                /* every address refused, or there is no such name */
     /* Private. */
     enum dial_state state;
     struct probe_run *run;
@@ -70,7 +71,7 @@ struct dial {
 };
 
 /* Starts; `ep` must stay. `on_done` comes once, perhaps from inside; not after dial_close. It calls
- * probe_gone on the run when every address refused or the name does not exist. */
+ * probe_gone on the run where `gone` is set, unless the endpoint is not the target as a whole. */
 void dial_start(struct dial *d, struct probe_run *run, const struct endpoint *ep,
                 void (*on_done)(struct dial *d));
 

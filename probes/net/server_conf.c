@@ -118,6 +118,8 @@ static int add_hosts(struct build *b, char *hosts, char *ports, bool by_option, 
             return -1;
         port = n_ports > 1 ? next_of(&ports) : port;
     }
+    for (size_t i = 0; i + 1 < n; i++)
+        b->c->ep.is_beside = b->c->others[i].is_beside = true;
     return 0;
 }
 

@@ -377,6 +377,7 @@ static void on_dialled(struct dial *d)
     struct stream *s = container_of(d, struct stream_dial, dial)->stream;
     if (d->reason != REASON_OK) {
         move(s, STREAM_FAILED);
+        s->gone = d->gone;
         s->events->on_fail(s, d->reason, d->detail);
         return;
     }

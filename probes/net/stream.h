@@ -52,6 +52,7 @@ struct stream {
     const struct stream_events *events;
     void *owner;
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
+    bool gone;                /* set by on_fail: nothing is there at all, see dial.h */
     bool reset;               /* set by the owner: end it by RST, which leaves no TIME_WAIT */
     bool at_once;             /* set by the owner: do not wait for the peer's FIN, it may hang */
     /* Private from here on. */

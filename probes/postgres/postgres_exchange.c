@@ -101,6 +101,7 @@ static enum talk_next ask_tls(struct postgres_run *r)
 static enum talk_next opened(struct talk *t)
 {
     struct postgres_run *r = (struct postgres_run *)t;
+    r->is_there = true;
     if (!conf_of(r)->init_guard || !is_by_socket(r) || r->step != PG_CONNECT)
         return ask_tls(r);
     r->look = (struct init_guard_look){.server = INIT_GUARD_POSTGRES,
@@ -438,6 +439,7 @@ static enum talk_next failed(struct talk *t)
 {
     struct postgres_run *r = (struct postgres_run *)t;
     bool unreached = r->step == PG_CONNECT || t->reason == REASON_TIMEOUT;
+    r->is_there = r->is_there || !t->stream.gone;
     return postgres_hosts_next(r, unreached           ? POSTGRES_UNREACHED
                                   : r->step == PG_SSL ? POSTGRES_NO_TLS
                                                       : POSTGRES_FAILED);

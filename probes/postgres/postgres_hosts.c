@@ -100,6 +100,8 @@ enum talk_next postgres_hosts_next(struct postgres_run *r, enum postgres_miss mi
         r->talk.limit = share(r);
         return again(r);
     }
+    if (!r->is_there)
+        probe_gone(&r->talk.run);
     if (*r->earlier) {
         remember(r);
         size_t len = strlen(r->earlier);

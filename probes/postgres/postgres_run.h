@@ -77,6 +77,7 @@ struct postgres_run {
     struct postgres_salting salting;
     struct init_guard_look look;
     size_t host;                    /* which one, 0: server.ep */
+    bool is_there;                  /* one of them is, or may be */
     bool other_way;                 /* the second try at it, with TLS where the first had none */
     bool second_pass;               /* prefer-standby, and there is none */
     char earlier[PROBE_DETAIL_MAX]; /* what came of the tries before */

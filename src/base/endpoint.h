@@ -13,9 +13,11 @@ struct endpoint {
     char
         *host; /* name or literal address, without brackets, "%eth0" kept; NULL for a unix socket */
     uint16_t port;
-    char *path;    /* of a unix socket; at most 107 bytes */
-    int family;    /* 0 any, 4, 6 */
-    bool is_proxy; /* set by the owner: it is on the way, and not the target */
+    char *path; /* of a unix socket; at most 107 bytes */
+    int family; /* 0 any, 4, 6 */
+    /* Set by the owner. */
+    bool is_proxy;  /* it is on the way, and not the target */
+    bool is_beside; /* the target may be there without it: another host, one of several */
 };
 
 /* "host:port", "[v6]:port" or "unix:///path"; `default_port` 0: a port must be given. Refuses what

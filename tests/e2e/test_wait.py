@@ -268,6 +268,25 @@ def test_a_name_is_not_gone_with_a_name_server_that_takes_no_tcp(probe):
     assert r.code == 124 and "refused" in r.out + r.err, str(r)
 
 
+@pytest.mark.parametrize("first, second", [("port", "server"), ("server", "port")])
+def test_postgres_is_not_gone_with_one_of_its_hosts(probe, serve, port, first, second):
+    server = serve(hostile.reply_and_close(b""))
+    ports = {"port": port, "server": server.port}
+    where = f"postgres://127.0.0.1:{ports[first]},127.0.0.1:{ports[second]}/?sslmode=disable"
+    r = probe.run("wait", "--invert", "--timeout", "300ms", where)
+    assert r.code == 124, str(r)
+    server.down()
+    r = probe.run("wait", "--invert", "--timeout", "30s", where)
+    assert r.code == 0, str(r)
+
+
+def test_a_web_server_is_not_gone_with_the_host_that_it_redirects_to(probe, serve, port):
+    server = serve(hostile.http_reply(b"", "302 Found", (f"Location: http://127.0.0.1:{port}/",)))
+    r = probe.run("wait", "--invert", "--timeout", "300ms", "--set", "follow_redirects=yes",
+                  f"http://127.0.0.1:{server.port}/")
+    assert r.code == 124 and "refused" in r.out + r.err, str(r)
+
+
 def test_json(probe, server, port):
     r = probe.run("wait", "--json", up(server))
     assert r.code == 0 and r.json["probes"][0]["last"]["ok"] is True, str(r)
