@@ -103,7 +103,7 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
     if (log_enabled(LOG_DEBUG))
         log_check(c, NULL, LOG_DEBUG, "checked");
     if (a->serve)
-        serve_on_result(a->serve, c);
+        serve_on_result(a->serve);
 }
 
 /* ---- Reload. ---- */
@@ -241,13 +241,8 @@ static void on_serve_closed(void *ctx)
     a->serve = NULL;
 }
 
-static void stop(struct agent *a)
+static void close_all(struct agent *a)
 {
-    if (a->stopping)
-        return;
-    a->stopping = true;
-    notify_stopping(&a->notify);
-    limit_stop();
     if (a->serve)
         serve_close(a->serve, on_serve_closed, a);
     watch_close(&a->watch);
@@ -255,6 +250,16 @@ static void stop(struct agent *a)
     reports_close(&a->reports);
     reaper_close(&a->reaper);
     session_stop(&a->session);
+}
+
+static void stop(struct agent *a)
+{
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    notify_stopping(&a->notify);
+    limit_stop();
+    close_all(a);
 }
 
 static void on_signal(struct session *s, int signum)
@@ -278,11 +283,7 @@ static void on_watchdog(struct sched_entry *entry, int64_t now)
 /* Ends in order what is open already: a defect in that must show here too. */
 static int give_up(struct agent *a)
 {
-    if (a->serve)
-        serve_close(a->serve, on_serve_closed, a);
-    reload_close(&a->reload);
-    reports_close(&a->reports);
-    session_stop(&a->session);
+    close_all(a);
     session_run(&a->session);
     return -1;
 }

@@ -1,15 +1,6 @@
 /* reports: tells others of the agent's verdict, each in its own convention: HAProxy's agent-check,
  * a file, s6's descriptor, the status line of systemd. All of it comes from the engine's one state
- * machine; nothing here decides on health, waits for anybody or delays a check.
- *
- *   reports.c      opening, reload, closing; when the verdict is looked at
- *   verdict.c      the verdict in words
- *   agent_check.c  HAProxy's agent-check
- *   ready_file.c   the file that is there while ready
- *   ready_fd.c     s6's readiness notification
- *   teller.c       a command or a webhook at each transition
- *   webhook.c      the request of the webhook, in a process of its own
- */
+ * machine; nothing here decides on health, waits for anybody or delays a check. */
 #ifndef PROBE_REPORTS_REPORTS_H
 #define PROBE_REPORTS_REPORTS_H
 

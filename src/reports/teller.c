@@ -308,24 +308,15 @@ static bool is_worse(const struct check *c, enum health_status from)
 /* As in /events, and what a person wants to know beside. */
 static char *event_json(const struct check *c, enum health_status from)
 {
-    const struct check_result *last = document_last(c);
-    char stamp[CLOCK_RFC3339_SIZE];
     struct buf b;
     struct jsonw j;
-    clock_rfc3339(document_changed_at(c, from == c->health.status), stamp);
     buf_init(&b, EVENT_MAX);
     jsonw_init(&j, &b);
     jsonw_object(&j, NULL);
     jsonw_string(&j, "name", c->conf->name);
     jsonw_string(&j, "type", c->conf->type->name);
     jsonw_string(&j, "target", c->conf->target);
-    jsonw_string(&j, "from", health_status_name(from));
-    jsonw_string(&j, "to", health_status_name(c->health.status));
-    jsonw_string(&j, "at", stamp);
-    jsonw_string(&j, "reason",
-                 last && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
-    jsonw_string(&j, "detail", last ? last->detail : NULL);
-    jsonw_string(&j, "warning", check_warning(c));
+    document_change(&j, c, health_status_name(from), health_status_name(c->health.status));
     jsonw_int(&j, "failing_streak", c->health.failing_streak);
     jsonw_bool(&j, "required", c->conf->required);
     document_labels(&j, "labels", &c->conf->labels);

@@ -12,12 +12,21 @@
 #include "engine/engine.h"
 #include "view/told.h"
 
+#define EVENTS_KEPT 1024
+
+/* The newest transitions, for all who listen, each as it is sent. */
+struct events {
+    char *ring[EVENTS_KEPT]; /* event n is at n % EVENTS_KEPT */
+    uint64_t first, next;    /* sequence numbers of the oldest kept and of the next */
+    uint64_t beat;           /* heartbeats so far: a listener sends one for each that it sees */
+};
+
 /* What bodies tell of. */
 struct facts {
     struct engine *engine;
     struct told_counts (*told)(void *ctx); /* NULL: nothing is told */
     void *ctx;
-    struct events *events;
+    struct events events;
     struct metrics_labels *labels; /* NULL until they are asked for */
     bool reload_failed;            /* the last one */
     int64_t reloaded_wall;         /* when a configuration was taken last */
@@ -73,12 +82,9 @@ enum made events_more(struct body *b, int64_t now); /* without end */
 
 void metrics_free(struct metrics_labels *labels); /* NULL is fine */
 
-/* Every event is kept for a while, for all who listen. */
-struct events *events_new(void); /* NULL: out of memory */
-void events_free(struct events *ev);
+void events_fini(struct events *ev);
 void events_add(struct events *ev, const struct check *c, enum health_status from);
-/* A heartbeat for all, or for this one only: its client may be gone. */
-void events_beat(struct events *ev);
+/* A heartbeat for this one only: is its client still there? */
 void events_beat_one(struct body *b);
 
 #endif

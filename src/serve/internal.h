@@ -111,15 +111,15 @@ struct listener {
 
 /* How a connection moves; conn.c asserts it.
  *
- *   READING    ROUTING SENDING CUT            nothing of a request came, or not all of it
- *   ROUTING    IN_LINE MAKING WAITING SENDING CUT    its route runs
- *   IN_LINE    MAKING ANSWERED CUT            its document waits for a place
- *   MAKING     MAKING ANSWERED SENDING LISTENING CUT    its document waits for a turn's budget
- *   WAITING    IN_LINE ANSWERED CUT           for a probe, a check or a reload
- *   LISTENING  MAKING SENDING CUT             an event stream without news
- *   ANSWERED   SENDING CUT                    the answer is made, libmicrohttpd will ask for it
- *   SENDING    MAKING LISTENING READING CUT   libmicrohttpd has it
- *   CUT                                       ends with the next run of the daemon
+ *   READING    ROUTING SENDING CUT                     a request has not come, or not all of it
+ *   ROUTING    IN_LINE MAKING WAITING SENDING CUT      its route runs
+ *   IN_LINE    MAKING ANSWERED CUT                     its document waits for a place
+ *   MAKING     MAKING ANSWERED SENDING LISTENING CUT   its document waits for a turn's budget
+ *   WAITING    IN_LINE ANSWERED CUT                    for a probe, a check or a reload
+ *   LISTENING  MAKING SENDING CUT                      an event stream without news
+ *   ANSWERED   SENDING CUT                             libmicrohttpd will ask for the answer
+ *   SENDING    MAKING LISTENING READING CUT            libmicrohttpd has the answer
+ *   CUT                                                ends with the next run of the daemon
  *
  * libmicrohttpd is suspended in IN_LINE, MAKING, WAITING and LISTENING. */
 enum conn_state {
@@ -181,7 +181,6 @@ struct request {
     int64_t wait_until;
     uint64_t reload; /* the number of the one waited for */
     struct check_waiter *check;
-    struct request *next_waiting, *prev_waiting;
 };
 
 struct serve {
@@ -193,7 +192,6 @@ struct serve {
     struct listener *listeners;   /* these, and those that drain */
     char *token;                  /* that TCP asks for; NULL: none */
     int64_t beat_due;             /* of those that listen to events */
-    struct request *waiting;      /* for a probe or a reload */
     bool look_at_waits;
     int64_t wait_due;
     void (*on_closed)(void *ctx);

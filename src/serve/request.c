@@ -11,7 +11,7 @@ static void refuse_arguments(struct conn *c)
 {
     static const char answer[] = "HTTP/1.1 414 URI Too Long\r\nConnection: close\r\n"
                                  "Content-Type: text/plain; charset=utf-8\r\n"
-                                 "Content-Length: 34\r\n\r\ntoo many arguments: at most 32 here\n";
+                                 "Content-Length: 36\r\n\r\ntoo many arguments: at most 32 here\n";
     _Static_assert(ARGUMENTS_MAX == 32, "the answer names it");
     send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     conn_move(c, CONN_CUT);

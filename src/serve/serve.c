@@ -14,10 +14,10 @@ static struct serve *serve_of(struct turn *t)
 
 /* ---- Turns ---- */
 
-static bool anybody_listens(const struct serve *s)
+static bool is_taken(const struct serve *s, enum place place)
 {
     for (const struct listener *l = s->listeners; l; l = l->next)
-        if (l->taken[PLACE_EVENTS])
+        if (l->taken[place])
             return true;
     return false;
 }
@@ -102,13 +102,13 @@ static void tick(struct turn *t, int64_t now)
         else
             turn_want_tick(t, l->due);
     }
-    if (s->waiting && s->wait_due <= now)
+    if (s->wait_due <= now)
         s->look_at_waits = true;
-    else if (s->waiting)
+    else
         turn_want_tick(t, s->wait_due);
-    if (anybody_listens(s)) {
+    if (is_taken(s, PLACE_EVENTS)) {
         if (s->beat_due <= now) {
-            events_beat(s->facts.events);
+            s->facts.events.beat++;
             s->beat_due = time_add(now, HEARTBEAT);
             wake_listeners(s);
         }
@@ -190,7 +190,7 @@ void serve_discard(struct serve *s, struct serve_draft *draft)
 
 static void look_at_waits(struct serve *s)
 {
-    if (!s->waiting)
+    if (!is_taken(s, PLACE_WAIT))
         return;
     s->look_at_waits = true;
     turn_want(&s->turn);
@@ -201,7 +201,7 @@ static void on_closed(struct closer *c)
     struct serve *s = container_of(c, struct serve, turn.closer);
     void (*tell)(void *ctx) = s->on_closed;
     void *ctx = s->on_closed_ctx;
-    events_free(s->facts.events);
+    events_fini(&s->facts.events);
     metrics_free(s->facts.labels);
     str_wipe(s->token);
     free(s);
@@ -213,10 +213,8 @@ int serve_open(struct serve **out, struct engine *e, const struct agent_conf *co
                const struct serve_hooks *hooks, struct err *err)
 {
     struct serve *s = calloc(1, sizeof *s);
-    if (!s || !(s->facts.events = events_new())) {
-        free(s);
+    if (!s)
         return err_set(err, "out of memory");
-    }
     s->hooks = *hooks;
     s->facts.engine = e;
     s->facts.told = hooks->told;
@@ -244,21 +242,20 @@ void serve_on_transition(struct serve *s, struct check *c, enum health_status fr
     if (s->turn.closing)
         return;
     facts_changed(&s->facts, false);
-    if (anybody_listens(s)) {
-        events_add(s->facts.events, c, from);
+    if (is_taken(s, PLACE_EVENTS)) {
+        events_add(&s->facts.events, c, from);
         wake_listeners(s);
     }
     look_at_waits(s);
 }
 
-void serve_on_result(struct serve *s, struct check *c)
+void serve_on_result(struct serve *s)
 {
-    (void)c;
     if (s->turn.closing)
         return;
     facts_changed(&s->facts, true);
     /* A stale verdict may be fresh again without a transition: looked at soon, not each time. */
-    if (s->waiting) {
+    if (is_taken(s, PLACE_WAIT)) {
         int64_t soon = time_add(clock_now(), VERDICT_AGE);
         if (soon < s->wait_due)
             s->wait_due = soon;

@@ -44,7 +44,7 @@ void serve_discard(struct serve *s, struct serve_draft *draft);
 
 /* From the engine's hooks. */
 void serve_on_transition(struct serve *s, struct check *c, enum health_status from);
-void serve_on_result(struct serve *s, struct check *c);
+void serve_on_result(struct serve *s);
 /* After a reload: checks may have come and gone; pointers to checks from before are invalid. */
 void serve_on_reload(struct serve *s);
 /* Answers those who asked for the reload of that number, or for an earlier one. */

@@ -78,11 +78,6 @@ static void begin_wait(struct request *req, enum request_wait wait, int64_t unti
     struct serve *s = req->serve;
     req->wait = wait;
     req->wait_until = until;
-    req->prev_waiting = NULL;
-    req->next_waiting = s->waiting;
-    if (s->waiting)
-        s->waiting->prev_waiting = req;
-    s->waiting = req;
     conn_move(req->conn, CONN_WAITING);
     if (until < s->wait_due)
         s->wait_due = until;
@@ -214,30 +209,28 @@ void waiting_drop(struct request *req)
     if (req->check)
         engine_check_now_cancel(req->check);
     req->check = NULL;
-    if (req->wait == WAIT_HEALTHY || req->wait == WAIT_RELOAD) {
-        struct serve *s = req->serve;
-        if (req->next_waiting)
-            req->next_waiting->prev_waiting = req->prev_waiting;
-        *(req->prev_waiting ? &req->prev_waiting->next_waiting : &s->waiting) = req->next_waiting;
-    }
     req->wait = WAIT_NONE;
+}
+
+static bool waits_for(const struct conn *c, enum request_wait wait)
+{
+    return c->state == CONN_WAITING && c->request->wait == wait;
 }
 
 void waiting_review(struct serve *s, int64_t now)
 {
-    struct request *next;
     s->look_at_waits = false;
     s->wait_due = TIME_NEVER;
-    for (struct request *req = s->waiting; req; req = next) {
-        const struct check *c;
-        next = req->next_waiting;
+    for (struct conn *c = s->conns.first; c; c = c->next) {
+        struct request *req = c->request;
+        const struct check *check;
+        if (!waits_for(c, WAIT_HEALTHY))
+            continue;
         if (!turn_budget_left(&s->turn)) {
             s->look_at_waits = true; /* the rest in the next turn */
             return;
         }
-        if (req->conn->state != CONN_WAITING || req->wait == WAIT_RELOAD)
-            continue;
-        if (is_healthy(req, &c, now) || (req->body.name && !c) || req->wait_until <= now) {
+        if (is_healthy(req, &check, now) || (req->body.name && !check) || req->wait_until <= now) {
             waiting_drop(req);
             answer_status(req);
         } else if (req->wait_until < s->wait_due) {
@@ -249,15 +242,15 @@ void waiting_review(struct serve *s, int64_t now)
 
 bool waiting_end_oldest(struct serve *s, const struct listener *l)
 {
-    struct request *oldest = NULL;
-    for (struct request *req = s->waiting; req; req = req->next_waiting)
-        if (req->conn->listener == l && req->conn->state == CONN_WAITING &&
-            req->wait == WAIT_HEALTHY)
-            oldest = req;
+    struct conn *oldest = NULL;
+    for (struct conn *c = s->conns.first; c; c = c->next)
+        if (c->listener == l && waits_for(c, WAIT_HEALTHY) &&
+            (!oldest || c->since <= oldest->since))
+            oldest = c;
     if (!oldest)
         return false;
-    waiting_drop(oldest);
-    answer_status(oldest);
+    waiting_drop(oldest->request);
+    answer_status(oldest->request);
     return true;
 }
 
@@ -271,15 +264,12 @@ void waiting_end(struct request *req)
 void serve_answer_reload(struct serve *s, uint64_t number, bool done,
                          const struct config_report *report)
 {
-    struct request *next;
     s->facts.reload_failed = !done;
     if (done)
         s->facts.reloaded_wall = clock_wall();
-    for (struct request *req = s->waiting; req && !s->turn.closing; req = next) {
-        next = req->next_waiting;
-        if (req->conn->state != CONN_WAITING || req->wait != WAIT_RELOAD || req->reload > number)
-            continue;
-        waiting_drop(req);
-        answer_reload(req, done, report);
-    }
+    for (struct conn *c = s->conns.first; c && !s->turn.closing; c = c->next)
+        if (waits_for(c, WAIT_RELOAD) && c->request->reload <= number) {
+            waiting_drop(c->request);
+            answer_reload(c->request, done, report);
+        }
 }

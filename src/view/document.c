@@ -45,17 +45,23 @@ const struct check_result *document_last(const struct check *c)
     return c->health.status == HEALTH_BLOCKED || old ? NULL : last;
 }
 
-int64_t document_changed_at(const struct check *c, bool of_warning)
-{
-    const struct check_result *last = check_last(c);
-    return of_warning && last ? last->started_wall + last->duration : c->since_wall;
-}
-
 static void add_time(struct jsonw *j, const char *key, int64_t wall_ns)
 {
     char stamp[CLOCK_RFC3339_SIZE];
     clock_rfc3339(wall_ns, stamp);
     jsonw_string(j, key, stamp);
+}
+
+void document_change(struct jsonw *j, const struct check *c, const char *from, const char *to)
+{
+    const struct check_result *newest = check_last(c), *last = document_last(c);
+    bool of_warning = newest && from && strcmp(from, to) == 0;
+    jsonw_string(j, "from", from);
+    jsonw_string(j, "to", to);
+    add_time(j, "at", of_warning ? newest->started_wall + newest->duration : c->since_wall);
+    jsonw_string(j, "reason", last && last->reason != REASON_OK ? reason_name(last->reason) : NULL);
+    jsonw_string(j, "detail", last ? last->detail : NULL);
+    jsonw_string(j, "warning", check_warning(c));
 }
 
 #define RESULT_ROOM 512 /* all of a result but its detail */

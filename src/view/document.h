@@ -14,8 +14,9 @@ enum health_status document_status_of(const struct check *c, int64_t now);
  * blocked. NULL: there is none. */
 const struct check_result *document_last(const struct check *c);
 
-/* When the status changed, or (`of_warning`) when its warning began or ended; wall time, ns. */
-int64_t document_changed_at(const struct check *c, bool of_warning);
+/* How the status came to be `to`: from, to, at, reason, detail, warning, as members of the open
+ * object. `from` NULL: it is the present one; equal to `to`: its warning began or ended. */
+void document_change(struct jsonw *j, const struct check *c, const char *from, const char *to);
 
 /* Labels, as the members of an object. */
 void document_labels(struct jsonw *j, const char *key, const struct labels *l);

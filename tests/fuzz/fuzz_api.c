@@ -137,9 +137,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         turn(1);
     close(pair[1]);
     int64_t end = clock_now() + 5 * NS_PER_S;
-    while ((api->conns.first || api->waiting || api->conns.making) && clock_now() < end)
+    while ((api->conns.first) && clock_now() < end)
         turn(1);
-    if (api->conns.first || api->waiting || api->conns.making)
+    if (api->conns.first)
         abort();
     return 0;
 }

@@ -83,9 +83,10 @@ static void bench_on_transition(void *ctx, struct check *c, enum health_status f
 static void bench_on_result(void *ctx, struct check *c, const struct check_result *r)
 {
     struct bench *b = ctx;
+    (void)c;
     (void)r;
     if (b->serve)
-        serve_on_result(b->serve, c);
+        serve_on_result(b->serve);
 }
 
 static struct check_conf *bench_conf(struct bench *b, const char *name)
