@@ -221,12 +221,12 @@ int cmd_check(const struct cli *cli)
     struct engine_hooks hooks = {
         .on_result = on_result, .next_delay = never_again, .run_timeout = run_timeout, .ctx = &cmd};
     struct err e;
-    if (session_open(&cmd.session, config, false, &hooks, NULL, &e) < 0) {
+    rc = session_open(&cmd.session, config, false, &hooks, NULL, &e);
+    config_free(config);
+    if (rc < 0) {
         fprintf(stderr, "probe: %s\n", e.text);
-        config_free(config);
         return EXIT_INTERNAL;
     }
-    config_free(config);
     session_run(&cmd.session);
     if (cli->json && cmd.document.data && !cmd.document.failed)
         output_print(STDOUT_FILENO, "%s\n", cmd.document.data);

@@ -39,20 +39,9 @@ struct answer {
 
 static void answer_open(struct answer *a, const struct cli *cli, const struct agent_conf *agent)
 {
-    struct buf body;
-    int64_t budget = cli->timeout_ns ? cli->timeout_ns : AGENT_TIMEOUT;
     *a =
         (struct answer){.address = !cli->agent_given && agent->socket ? agent->socket : cli->agent};
-    int status = agent_request(a->address, cli->token_file, "GET", "/status",
-                               time_add(clock_now(), budget), &body, &a->why);
-    a->document = view_document(body.data, body.len);
-    if (!status_is_agents(a->document, status)) {
-        json_decref(a->document);
-        a->document = NULL;
-    }
-    if (!a->document && status >= 0)
-        agent_refused(a->address, status, &a->why);
-    buf_fini(&body);
+    a->document = status_fetch(cli, a->address, "/status", AGENT_TIMEOUT, &a->why);
     a->probes = json_object_get(a->document, "probes");
     size_t i;
     json_t *probe;
@@ -260,9 +249,10 @@ static int fetch(const struct cli *cli, struct buf *text)
         else if (status < 0)
             fprintf(stderr, "probe: no configuration file was read (expected -c FILE), and %s\n",
                     e.text);
-        else if (status != 200)
-            fprintf(stderr, "probe: %s\n",
-                    status < 0 || agent_refused(cli->agent, status, &e) < 0 ? e.text : "");
+        else if (status != 200) {
+            agent_refused(cli->agent, status, &e);
+            fprintf(stderr, "probe: %s\n", e.text);
+        }
         buf_fini(&body);
         if (status != 200)
             return status == 404 ? EXIT_USAGE : EXIT_NO_AGENT;

@@ -18,6 +18,35 @@
 #define OUTPUT_MAX      (256 << 20)
 #define SUMMARY_ROOM    100 /* for the verdict line */
 
+/* Is it what an agent says, with that HTTP status? Another program may have the port, and words of
+ * the same name; and what is between may have its own mind: 503 is never ready. */
+static bool is_agents(const json_t *document, int status)
+{
+    const json_t *agent = json_object_get(document, "agent");
+    bool ready = json_is_true(json_object_get(document, "ready"));
+    return (status == 200 || (status == 503 && !ready)) &&
+           json_is_string(json_object_get(agent, "version")) &&
+           json_is_boolean(json_object_get(agent, "stale")) &&
+           json_is_boolean(json_object_get(document, "ready")) &&
+           json_is_array(json_object_get(document, "probes"));
+}
+
+json_t *status_fetch(const struct cli *cli, const char *agent, const char *path, int64_t budget,
+                     struct err *e)
+{
+    struct buf body;
+    int64_t deadline = time_add(clock_now(), cli->timeout_ns ? cli->timeout_ns : budget);
+    int status = agent_request(agent, cli->token_file, "GET", path, deadline, &body, e);
+    json_t *document = status < 0 ? NULL : view_document(body.data, body.len);
+    buf_fini(&body);
+    if (is_agents(document, status))
+        return document;
+    json_decref(document);
+    if (status >= 0)
+        agent_refused(agent, status, e);
+    return NULL;
+}
+
 json_t *status_find(const json_t *document, const char *name)
 {
     const json_t *probes = json_object_get(document, "probes");
@@ -60,17 +89,6 @@ static int unknown_name(const json_t *document, const char *name)
 static size_t count(const struct cli *cli, const json_t *document)
 {
     return cli->n_targets ? cli->n_targets : json_array_size(json_object_get(document, "probes"));
-}
-
-bool status_is_agents(const json_t *document, int status)
-{
-    const json_t *agent = json_object_get(document, "agent");
-    bool ready = json_is_true(json_object_get(document, "ready"));
-    return (status == 200 || (status == 503 && !ready)) &&
-           json_is_string(json_object_get(agent, "version")) &&
-           json_is_boolean(json_object_get(agent, "stale")) &&
-           json_is_boolean(json_object_get(document, "ready")) &&
-           json_is_array(json_object_get(document, "probes"));
 }
 
 static const json_t *nth(const struct cli *cli, const json_t *document, size_t i)
@@ -257,28 +275,15 @@ static int report(const struct cli *cli, json_t *document)
 
 int cmd_status(const struct cli *cli)
 {
-    int64_t budget = cli->timeout_ns ? cli->timeout_ns : DEFAULT_TIMEOUT;
-    struct buf body;
     struct err e;
     /* A table shows no history, and reading it would be most of the work. */
     const char *path = cli->json ? "/status" : "/status?history=no";
-    int status = agent_request(cli->agent, cli->token_file, "GET", path,
-                               time_add(clock_now(), budget), &body, &e);
-    if (status < 0) {
+    json_t *document = status_fetch(cli, cli->agent, path, DEFAULT_TIMEOUT, &e);
+    if (!document) {
         fprintf(stderr, "probe: %s\n", e.text);
-        buf_fini(&body);
         return EXIT_NO_AGENT;
     }
-    json_t *document = view_document(body.data, body.len);
-    int rc;
-    if (!status_is_agents(document, status)) {
-        agent_refused(cli->agent, status, &e);
-        fprintf(stderr, "probe: %s\n", e.text);
-        rc = EXIT_NO_AGENT;
-    } else {
-        rc = report(cli, document);
-    }
+    int rc = report(cli, document);
     json_decref(document);
-    buf_fini(&body);
     return rc;
 }

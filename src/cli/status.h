@@ -8,9 +8,10 @@
 #include "term/grid.h"
 #include "term/term.h"
 
-/* Is it what an agent says, with that HTTP status? Another program may have the port, and words of
- * the same name; and what is between may have its own mind: 503 is never ready. */
-bool status_is_agents(const json_t *document, int status);
+/* The agent's document of that path, the caller's to json_decref; NULL: the reason is in `e`. It is
+ * waited for as long as the command line says, else for `budget`. */
+json_t *status_fetch(const struct cli *cli, const char *agent, const char *path, int64_t budget,
+                     struct err *e);
 
 /* The probe of that name in the document; NULL: none. */
 json_t *status_find(const json_t *document, const char *name);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/jsonr.h"
+#include "base/str.h"
 
 #define SPAN_MOST  ((double)(INT64_MAX / 4))
 #define VALUES_MAX 2000000 /* twice what 10,000 probes have; some 100 bytes each */
@@ -124,30 +125,32 @@ const char *view_state(const struct view *v)
 }
 
 /* Worst first. */
-static const struct {
-    const char *state;
+static const struct state {
+    const char *word;
     enum tone tone;
     int badness;
-} states[] = {
-    {"unhealthy", TONE_BAD, 5}, {"stale", TONE_BAD, 4}, {"starting", TONE_WAIT, 3},
-    {"blocked", TONE_HELD, 2},  {"warn", TONE_WAIT, 1}, {"healthy", TONE_GOOD, 0},
+} no_state = {"", TONE_PLAIN, 1},
+  states[] = {
+      {"unhealthy", TONE_BAD, 5}, {"stale", TONE_BAD, 4}, {"starting", TONE_WAIT, 3},
+      {"blocked", TONE_HELD, 2},  {"warn", TONE_WAIT, 1}, {"healthy", TONE_GOOD, 0},
 };
+
+static const struct state *find_state(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(states); i++)
+        if (strcmp(states[i].word, word) == 0)
+            return &states[i];
+    return &no_state;
+}
 
 enum tone view_tone(const char *state)
 {
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strcmp(states[i].state, state) == 0)
-            return states[i].tone;
-    return TONE_PLAIN;
+    return find_state(state)->tone;
 }
 
 int view_badness(const struct view *v)
 {
-    const char *state = view_state(v);
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strcmp(states[i].state, state) == 0)
-            return states[i].badness;
-    return 1;
+    return find_state(view_state(v))->badness;
 }
 
 char *view_span(int64_t ns, char out[VIEW_SPAN_SIZE])

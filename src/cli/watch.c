@@ -104,11 +104,6 @@ static void watch_signals(bool draws)
 
 /* ---- The agent ---- */
 
-static int64_t deadline(const struct watch *w)
-{
-    return time_add(clock_now(), w->cli->timeout_ns ? w->cli->timeout_ns : DEFAULT_TIMEOUT);
-}
-
 static void lose(struct watch *w)
 {
     int64_t now = clock_now();
@@ -155,17 +150,10 @@ static int64_t next_due(const json_t *document, int64_t now)
 /* 0; -1 when no agent answers; else the exit code. */
 static int fetch(struct watch *w)
 {
-    struct buf body;
-    int status = agent_request(w->cli->agent, w->cli->token_file, "GET", "/status?history=no",
-                               deadline(w), &body, &w->why);
-    json_t *document = view_document(body.data, body.len);
-    buf_fini(&body);
-    if (!status_is_agents(document, status)) {
-        json_decref(document);
-        if (status >= 0)
-            agent_refused(w->cli->agent, status, &w->why);
+    json_t *document =
+        status_fetch(w->cli, w->cli->agent, "/status?history=no", DEFAULT_TIMEOUT, &w->why);
+    if (!document)
         return -1;
-    }
     int rc = w->document ? 0 : status_check_names(w->cli, document);
     json_decref(w->document);
     w->document = document;
@@ -176,8 +164,9 @@ static int fetch(struct watch *w)
 
 static int follow(struct watch *w)
 {
-    w->fd = agent_follow(w->cli->agent, w->cli->token_file, "/events", deadline(w), &w->stream,
-                         &w->why);
+    int64_t budget = w->cli->timeout_ns ? w->cli->timeout_ns : DEFAULT_TIMEOUT;
+    w->fd = agent_follow(w->cli->agent, w->cli->token_file, "/events",
+                         time_add(clock_now(), budget), &w->stream, &w->why);
     w->heard = clock_now();
     w->stream.cap = EVENTS_MAX;
     return w->fd < 0 ? -1 : 0;

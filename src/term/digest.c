@@ -13,20 +13,14 @@
 static const size_t text_columns_of[] = {SIZE_MAX, 160, 80, 40, 0};
 #define BRIEFEST (ARRAY_LEN(text_columns_of) - 1)
 
-static const char *cell(const struct grid *t, size_t row, size_t column)
-{
-    const char *text = t->rows[row].cells[column];
-    return text ? text : "";
-}
-
 /* The briefest: name, state, and the text's first word, the reason. */
 static void put(const struct grid *t, size_t row, size_t way, struct buf *out)
 {
-    const char *text = cell(t, row, t->n_columns - 1);
+    const char *text = grid_cell(t, row, t->n_columns - 1);
     buf_reset(out);
     if (way == BRIEFEST) {
-        text_add(out, cell(t, row, 0), 40);
-        buf_printf(out, "  %s", cell(t, row, 1));
+        text_add(out, grid_cell(t, row, 0), 40);
+        buf_printf(out, "  %s", grid_cell(t, row, 1));
         size_t word = strcspn(text, " ");
         if (word && text[word] && text[word - 1] == ':') /* a success has no reason */
             buf_printf(out, "  %.*s", (int)word - 1, text);

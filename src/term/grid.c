@@ -54,7 +54,7 @@ void grid_add(struct grid *t, enum tone tone, const char *const *cells)
             t->failed = true;
 }
 
-static const char *cell(const struct grid *t, size_t row, size_t column)
+const char *grid_cell(const struct grid *t, size_t row, size_t column)
 {
     const char *text = t->rows[row].cells[column];
     return text ? text : "";
@@ -67,7 +67,7 @@ static size_t natural(const struct grid *t, size_t column)
     if (t->least[column] > widest)
         widest = t->least[column];
     for (size_t r = 0; r < t->n_rows; r++) {
-        size_t n = text_columns(cell(t, r, column));
+        size_t n = text_columns(grid_cell(t, r, column));
         if (n > widest)
             widest = n;
     }
@@ -189,7 +189,7 @@ size_t grid_put(const struct grid *t, size_t row, enum grid_text text, bool colo
 {
     const char *cells[GRID_COLUMNS];
     for (size_t c = 0; c < t->n_columns; c++)
-        cells[c] = cell(t, row, c);
+        cells[c] = grid_cell(t, row, c);
     const char *words = cells[t->n_columns - 1];
     size_t blanks = put_cells(t, cells, t->rows[row].tone, colour, out);
     if (!*words || (t->below && text == GRID_NONE)) {

@@ -53,6 +53,8 @@ enum grid_text {
     GRID_NONE, /* none where it would stand below, else as GRID_CUT */
 };
 
+const char *grid_cell(const struct grid *t, size_t row, size_t column); /* "": empty */
+
 /* Append whole lines with their newlines. grid_put returns how many. */
 void grid_header(const struct grid *t, struct buf *out, bool colour);
 size_t grid_put(const struct grid *t, size_t row, enum grid_text text, bool colour,
