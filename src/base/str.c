@@ -2,11 +2,14 @@
 #include "base/str.h"
 
 #include <ctype.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <utf8proc.h>
 
 #define WORD_MAX 63
 
@@ -24,37 +27,20 @@ bool str_has_word(const char *words, const char *word)
     return false;
 }
 
-/* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing over U+10FFFF. */
 size_t str_utf8_char(const char *s, size_t max, uint32_t *c)
 {
-    const unsigned char *u = (const unsigned char *)s;
-    *c = max ? u[0] : 0x80;
-    if (*c < 0x80)
-        return 1;
-    if (*c < 0xc2 || *c > 0xf4)
-        return 0;
-    size_t n = *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
-    *c &= 0x7fU >> n;
-    for (size_t i = 1; i < n; i++) {
-        if (i == max || (u[i] & 0xc0) != 0x80)
-            return 0;
-        *c = *c << 6 | (u[i] & 0x3fU);
-    }
-    /* Neither longer than need be, nor a surrogate, nor beyond Unicode. */
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    return *c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff) ? 0 : n;
+    utf8proc_int32_t point;
+    utf8proc_ssize_t n =
+        utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)max, &point);
+    *c = (uint32_t)point;
+    return n > 0 ? (size_t)n : 0;
 }
 
 size_t str_utf8_put(uint32_t c, char out[4])
 {
-    static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    if (c >= 0xd800 && c < 0xe000)
-        c = 0xfffd;
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n; i > 1; c >>= 6)
-        out[--i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(n == 1 ? c : first[n] | c);
-    return n;
+    bool valid = utf8proc_codepoint_valid((utf8proc_int32_t)c);
+    return (size_t)utf8proc_encode_char(valid ? (utf8proc_int32_t)c : 0xfffd,
+                                        (utf8proc_uint8_t *)out);
 }
 
 size_t str_utf8_len(const char *s)
@@ -65,11 +51,9 @@ size_t str_utf8_len(const char *s)
 
 unsigned str_acts_on_terminals(const char *s)
 {
-    size_t n = str_utf8_len(s);
-    const unsigned char *u = (const unsigned char *)s;
-    unsigned c = n == 2   ? (u[0] & 0x1fU) << 6 | (u[1] & 0x3fU)
-                 : n == 3 ? (u[0] & 0xfU) << 12 | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU)
-                          : 0;
+    uint32_t c;
+    if (!str_utf8_char(s, 4, &c))
+        return 0;
     bool acts = (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
                 (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
     return acts ? c : 0;
@@ -194,29 +178,17 @@ char *str_dup_n(const char *s, size_t len)
 
 char *str_base64(const char *s)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t len = strlen(s), at = 0;
+    size_t len = strlen(s);
     char *coded = malloc(len / 3 * 4 + 5);
-    if (!coded)
-        return NULL;
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned long v = 0;
-        for (size_t k = 0; k < 3; k++)
-            v = v << 8 | (i + k < len ? (unsigned char)s[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            coded[at++] = i + k > len ? '=' : digits[v >> (18 - 6 * k) & 63];
-    }
-    coded[at] = '\0';
+    if (coded)
+        EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)s, (int)len);
     return coded;
 }
 
 bool str_is_secret(const char *given, const char *secret)
 {
-    size_t n = strlen(given), len = strlen(secret);
-    volatile unsigned char differs = n != len;
-    for (size_t i = 0; i < n; i++)
-        differs |= (unsigned char)((unsigned char)given[i] ^ (unsigned char)secret[i % (len + 1)]);
-    return !differs;
+    size_t len = strlen(secret);
+    return strlen(given) == len && CRYPTO_memcmp(given, secret, len) == 0;
 }
 
 void str_wipe(char *secret)

@@ -3,11 +3,33 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "base/str.h"
-#include "base/text_table.h"
 
 #define ELLIPSIS "\xe2\x80\xa6"
+
+/* Columns that a terminal gives to the character: 0 (combining, the vowels and finals of Hangul), 1
+ * or 2; -1 for one that must not reach a terminal as it is: controls, private characters, and what
+ * turns or hides the text around. */
+static int columns_of(uint32_t c)
+{
+    if (c >= 0x1160 && c <= 0x11ff)
+        return 0;
+    switch (utf8proc_category((utf8proc_int32_t)c)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+        return -1;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+        return 0;
+    default:
+        return utf8proc_charwidth((utf8proc_int32_t)c) == 2 ? 2 : 1;
+    }
+}
 
 static void escape_char(struct buf *out, uint32_t c)
 {
@@ -33,7 +55,7 @@ void text_escape(struct buf *out, const char *s)
         size_t n = str_utf8_char(s, 4, &c);
         if (!n)
             buf_printf(out, "\\x%02x", (unsigned char)*s);
-        else if (text_char_columns(c) < 0)
+        else if (columns_of(c) < 0)
             escape_char(out, c);
         else
             buf_add(out, s, n);
@@ -49,7 +71,7 @@ static size_t next(const char *s, size_t *columns)
         return 1;
     uint32_t c;
     size_t n = str_utf8_char(s, 4, &c);
-    int wide = n ? text_char_columns(c) : 1;
+    int wide = n ? columns_of(c) : 1;
     *columns = wide < 0 ? 1 : (size_t)wide;
     return n ? n : 1;
 }
