@@ -145,20 +145,20 @@ static void add_own(struct build *b, const char *name, const char *value, bool i
     add_header(b, name, strlen(name), value, is_safe);
 }
 
+static bool name_is(const char *line, size_t name_len, const char *name)
+{
+    return strlen(name) == name_len && strncasecmp(line, name, name_len) == 0;
+}
+
 /* Headers that say nothing of who asks; any other may be a credential. */
 static bool is_safe_header(const char *line, size_t name_len)
 {
     static const char *const safe[] = {"Accept",     "Accept-Encoding", "Accept-Language",
                                        "User-Agent", "Cache-Control",   "Content-Type"};
     for (size_t i = 0; i < ARRAY_LEN(safe); i++)
-        if (strlen(safe[i]) == name_len && strncasecmp(line, safe[i], name_len) == 0)
+        if (name_is(line, name_len, safe[i]))
             return true;
     return false;
-}
-
-static bool name_is(const char *line, size_t name_len, const char *name)
-{
-    return strlen(name) == name_len && strncasecmp(line, name, name_len) == 0;
 }
 
 static void prepare_header(struct build *b, const char *line)
@@ -207,20 +207,17 @@ static void prepare_headers(struct build *b)
 
 static void prepare_method(struct build *b)
 {
+    static const char *const usual[] = {"GET", "HEAD", "POST", "OPTIONS"};
     const char *text = b->p.values[K_METHOD].text;
     size_t n = token_len(text);
     if (!n || text[n])
         prepare_fail(&b->p, K_METHOD, "it is not an HTTP method: expected GET, HEAD, POST, ...");
     else if (strcasecmp(text, "CONNECT") == 0)
         prepare_fail(&b->p, K_METHOD, "CONNECT opens a tunnel and cannot be checked");
-    else if (strcasecmp(text, "get") == 0 || strcasecmp(text, "head") == 0 ||
-             strcasecmp(text, "post") == 0 || strcasecmp(text, "options") == 0)
-        for (const char *p = text; *p; p++)
-            if (islower((unsigned char)*p)) {
-                prepare_fail(&b->p, K_METHOD,
-                             "methods are written in upper case: GET, HEAD, POST, ...");
-                break;
-            }
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+        if (strcasecmp(text, usual[i]) == 0 && strcmp(text, usual[i]) != 0)
+            prepare_fail(&b->p, K_METHOD,
+                         "methods are written in upper case: GET, HEAD, POST, ...");
     b->conf->method = prepare_copy(&b->p, K_METHOD);
     if (b->p.values[K_BODY].text && strcmp(text, "HEAD") == 0)
         prepare_fail(&b->p, K_BODY, "a HEAD request has no body");

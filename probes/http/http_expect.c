@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/str.h"
 #include "http/http_json.h"
+#include "net/http_wire.h"
 
 /* One code, class or range of the list: `*low` to `*high`. Returns what follows it, or NULL. */
 static const char *status_item(const char *p, int *low, int *high)
@@ -133,25 +133,15 @@ static const char *next_line(const char **p, const char *end, size_t *len)
 
 int http_header_value(const struct buf *headers, const char *name, char *out, size_t size)
 {
-    const char *p = headers->data, *line;
-    size_t len, name_len = strlen(name);
-    if (!p)
+    struct http_text value;
+    size_t at = 0;
+    if (!http_header_next(headers, name, &at, &value))
         return 0;
-    while ((line = next_line(&p, headers->data + headers->len, &len))) {
-        if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
-            continue;
-        const char *value = line + name_len + 1, *stop = line + len;
-        while (value < stop && (*value == ' ' || *value == '\t'))
-            value++;
-        while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
-            stop--;
-        if ((size_t)(stop - value) >= size || memchr(value, '\0', (size_t)(stop - value)))
-            return -1;
-        memcpy(out, value, (size_t)(stop - value));
-        out[stop - value] = '\0';
-        return 1;
-    }
-    return 0;
+    if (value.len >= size || memchr(value.data, '\0', value.len))
+        return -1;
+    memcpy(out, value.data, value.len);
+    out[value.len] = '\0';
+    return 1;
 }
 
 struct pattern *http_header_pattern(const char *text, struct err *e)

@@ -19,7 +19,7 @@ struct fetch {
     struct http1 http1;
     struct tls_options tls;
     size_t head_bytes;
-    bool has_head, is_junk, head_too_long, body_too_long;
+    bool has_head, head_too_long, body_too_long;
     bool is_over, is_late, is_closed;
 };
 
@@ -48,11 +48,10 @@ static bool on_body(void *owner, const char *data, size_t len)
     return !t->body_too_long;
 }
 
+/* HTTP1_STOPPED says it. */
 static void on_junk(void *owner, const char *data, size_t len)
 {
-    (void)data;
-    (void)len;
-    container_of((struct http1 *)owner, struct fetch, http1)->is_junk = true;
+    (void)owner, (void)data, (void)len;
 }
 
 static void on_over(struct http1 *c)

@@ -194,11 +194,10 @@ static enum http_wire_step take_chunk_size(struct http_wire *w, const char *line
 {
     uint64_t n = 0;
     size_t i = 0;
-    for (; i < len && isxdigit((unsigned char)line[i]); i++) {
-        char c = (char)tolower((unsigned char)line[i]);
+    for (; i < len && str_hex(line[i]) >= 0; i++) {
         if (n >> 60)
             return broken(w, "a chunk's size is too large");
-        n = n << 4 | (uint64_t)(is_digit(c) ? c - '0' : c - 'a' + 10);
+        n = n << 4 | (uint64_t)str_hex(line[i]);
     }
     size_t digits = i;
     while (i < len && isspace((unsigned char)line[i]))
@@ -286,7 +285,7 @@ static enum http_wire_step look_ahead(struct http_wire *w, const char *line, siz
         w->events->on_junk(w->owner, line, len);
         return HTTP_WIRE_STOPPED;
     case HTTP_AT_CHUNK_SIZE:
-        return isxdigit((unsigned char)line[0]) ? HTTP_WIRE_MORE : broken(w, NO_SIZE);
+        return str_hex(line[0]) >= 0 ? HTTP_WIRE_MORE : broken(w, NO_SIZE);
     case HTTP_AT_CHUNK_END:
         if (memcmp(line, "\r\n", len < 2 ? len : 2) == 0 || line[0] == '\n')
             return HTTP_WIRE_MORE;

@@ -7,13 +7,6 @@
 #include "base/endpoint.h"
 #include "base/str.h"
 
-static int hex(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 char *server_url_decode(const char *text, size_t len, struct err *e)
 {
     char *out = malloc(len + 1), *to = out;
@@ -26,8 +19,8 @@ char *server_url_decode(const char *text, size_t len, struct err *e)
             *to++ = text[i];
             continue;
         }
-        int high = i + 2 < len ? hex(text[i + 1]) : -1;
-        int low = high >= 0 ? hex(text[i + 2]) : -1;
+        int high = i + 2 < len ? str_hex(text[i + 1]) : -1;
+        int low = high >= 0 ? str_hex(text[i + 2]) : -1;
         if (low < 0 || high * 16 + low == 0) {
             *to = '\0';
             str_wipe(out);

@@ -50,15 +50,6 @@ const struct probe_key tcp_keys[TCP_N_KEYS] = {
     TLS_KEYS,
 };
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* One escape at *p, just after the backslash; moves *p past it. -1: none of C's. */
 static int unescape_one(const char **p)
 {
@@ -68,7 +59,7 @@ static int unescape_one(const char **p)
     if (at)
         return (unsigned char)bytes[at - letters];
     if (c == 'x') {
-        int hi = hex_value(**p), lo = hi < 0 ? -1 : hex_value((*p)[1]);
+        int hi = str_hex(**p), lo = hi < 0 ? -1 : str_hex((*p)[1]);
         if (hi < 0)
             return -1;
         *p += lo < 0 ? 1 : 2;

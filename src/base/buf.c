@@ -116,28 +116,22 @@ int buf_put_uint(struct buf *b, uint64_t n)
 
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
-    va_list ap, again;
+    char small[256], *big = NULL;
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
-    char small[256];
     int n = vsnprintf(small, sizeof small, fmt, ap);
     va_end(ap);
-    int rc = -1;
-    if (n >= 0 && (size_t)n < sizeof small) {
-        rc = buf_add(b, small, (size_t)n);
-    } else if (n >= 0) {
-        char *big = malloc((size_t)n + 1);
-        if (big) {
-            vsnprintf(big, (size_t)n + 1, fmt, again);
-            rc = buf_add(b, big, (size_t)n);
-            free(big);
-        } else {
-            b->failed = true;
-        }
-    } else {
-        b->failed = true;
+    if (n >= (int)sizeof small) {
+        va_start(ap, fmt);
+        n = vasprintf(&big, fmt, ap);
+        va_end(ap);
     }
-    va_end(again);
+    if (n < 0) {
+        b->failed = true;
+        return -1;
+    }
+    int rc = buf_add(b, big ? big : small, (size_t)n);
+    free(big);
     return rc;
 }
 

@@ -5,41 +5,40 @@
 #include <stdio.h>
 #include <string.h>
 
+static void format(struct err *e, const char *fmt, va_list ap, const char *more)
+{
+    vsnprintf(e->text, sizeof e->text, fmt, ap);
+    size_t used = strlen(e->text);
+    if (more)
+        snprintf(e->text + used, sizeof e->text - used, ": %s", more);
+}
+
 int err_set(struct err *e, const char *fmt, ...)
 {
-    if (!e)
-        return -1;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->text, sizeof e->text, fmt, ap);
+    if (e)
+        format(e, fmt, ap, NULL);
     va_end(ap);
     return -1;
 }
 
 int err_errno(struct err *e, int errnum, const char *fmt, ...)
 {
-    if (!e)
-        return -1;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->text, sizeof e->text, fmt, ap);
+    if (e)
+        format(e, fmt, ap, strerror(errnum));
     va_end(ap);
-    size_t used = strlen(e->text);
-    snprintf(e->text + used, sizeof e->text - used, ": %s", strerror(errnum));
     return -1;
 }
 
 int err_prefix(struct err *e, const char *fmt, ...)
 {
-    if (!e)
-        return -1;
-    char old[ERR_TEXT_MAX];
-    memcpy(old, e->text, sizeof old);
+    const struct err old = *e;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->text, sizeof e->text, fmt, ap);
+    format(e, fmt, ap, old.text);
     va_end(ap);
-    size_t used = strlen(e->text);
-    snprintf(e->text + used, sizeof e->text - used, ": %s", old);
     return -1;
 }

@@ -1,7 +1,6 @@
 /* jsonr: see jsonr.h. Comparing is in jsonr_compare.c. */
 #include "base/jsonr.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,7 +83,7 @@ static size_t escape_len(const char *p, const char *end)
     if (*p != 'u')
         return 1;
     for (int i = 1; i <= 4; i++)
-        if (p + i >= end || !isxdigit((unsigned char)p[i]))
+        if (p + i >= end || str_hex(p[i]) < 0)
             return 0;
     return 5;
 }
@@ -232,8 +231,7 @@ static uint32_t hex4(const char *p)
 {
     uint32_t n = 0;
     for (int i = 0; i < 4; i++)
-        n = n * 16 +
-            (uint32_t)(isdigit((unsigned char)p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+        n = n * 16 + (uint32_t)str_hex(p[i]);
     return n;
 }
 

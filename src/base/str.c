@@ -176,6 +176,11 @@ char *str_dup_n(const char *s, size_t len)
     return copy;
 }
 
+int str_hex(char c)
+{
+    return OPENSSL_hexchar2int((unsigned char)c);
+}
+
 char *str_base64(const char *s)
 {
     size_t len = strlen(s);

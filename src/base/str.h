@@ -59,6 +59,9 @@ const char *str_nearest(const char *word, const char *const *words, size_t n);
 /* strdup of len bytes; NULL when out of memory. */
 char *str_dup_n(const char *s, size_t len);
 
+/* The number that a hex digit stands for; -1: it is none. */
+int str_hex(char c);
+
 /* The text in base64 (RFC 4648 section 4), malloc'd; NULL when out of memory. */
 char *str_base64(const char *s);
 

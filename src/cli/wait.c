@@ -356,7 +356,6 @@ int cmd_wait(const struct cli *cli)
         return EXIT_INTERNAL;
     }
     config_free(config);
-    srandom((unsigned)cmd.began);
     if (cmd.budget_ns != TIME_NEVER)
         sched_set(&cmd.session.engine.sched, &cmd.budget, time_add(cmd.began, cmd.budget_ns));
     if (reaper_open(&cmd.reaper, &cmd.session.loop) < 0)

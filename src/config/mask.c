@@ -1,7 +1,6 @@
 /* mask: see mask.h. */
 #include "config/mask.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,14 +218,10 @@ void mask_fini(struct mask *m)
 /* How many bytes of `text` stand for the byte `c`: as it is, "%XX", "\xXX", "\c"; 0: none. */
 static size_t one(const char *text, char c)
 {
-    char hex[3] = {0};
     size_t prefix = text[0] == '%' ? 1 : text[0] == '\\' && text[1] == 'x' ? 2 : 0;
-    if (prefix && isxdigit((unsigned char)text[prefix]) &&
-        isxdigit((unsigned char)text[prefix + 1])) {
-        memcpy(hex, text + prefix, 2);
-        if ((unsigned char)c == strtoul(hex, NULL, 16))
-            return prefix + 2;
-    }
+    int high = prefix ? str_hex(text[prefix]) : -1, low = high < 0 ? -1 : str_hex(text[prefix + 1]);
+    if (low >= 0 && (unsigned char)c == (high << 4 | low))
+        return prefix + 2;
     if (text[0] == c)
         return 1;
     if (text[0] == '\\' && text[1] == c)
@@ -293,19 +288,12 @@ static size_t match(const char *text, const struct mask_word *w)
     return i == w->len || is_start ? at : 0;
 }
 
-static int hex_digit(char c)
-{
-    return isdigit((unsigned char)c)    ? c - '0'
-           : isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10
-                                        : -1;
-}
-
 /* The same in hex, "68756e7465". */
 static size_t match_hex(const char *text, const struct mask_word *w)
 {
     size_t i = 0;
     for (; i < w->len; i++) {
-        int high = hex_digit(text[2 * i]), low = high < 0 ? -1 : hex_digit(text[2 * i + 1]);
+        int high = str_hex(text[2 * i]), low = high < 0 ? -1 : str_hex(text[2 * i + 1]);
         if (low < 0 || (unsigned char)w->text[i] != (high << 4 | low))
             break;
     }

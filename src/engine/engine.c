@@ -25,9 +25,10 @@ int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_worke
         .started = clock_now(),
         .started_wall = clock_wall(),
     };
-    if (getrandom(&e->random, sizeof e->random, GRND_NONBLOCK) != sizeof e->random)
-        e->random = (uint64_t)e->started;
-    e->random |= 1;
+    unsigned seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+        seed = (unsigned)e->started;
+    srandom(seed);
     e->stop.fire = on_stop;
     e->on_check_gone = on_check_gone;
     names_init(&e->by_name);

@@ -151,7 +151,6 @@ struct engine {
     bool stopping;
     struct sched_entry stop;
     void (*on_stopped)(struct engine *e);
-    uint64_t random;
     int64_t started, started_wall;
 };
 

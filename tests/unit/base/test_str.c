@@ -123,9 +123,22 @@ static void test_has_word(void **state)
     assert_false(str_has_word("", "check"));
 }
 
+static void test_hex(void **state)
+{
+    (void)state;
+    assert_int_equal(str_hex('0'), 0);
+    assert_int_equal(str_hex('9'), 9);
+    assert_int_equal(str_hex('a'), 10);
+    assert_int_equal(str_hex('F'), 15);
+    static const char others[] = "/:@G`g\xe9";
+    for (size_t i = 0; i < sizeof others; i++)
+        assert_int_equal(str_hex(others[i]), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hex),
         cmocka_unit_test(test_has_word),
         cmocka_unit_test(base64_pads),
         cmocka_unit_test(secrets_are_compared),
