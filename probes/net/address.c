@@ -8,36 +8,16 @@
 #include <string.h>
 #include <strings.h>
 
-static char *put_decimal(char *out, unsigned n)
-{
-    char digits[10];
-    size_t len = 0;
-    do
-        digits[len++] = (char)('0' + n % 10);
-    while (n /= 10);
-    while (len)
-        *out++ = digits[--len];
-    return out;
-}
-
-/* IPv4 by hand: every check of an agent names its peer, and printf is slower than the rest of it.
- */
 void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX])
 {
-    if (a->sin6_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, a, sizeof in);
-        const unsigned char *ip = (const unsigned char *)&in.sin_addr;
-        for (int i = 0; i < 4; i++) {
-            out = put_decimal(out, ip[i]);
-            *out++ = i < 3 ? '.' : ':';
-        }
-        *put_decimal(out, ntohs(in.sin_port)) = '\0';
-        return;
-    }
-    char ip[INET6_ADDRSTRLEN];
-    inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip);
-    snprintf(out, DIAL_TEXT_MAX, "[%s]:%u", ip, ntohs(a->sin6_port));
+    struct sockaddr_in v4;
+    memcpy(&v4, a, sizeof v4);
+    bool is_v4 = a->sin6_family == AF_INET;
+    const void *ip = is_v4 ? (const void *)&v4.sin_addr : &a->sin6_addr;
+    *out = '[';
+    inet_ntop(a->sin6_family, ip, out + !is_v4, INET6_ADDRSTRLEN);
+    size_t len = strlen(out);
+    snprintf(out + len, DIAL_TEXT_MAX - len, is_v4 ? ":%u" : "]:%u", ntohs(a->sin6_port));
 }
 
 bool address_is_localhost(const char *host)

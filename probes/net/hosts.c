@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/endpoint.h"
 #include "base/file_id.h"
 #include "base/str.h"
@@ -50,14 +51,8 @@ static uint32_t hash_of(const char *name, size_t len)
 
 static int add_name(const char *name, size_t len, const char *line)
 {
-    if (file.n_names == file.room) {
-        size_t room = file.room ? 2 * file.room : 64;
-        struct host_name *names = realloc(file.names, room * sizeof *names);
-        if (!names)
-            return -1;
-        file.names = names;
-        file.room = room;
-    }
+    if (!array_room(&file.names, file.n_names, &file.room, sizeof *file.names))
+        return -1;
     size_t bucket = hash_of(name, len) & (file.n_buckets - 1);
     uint32_t at = (uint32_t)file.n_names;
     file.names[file.n_names++] = (struct host_name){.name = (uint32_t)(name - file.text),

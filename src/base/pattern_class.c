@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/str.h"
 #include "base/unicode_table.h"
 
@@ -16,17 +17,10 @@ void class_fini(struct pattern_class *set)
 
 void class_add(struct pattern_class *set, uint32_t first, uint32_t last)
 {
-    if (set->n == set->size) {
-        size_t size = set->size ? set->size * 2 : 4;
-        struct pattern_range *grown = realloc(set->ranges, size * sizeof *grown);
-        if (!grown) {
-            set->failed = true;
-            return;
-        }
-        set->ranges = grown;
-        set->size = size;
-    }
-    set->ranges[set->n++] = (struct pattern_range){first, last};
+    if (array_room(&set->ranges, set->n, &set->size, sizeof *set->ranges))
+        set->ranges[set->n++] = (struct pattern_range){first, last};
+    else
+        set->failed = true;
 }
 
 void class_add_all(struct pattern_class *set, const struct pattern_class *other)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/pattern_escape.h"
 #include "base/pattern_program.h"
 #include "base/str.h"
@@ -163,13 +164,8 @@ static int open_group(struct parser *p, unsigned flags)
 {
     if (p->depth + 1 == DEPTH_MAX)
         return err_set(p->e, "parentheses more than %d deep", DEPTH_MAX);
-    if (p->depth + 1 == p->groups_size) {
-        struct group *grown = realloc(p->groups, 2 * p->groups_size * sizeof *grown);
-        if (!grown)
-            return err_set(p->e, "out of memory");
-        p->groups = grown;
-        p->groups_size *= 2;
-    }
+    if (!array_room(&p->groups, p->depth + 1, &p->groups_size, sizeof *p->groups))
+        return err_set(p->e, "out of memory");
     size_t at = p->prog->n_insts;
     p->groups[++p->depth] = (struct group){.first = at, .start = at, .flags = p->flags, .times = 1};
     p->flags = flags;
@@ -387,15 +383,15 @@ static int parse_one(struct parser *p)
 /* The instructions and sets of `text`. */
 static int parse(struct pattern_program *prog, const char *text, struct err *e)
 {
-    struct parser p = {.at = text, .prog = prog, .e = e, .groups_size = 8};
+    struct parser p = {.at = text, .prog = prog, .e = e};
     struct pattern_class newline = {0}, word = {0};
     if (!*text)
         return err_set(e, "it is empty");
-    p.groups = malloc(p.groups_size * sizeof *p.groups);
+    bool room = array_room(&p.groups, 0, &p.groups_size, sizeof *p.groups);
     class_add(&newline, '\n', '\n');
     class_add_perl(&word, 'w');
     int rc = program_add_set(prog, &newline, e);
-    if (program_add_set(prog, &word, e) < 0 || rc < 0 || !p.groups) {
+    if (program_add_set(prog, &word, e) < 0 || rc < 0 || !room) {
         free(p.groups);
         return err_set(e, "out of memory");
     }

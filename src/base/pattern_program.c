@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define RUNS_MAX    65535
 #define KINDS_MAX   4096
 #define MEMBERS_MAX 65536 /* words, half a megabyte */
@@ -57,16 +59,7 @@ int program_add_set(struct pattern_program *g, struct pattern_class *set, struct
             class_fini(set);
             return (int)i;
         }
-    if (!set->failed && g->n_sets == g->sets_size) {
-        size_t size = g->sets_size ? g->sets_size * 2 : 16;
-        struct pattern_class *grown = realloc(g->sets, size * sizeof *grown);
-        if (!grown)
-            set->failed = true;
-        else
-            g->sets = grown;
-        g->sets_size = grown ? size : g->sets_size;
-    }
-    if (set->failed) {
+    if (set->failed || !array_room(&g->sets, g->n_sets, &g->sets_size, sizeof *g->sets)) {
         class_fini(set);
         return err_set(e, "out of memory");
     }

@@ -176,41 +176,36 @@ static void check(struct agent_conf *a, const struct builder *b, const struct pr
     check_url(v, s);
 }
 
+static int keep_texts(struct agent_conf *a, const struct probe_value *v)
+{
+    const struct {
+        enum agent_key key;
+        char **to;
+    } texts[] = {
+        {AGENT_SOCKET, &a->socket},         {AGENT_LISTEN, &a->listen},
+        {AGENT_TOKEN, &a->token},           {AGENT_AGENT_CHECK, &a->agent_check},
+        {AGENT_READY_FILE, &a->ready_file}, {AGENT_ON_TRANSITION_URL, &a->on_transition_url}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (!is_off(v[texts[i].key].text) && !(*texts[i].to = strdup(v[texts[i].key].text)))
+            return -1;
+    const char *name = v[AGENT_NAME].text;
+    return name && *name && !(a->identity.name = strdup(name)) ? -1 : 0;
+}
+
 static int keep(struct agent_conf *a, const struct table *t, bool keep_values)
 {
     const struct probe_value *v = t->values;
-    const char *name = v[AGENT_NAME].text;
-    if (name && *name && !(a->identity.name = strdup(name)))
-        return -1;
     a->max_workers = (unsigned)v[AGENT_MAX_WORKERS].num;
     a->allow_empty = v[AGENT_ALLOW_EMPTY].num;
     a->watch = v[AGENT_WATCH].num;
     a->log_json = v[AGENT_LOG_FORMAT].num == 1;
     a->log_level = (int)v[AGENT_LOG_LEVEL].num;
-    if (!is_off(v[AGENT_SOCKET].text) && !(a->socket = strdup(v[AGENT_SOCKET].text)))
-        return -1;
-    if (!is_off(v[AGENT_LISTEN].text) && !(a->listen = strdup(v[AGENT_LISTEN].text)))
-        return -1;
-    if (!is_off(v[AGENT_TOKEN].text) && !(a->token = strdup(v[AGENT_TOKEN].text)))
-        return -1;
-    if (!is_off(v[AGENT_AGENT_CHECK].text) && !(a->agent_check = strdup(v[AGENT_AGENT_CHECK].text)))
-        return -1;
     a->agent_check_drain = v[AGENT_AGENT_CHECK_NOT_READY].num == 1;
-    if (!is_off(v[AGENT_READY_FILE].text) && !(a->ready_file = strdup(v[AGENT_READY_FILE].text)))
-        return -1;
     a->ready_fd = v[AGENT_READY_FD].text ? (int)v[AGENT_READY_FD].num : -1;
-    if (!is_off(v[AGENT_ON_TRANSITION_URL].text) &&
-        !(a->on_transition_url = strdup(v[AGENT_ON_TRANSITION_URL].text)))
-        return -1;
     a->on_transition_timeout = v[AGENT_ON_TRANSITION_TIMEOUT].num;
-    if (!keep_values)
-        return 0;
-    if (!(a->values = calloc(t->n, sizeof *a->values)))
+    if (keep_texts(a, v) < 0)
         return -1;
-    for (size_t k = 0; k < t->n; k++)
-        if (value_copy(&a->values[k], &v[k]) < 0)
-            return -1;
-    return 0;
+    return keep_values ? table_copy(t, &a->values) : 0;
 }
 
 int agent_conf_read(struct agent_conf *a, struct builder *b, const struct ini_entry *entries,

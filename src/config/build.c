@@ -244,17 +244,6 @@ static int fill_after(struct check_conf *c, const struct table *t, struct source
 
 /* ---- The check ---- */
 
-static int keep(struct probe_value **out, const struct table *t)
-{
-    *out = calloc(t->n + 1, sizeof **out);
-    if (!*out)
-        return -1;
-    for (size_t k = 0; k < t->n; k++)
-        if (value_copy(&(*out)[k], &t->values[k]) < 0)
-            return -1;
-    return 0;
-}
-
 /* NULL out of memory. */
 static char *settings_of(const struct table *common, const struct table *own, const char *type)
 {
@@ -322,7 +311,7 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
         return -1;
     if (!b->keep_values)
         return 0;
-    if (keep(&c->common, common) < 0 || keep(&c->values, &own->scratch) < 0)
+    if (table_copy(common, &c->common) < 0 || table_copy(mine, &c->values) < 0)
         return -1;
     const char **type = &c->common[COMMON_TYPE].text;
     return *type || (*type = strdup(c->type->name)) ? 0 : -1;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/str.h"
 
@@ -54,20 +55,6 @@ static char *trim(char *s, char *end)
     return s;
 }
 
-/* Makes room for one more in an array that doubles; false out of memory. */
-static bool room(void **array, size_t n, size_t *size, size_t item)
-{
-    if (n < *size)
-        return true;
-    size_t more = *size ? 2 * *size : 16;
-    void *grown = realloc(*array, more * item);
-    if (!grown)
-        return false;
-    *array = grown;
-    *size = more;
-    return true;
-}
-
 /* "[ probe  web ]": the name with its blanks squeezed, in place. */
 static void read_section(struct ini_reader *r, char *s)
 {
@@ -87,7 +74,7 @@ static void read_section(struct ini_reader *r, char *s)
             *to++ = is_blank(*from) ? ' ' : *from;
     *to = '\0';
     struct ini_file *f = r->file;
-    if (!room((void **)&f->sections, f->n_sections, &f->size_sections, sizeof *f->sections)) {
+    if (!array_room(&f->sections, f->n_sections, &f->size_sections, sizeof *f->sections)) {
         r->failed = true;
         return;
     }
@@ -153,7 +140,7 @@ static bool read_entry(struct ini_reader *r, char *s, char *end)
     r->blank_lines = 0;
     if (r->section_refused)
         return false;
-    if (!room((void **)&f->entries, f->n_entries, &f->size_entries, sizeof *f->entries)) {
+    if (!array_room(&f->entries, f->n_entries, &f->size_entries, sizeof *f->entries)) {
         r->failed = true;
         return false;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "registry.h"
@@ -95,19 +96,6 @@ static bool find(const struct lookup *l, const char *name, struct key_word *w)
 
 /* ---- Remembering ---- */
 
-static int make_room(struct lookup *l)
-{
-    if (l->n_words < l->size_words)
-        return 0;
-    size_t size = l->size_words ? 2 * l->size_words : 16;
-    struct key_word **grown = realloc(l->words, size * sizeof(struct key_word *));
-    if (!grown)
-        return -1;
-    l->words = grown;
-    l->size_words = size;
-    return 0;
-}
-
 const struct key_word *lookup_word(struct lookup *l, const char *name)
 {
     uint32_t at = names_get(&l->names, name);
@@ -115,7 +103,8 @@ const struct key_word *lookup_word(struct lookup *l, const char *name)
         return l->words[at];
     if (!find(l, name, &l->spare))
         return NULL;
-    struct key_word *w = make_room(l) == 0 ? malloc(sizeof *w) : NULL;
+    bool room = array_room(&l->words, l->n_words, &l->size_words, sizeof *l->words);
+    struct key_word *w = room ? malloc(sizeof *w) : NULL;
     if (!w || names_put(&l->names, name, (uint32_t)l->n_words) < 0) {
         free(w);
         return &l->spare; /* short of memory, it is looked for again next time */

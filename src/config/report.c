@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -43,16 +44,9 @@ bool config_report_has(const struct config_report *r, const char *where, const c
 
 void config_report_add_file(struct config_report *r, const char *path)
 {
-    if (names_get(&r->known_files, path) != NAMES_NONE)
+    if (names_get(&r->known_files, path) != NAMES_NONE ||
+        !array_room(&r->files, r->n_files, &r->size_files, sizeof *r->files))
         return;
-    if (r->n_files == r->size_files) {
-        size_t size = r->size_files ? 2 * r->size_files : 8;
-        struct config_file *grown = realloc(r->files, size * sizeof *grown);
-        if (!grown)
-            return;
-        r->files = grown;
-        r->size_files = size;
-    }
     char *copy = strdup(path);
     if (copy && names_put(&r->known_files, copy, (uint32_t)r->n_files) == 0)
         r->files[r->n_files++] = (struct config_file){.path = copy, .id = file_id_of(path)};
@@ -60,17 +54,9 @@ void config_report_add_file(struct config_report *r, const char *path)
         free(copy);
 }
 
-static int make_room(struct config_report *r)
+static bool make_room(struct config_report *r)
 {
-    if (r->n < r->size)
-        return 0;
-    size_t size = r->size ? 2 * r->size : 8;
-    struct config_problem *grown = realloc(r->problems, size * sizeof *grown);
-    if (!grown)
-        return -1;
-    r->problems = grown;
-    r->size = size;
-    return 0;
+    return array_room(&r->problems, r->n, &r->size, sizeof *r->problems);
 }
 
 void config_report_add(struct config_report *r, bool is_error, const char *file, int line,
@@ -80,7 +66,7 @@ void config_report_add(struct config_report *r, bool is_error, const char *file,
         r->errors++;
     else
         r->warnings++;
-    if (r->n >= REPORT_MAX || make_room(r) < 0)
+    if (r->n >= REPORT_MAX || !make_room(r))
         return;
     char text[TEXT_MAX];
     va_list ap;
@@ -125,7 +111,7 @@ void config_report_finish(struct config_report *r)
         r->problems[j] = p;
     }
     size_t total = r->errors + r->warnings;
-    if (total <= r->n || make_room(r) < 0)
+    if (total <= r->n || !make_room(r))
         return;
     char *more = str_format("and %zu more, not shown", total - r->n);
     if (more)

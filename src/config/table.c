@@ -102,6 +102,17 @@ void table_reset(struct table *t, const struct table *base)
     }
 }
 
+int table_copy(const struct table *t, struct probe_value **out)
+{
+    *out = calloc(t->n + 1, sizeof **out);
+    if (!*out)
+        return -1;
+    for (size_t k = 0; k < t->n; k++)
+        if (value_copy(&(*out)[k], &t->values[k]) < 0)
+            return -1;
+    return 0;
+}
+
 /* Does it want a ${file:...} that is not here? */
 static bool lacks_file(const char *text)
 {

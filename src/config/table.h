@@ -58,6 +58,9 @@ void table_fini(struct table *t);
 /* Back to the values of `base`, which it borrows: base must stay and not change. */
 void table_reset(struct table *t, const struct table *base);
 
+/* A deep copy of the values, the caller's. -1 out of memory, and what there is of it is. */
+int table_copy(const struct table *t, struct probe_value **out);
+
 /* One setting as written. `word` is KEY, or KEY_file with `twin`; it must outlive the table's use.
  * Reports what is wrong and leaves the value as it was. */
 int table_set(struct table *t, size_t key, const char *word, bool twin, const char *text, int line,

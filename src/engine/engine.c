@@ -50,7 +50,7 @@ static void on_sched_closed(struct sched *s)
 
 static void stop_if_gone(struct engine *e)
 {
-    if (!e->stopping || e->stop.pos || e->n_closing || e->n_checks || e->sched.closing)
+    if (!e->stopping || e->stop.pos || e->n_closing || e->n_checks || e->sched.closer.closing)
         return;
     for (struct check_durations *d = e->durations, *next; d; d = next) {
         next = d->next;

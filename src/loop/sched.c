@@ -26,11 +26,22 @@ static int64_t cpu_used(void)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+static void on_all_closed(struct closer *c)
+{
+    struct sched *s = container_of(c, struct sched, closer);
+    free(s->heap);
+    s->heap = NULL;
+    s->on_closed(s);
+}
+
 void sched_init(struct sched *s, uv_loop_t *loop)
 {
     *s = (struct sched){.armed = TIME_NEVER, .cpu = cpu_used()};
+    closer_init(&s->closer, loop, on_all_closed);
     uv_timer_init(loop, &s->timer);
+    closer_add(&s->closer, &s->timer);
     uv_idle_init(loop, &s->rest);
+    closer_add(&s->closer, &s->rest);
 }
 
 int sched_reserve(struct sched *s, size_t n)
@@ -80,7 +91,7 @@ static void sift_down(struct sched *s, struct sched_entry *e, size_t pos)
  * never early and hardly late. */
 static void arm(struct sched *s)
 {
-    if (s->closing)
+    if (s->closer.closing)
         return;
     int64_t due = s->n ? s->heap[0]->due : TIME_NEVER;
     if (due == s->armed)
@@ -163,7 +174,7 @@ static void turn(struct sched *s)
     s->armed = TIME_NEVER;
     if (s->n)
         note_lag(s, now, now - s->heap[0]->due);
-    while (s->n && s->heap[0]->due <= now && !s->closing) {
+    while (s->n && s->heap[0]->due <= now && !s->closer.closing) {
         struct sched_entry *e = s->heap[0];
         take_out(s, e);
         e->fire(e, now);
@@ -172,7 +183,7 @@ static void turn(struct sched *s)
             break;
     }
     s->firing = false;
-    if (s->closing)
+    if (s->closer.closing)
         return;
     if (s->n && s->heap[0]->due <= now)
         uv_idle_start(&s->rest, on_idle);
@@ -198,26 +209,11 @@ int64_t sched_lag(const struct sched *s)
     return s->lag > s->lag_before ? s->lag : s->lag_before;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    struct sched *s = handle->data;
-    if (--s->n_open > 0)
-        return;
-    free(s->heap);
-    s->heap = NULL;
-    s->on_closed(s);
-}
-
 void sched_close(struct sched *s, void (*done)(struct sched *s))
 {
-    assert(!s->closing);
     for (size_t i = 0; i < s->n; i++)
         s->heap[i]->pos = 0;
     s->n = 0;
-    s->closing = true;
     s->on_closed = done;
-    s->timer.data = s->rest.data = s;
-    s->n_open = 2;
-    uv_close((uv_handle_t *)&s->timer, on_closed);
-    uv_close((uv_handle_t *)&s->rest, on_closed);
+    closer_close(&s->closer);
 }

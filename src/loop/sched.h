@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "loop/closer.h"
+
 struct sched_entry {
     int64_t due;                                          /* clock_now() time */
     void (*fire)(struct sched_entry *entry, int64_t now); /* it is out of the schedule by then */
@@ -19,8 +21,8 @@ struct sched_entry {
 
 struct sched {
     uv_timer_t timer;
-    uv_idle_t rest;  /* runs the rest of a turn that was cut */
-    unsigned n_open; /* handles still closing */
+    uv_idle_t rest; /* runs the rest of a turn that was cut */
+    struct closer closer;
     struct sched_entry **heap;
     size_t n, size;
     int64_t armed;                      /* what the timer is set to */
@@ -28,7 +30,7 @@ struct sched {
     int64_t stall,
         stall_end; /* the last time that it was stopped or starved, and when that ended */
     int64_t cpu;   /* that this thread had used when the last turn began */
-    bool firing, closing;
+    bool firing;
     void (*on_closed)(struct sched *s);
 };
 
