@@ -5,15 +5,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "serve/internal.h"
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Percent-decodes; refuses broken escapes, NUL and control bytes. */
 static int decode(const char *in, char *out, size_t size)
@@ -22,7 +15,7 @@ static int decode(const char *in, char *out, size_t size)
     for (; *in; in++) {
         int c = (unsigned char)*in;
         if (c == '%') {
-            int high = hex(in[1]), low = high < 0 ? -1 : hex(in[2]);
+            int high = str_hex(in[1]), low = high < 0 ? -1 : str_hex(in[2]);
             if (low < 0)
                 return -1;
             c = high * 16 + low;
