@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "dns/dns_answer.h"
 #include "net/family.h"
+#include "net/prepare.h"
 
 #define DNS_PORT 53
 
@@ -78,37 +79,27 @@ void dns_conf_dispose(void *conf)
     free(c);
 }
 
-static char *target_text(const struct dns_conf *c, const char *query)
-{
-    return str_format("%s%s", query,
-                      strchr(query, '?') || c->type != dns_type_number("A") ? "" : "?type=A");
-}
-
 void *dns_conf_prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
     struct dns_conf *c = calloc(1, sizeof *c);
+    struct prepare p = {.values = v, .report = report};
     struct err e;
-    bool bad = !v[K_QUERY].text; /* KEY_REQUIRED: reported by the configuration */
     if (!c)
         return NULL;
-    if (!bad && take_query(c, v[K_QUERY].text, &e) < 0) {
-        probe_error(report, K_QUERY, "%s", e.text);
-        bad = true;
-    }
-    if (!bad && c->server.host &&
-        endpoint_set_family(&c->server, family_of(&v[K_FAMILY]), &e) < 0) {
-        probe_error(report, K_FAMILY, "%s", e.text);
-        bad = true;
-    }
-    if (v[K_EXPECT].text && !(c->expect = pattern_new(v[K_EXPECT].text, &e))) {
-        probe_error(report, K_EXPECT, "%s", e.text);
-        bad = true;
-    }
     c->authoritative = v[K_AUTHORITATIVE].num != 0;
-    if (bad) {
+    if (!v[K_QUERY].text)
+        p.failed = true; /* KEY_REQUIRED: reported by the configuration */
+    else if (take_query(c, v[K_QUERY].text, &e) < 0)
+        prepare_fail(&p, K_QUERY, e.text);
+    else if (c->server.host && endpoint_set_family(&c->server, family_of(&v[K_FAMILY]), &e) < 0)
+        prepare_fail(&p, K_FAMILY, e.text);
+    if (v[K_EXPECT].text && !(c->expect = pattern_new(v[K_EXPECT].text, &e)))
+        prepare_fail(&p, K_EXPECT, e.text);
+    if (p.failed) {
         dns_conf_dispose(c);
         return NULL;
     }
-    *target = target_text(c, v[K_QUERY].text);
+    bool is_said = strchr(v[K_QUERY].text, '?') || c->type != dns_type_number("A");
+    *target = str_format("%s%s", v[K_QUERY].text, is_said ? "" : "?type=A");
     return c;
 }

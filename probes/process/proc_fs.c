@@ -113,11 +113,6 @@ bool proc_has_ended(const struct proc_info *info)
     return strchr("ZXx", info->state) && info->threads <= 1;
 }
 
-bool proc_is_stopped(const struct proc_info *info)
-{
-    return info->state == 'T';
-}
-
 int64_t proc_start_boot(const struct proc_id *id)
 {
     long ticks = sysconf(_SC_CLK_TCK);

@@ -44,7 +44,6 @@ bool proc_parse_stat(const char *text, struct proc_info *info);
 /* It has ended: dead, or a zombie. A process whose first thread alone has ended also looks like a
  * zombie, and lives as long as another thread does. */
 bool proc_has_ended(const struct proc_info *info);
-bool proc_is_stopped(const struct proc_info *info);
 
 /* When it was started, on the boot clock and for how long it has been running, ns. */
 int64_t proc_start_boot(const struct proc_id *id);

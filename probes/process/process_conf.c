@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "net/prepare.h"
 #include "process/proc_fs.h"
 
 #define ROOT_MAX 255 /* bytes; proc_fs adds to it */
@@ -67,136 +68,115 @@ const struct probe_scheme process_schemes[] = {
     {.prefix = NULL},
 };
 
-/* Exactly one of the four ways to name a process. */
-static bool prepare_by(struct process_conf *c, const struct probe_value *v,
-                       struct probe_report *report)
+/* Exactly one of the four ways to name a process. False: it is not known which. */
+static bool prepare_by(struct process_conf *c, struct prepare *p)
 {
     static const size_t ways[] = {PID, PIDFILE, NAME, CMDLINE};
     size_t n = 0, way = PID;
     bool missing = false;
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        missing = missing || probe_is_missing(report, ways[i]);
-        if (v[ways[i]].text) {
+        missing = missing || probe_is_missing(p->report, ways[i]);
+        if (p->values[ways[i]].text) {
             way = ways[i];
             n++;
         }
     }
-    if (n == 0 && missing)
-        return false;
-    if (n != 1) {
-        probe_error(report, way, "%s, expected exactly one of pid, pidfile, name, cmdline",
+    p->failed = p->failed || n != 1;
+    if (n != 1 && (n || !missing))
+        probe_error(p->report, way, "%s, expected exactly one of pid, pidfile, name, cmdline",
                     n ? "more than one is given" : "none is given");
-        return false;
-    }
     c->by = way == PID ? BY_PID : way == PIDFILE ? BY_PIDFILE : way == NAME ? BY_NAME : BY_CMDLINE;
-    if (way != PID && !v[way].text[0]) {
-        probe_error(report, way, "is empty");
-        return false;
-    }
-    return true;
+    bool empty = n == 1 && way != PID && !p->values[way].text[0];
+    if (empty)
+        prepare_fail(p, way, "is empty");
+    return n == 1 && !empty;
 }
 
-static bool prepare_counts(struct process_conf *c, const struct probe_value *v,
-                           struct probe_report *report)
+static void prepare_counts(struct process_conf *c, struct prepare *p)
 {
+    const struct probe_value *v = p->values;
     bool ok = true;
-    if (c->by == BY_PID || c->by == BY_PIDFILE)
-        for (size_t key = MIN_COUNT; key <= NAMESPACE; key++)
-            if (v[key].given) {
-                probe_error(report, key, "only goes with name or cmdline");
-                ok = false;
-            }
+    for (size_t key = MIN_COUNT; key <= NAMESPACE && (c->by == BY_PID || c->by == BY_PIDFILE);
+         key++)
+        if (v[key].given) {
+            prepare_fail(p, key, "only goes with name or cmdline");
+            ok = false;
+        }
     c->nested = v[NAMESPACE].num == 1;
     c->min_count = v[MIN_COUNT].num;
     c->max_count = v[MAX_COUNT].text ? v[MAX_COUNT].num : -1;
     if (ok && c->max_count >= 0 && c->max_count < c->min_count &&
-        !probe_is_missing(report, MIN_COUNT)) {
-        probe_error(report, MAX_COUNT, "is %lld, less than min_count, which is %lld",
+        !probe_is_missing(p->report, MIN_COUNT)) {
+        probe_error(p->report, MAX_COUNT, "is %lld, less than min_count, which is %lld",
                     (long long)c->max_count, (long long)c->min_count);
-        ok = false;
+        p->failed = true;
+    } else if (ok && c->min_count == 0 && c->max_count < 0) {
+        probe_warn(p->report, MIN_COUNT, "is 0 and max_count is not set: this can never fail");
     }
-    if (ok && c->min_count == 0 && c->max_count < 0)
-        probe_warn(report, MIN_COUNT, "is 0 and max_count is not set: this can never fail");
-    return ok;
 }
 
-static bool prepare_root(struct process_conf *c, const char *root, struct probe_report *report)
+static void prepare_root(struct process_conf *c, struct prepare *p)
 {
+    const char *root = p->values[PROC_ROOT].text;
     size_t len = strlen(root);
     while (len > 1 && root[len - 1] == '/')
         len--;
-    if (root[0] != '/' || len > ROOT_MAX) {
-        probe_error(report, PROC_ROOT, "expected an absolute path of at most %d bytes", ROOT_MAX);
-        return false;
-    }
-    c->root = str_dup_n(root, len);
-    return true;
+    bool good = root[0] == '/' && len <= ROOT_MAX;
+    p->failed = p->failed || !good;
+    if (!good)
+        probe_error(p->report, PROC_ROOT, "expected an absolute path of at most %d bytes",
+                    ROOT_MAX);
+    else if (!(c->root = str_dup_n(root, len)))
+        prepare_fail(p, PROC_ROOT, "out of memory");
 }
 
-static bool prepare_user(struct process_conf *c, const char *user, struct probe_report *report)
+static void prepare_user(struct process_conf *c, struct prepare *p)
 {
+    const char *user = p->values[USER].text;
     struct err e;
-    if (!user)
-        return true;
-    if (proc_user_id(user, &c->uid, &e) < 0) {
-        probe_error(report, USER, "%s", e.text);
-        return false;
-    }
-    c->user = strdup(user);
-    return true;
-}
-
-static bool prepare_cmdline(struct process_conf *c, const char *text, struct probe_report *report)
-{
-    struct err e;
-    c->cmdline = pattern_new(text, &e);
-    if (!c->cmdline)
-        probe_error(report, CMDLINE, "%s", e.text);
-    return c->cmdline != NULL;
+    if (user && proc_user_id(user, &c->uid, &e) < 0)
+        prepare_fail(p, USER, e.text);
+    c->user = prepare_copy(p, USER);
 }
 
 /* What is probed, in one line; also fills what belongs to the way it is named. */
-static bool prepare_target(struct process_conf *c, const struct probe_value *v,
-                           struct probe_report *report, char **target)
+static void prepare_target(struct process_conf *c, struct prepare *p, char **target)
 {
-    switch (c->by) {
-    case BY_PID:
-        c->pid = (pid_t)v[PID].num;
+    const struct probe_value *v = p->values;
+    struct err e;
+    c->pid = (pid_t)v[PID].num;
+    c->pidfile = prepare_copy(p, PIDFILE);
+    c->name = prepare_copy(p, NAME);
+    if (c->by == BY_PID)
         *target = str_format("pid %d", (int)c->pid);
-        return true;
-    case BY_PIDFILE:
-        c->pidfile = strdup(v[PIDFILE].text);
-        *target = str_format("pidfile %s", v[PIDFILE].text);
-        return c->pidfile;
-    case BY_NAME:
-        c->name = strdup(v[NAME].text);
-        *target = str_format("process %s", v[NAME].text);
-        return c->name;
-    case BY_CMDLINE:
+    else if (c->by == BY_CMDLINE)
         *target = str_format("processes with /%s/ in the command line", v[CMDLINE].text);
-        return prepare_cmdline(c, v[CMDLINE].text, report);
-    }
-    return false;
+    else
+        *target = str_format("%s %s", v[NAME].text ? "process" : "pidfile",
+                             v[NAME].text ? v[NAME].text : v[PIDFILE].text);
+    if (!*target)
+        prepare_fail(p, PID, "out of memory");
+    if (c->by == BY_CMDLINE && !(c->cmdline = pattern_new(v[CMDLINE].text, &e)))
+        prepare_fail(p, CMDLINE, e.text);
 }
 
 void *process_prepare(const struct probe_value *values, struct probe_report *report, char **target)
 {
     struct process_conf *c = calloc(1, sizeof *c);
+    struct prepare p = {.values = values, .report = report};
     if (!c) {
-        probe_error(report, PID, "out of memory");
+        prepare_fail(&p, PID, "out of memory");
         return NULL;
     }
     c->refs = 1;
-    bool named = prepare_by(c, values, report);
-    bool ok = prepare_root(c, values[PROC_ROOT].text, report);
-    ok = prepare_user(c, values[USER].text, report) && ok;
-    ok = named && prepare_counts(c, values, report) && ok;
-    ok = named && prepare_target(c, values, report, target) && ok;
-    if (ok && (!c->root || !*target || (values[USER].text && !c->user))) {
-        probe_error(report, PID, "out of memory");
-        ok = false;
+    bool named = prepare_by(c, &p);
+    prepare_root(c, &p);
+    prepare_user(c, &p);
+    if (named) {
+        prepare_counts(c, &p);
+        prepare_target(c, &p, target);
     }
-    if (ok)
+    if (!p.failed)
         return c;
     free(*target);
     *target = NULL;

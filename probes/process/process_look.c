@@ -30,7 +30,7 @@ static void say_running(struct process_verdict *v, const char *subject, const st
 {
     char age[CLOCK_SHORT_SIZE];
     clock_short(proc_age(&p->id), age);
-    if (proc_is_stopped(p))
+    if (p->state == 'T')
         say(v, REASON_OK, "%s (%s) is stopped by a signal, started %s ago", subject, p->comm, age);
     else
         say(v, REASON_OK, "%s (%s) has been running for %s", subject, p->comm, age);

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "net/family.h"
+#include "net/prepare.h"
 
 enum { K_ADDRESS, K_SEND, K_EXPECT, K_REJECT, K_DIALOGUE, K_FAMILY, K_CLOSE, K_TLS, K_TLS_FIRST };
 _Static_assert(K_TLS_FIRST + TLS_KEY_COUNT == TCP_N_KEYS, "the table and its index");
@@ -50,26 +51,25 @@ const struct probe_key tcp_keys[TCP_N_KEYS] = {
     TLS_KEYS,
 };
 
+/* Digits of that base, `most` of them, at *p, which moves on; -1: there is none. */
+static int digits(const char **p, int base, int most)
+{
+    int value = -1, digit;
+    for (; most-- > 0 && (digit = str_hex(**p)) >= 0 && digit < base; (*p)++)
+        value = (value < 0 ? 0 : value) * base + digit;
+    return value;
+}
+
 /* One escape at *p, just after the backslash; moves *p past it. -1: none of C's. */
 static int unescape_one(const char **p)
 {
     static const char letters[] = "abfnrtv\\\"'?e", bytes[] = "\a\b\f\n\r\t\v\\\"'?\033";
-    char c = *(*p)++;
-    const char *at = c ? strchr(letters, c) : NULL;
+    const char *at = **p ? strchr(letters, **p) : NULL;
+    bool hex = **p == 'x';
+    *p += at || hex;
     if (at)
         return (unsigned char)bytes[at - letters];
-    if (c == 'x') {
-        int hi = str_hex(**p), lo = hi < 0 ? -1 : str_hex((*p)[1]);
-        if (hi < 0)
-            return -1;
-        *p += lo < 0 ? 1 : 2;
-        return lo < 0 ? hi : hi * 16 + lo;
-    }
-    if (c < '0' || c > '7')
-        return -1;
-    int value = c - '0';
-    for (int i = 0; i < 2 && **p >= '0' && **p <= '7'; i++)
-        value = value * 8 + *(*p)++ - '0';
+    int value = hex ? digits(p, 16, 2) : digits(p, 8, 3);
     return value <= 255 ? value : -1;
 }
 
@@ -108,45 +108,54 @@ void tcp_conf_dispose(void *conf)
     free(c);
 }
 
+/* What prepare works on. */
+struct build {
+    struct prepare p;
+    struct tcp_conf *conf;
+};
+
+static bool is_missing(const struct build *b, size_t key)
+{
+    return probe_is_missing(b->p.report, key);
+}
+
+static struct pattern *take_pattern(struct build *b, size_t key, const char *text)
+{
+    struct err e;
+    struct pattern *pattern = pattern_new(text, &e);
+    if (!pattern)
+        prepare_fail(&b->p, key, e.text);
+    return pattern;
+}
+
 /* ---- Steps ---- */
 
 /* A further step; NULL is reported. */
-static struct tcp_step *add_step(struct tcp_conf *c, enum tcp_step_kind kind, size_t key,
-                                 struct probe_report *report)
+static struct tcp_step *add_step(struct build *b, enum tcp_step_kind kind, size_t key)
 {
+    struct tcp_conf *c = b->conf;
     struct tcp_step *grown = realloc(c->steps, (c->n_steps + 1) * sizeof *grown);
+    c->steps = grown ? grown : c->steps;
     if (!grown || c->n_steps == TCP_STEPS_MAX) {
-        c->steps = grown ? grown : c->steps;
-        probe_error(report, key, grown ? "it has more than 64 steps" : "out of memory");
+        prepare_fail(&b->p, key, grown ? "it has more than 64 steps" : "out of memory");
         return NULL;
     }
-    c->steps = grown;
     grown[c->n_steps] = (struct tcp_step){.kind = kind};
     return &grown[c->n_steps++];
 }
 
-static int add_send(struct tcp_conf *c, const char *text, size_t key, struct probe_report *report)
+static void add_send(struct build *b, const char *text, size_t key)
 {
-    struct tcp_step *step = add_step(c, TCP_STEP_SEND, key, report);
-    if (!step)
-        return -1;
-    step->bytes = strdup(text);
-    if (step->bytes && unescape(step->bytes, &step->len) == 0)
-        return 0;
-    probe_error(report, key, "has an escape that C does not have");
-    return -1;
+    struct tcp_step *step = add_step(b, TCP_STEP_SEND, key);
+    if (step && (!(step->bytes = strdup(text)) || unescape(step->bytes, &step->len) < 0))
+        prepare_fail(&b->p, key, "has an escape that C does not have");
 }
 
-static int add_expect(struct tcp_conf *c, const char *text, size_t key, struct probe_report *report)
+static void add_expect(struct build *b, const char *text, size_t key)
 {
-    struct err e;
-    struct tcp_step *step = add_step(c, TCP_STEP_EXPECT, key, report);
-    if (!step)
-        return -1;
-    if ((step->pattern = pattern_new(text, &e)))
-        return 0;
-    probe_error(report, key, "%s", e.text);
-    return -1;
+    struct tcp_step *step = add_step(b, TCP_STEP_EXPECT, key);
+    if (step)
+        step->pattern = take_pattern(b, key, text);
 }
 
 static bool has_step(const struct tcp_conf *c, enum tcp_step_kind kind)
@@ -158,96 +167,81 @@ static bool has_step(const struct tcp_conf *c, enum tcp_step_kind kind)
 }
 
 /* Never repeats the line, which may hold a secret. */
-static int add_line(struct tcp_conf *c, const char *line, struct probe_report *report)
+static void add_line(struct build *b, const char *line)
 {
     size_t n = strcspn(line, " \t");
     const char *rest = line + n + strspn(line + n, " \t");
     if (n == 4 && strncmp(line, "send", n) == 0 && *rest)
-        return add_send(c, rest, K_DIALOGUE, report);
-    if (n == 6 && strncmp(line, "expect", n) == 0 && *rest)
-        return add_expect(c, rest, K_DIALOGUE, report);
-    if (n != 3 || strncmp(line, "tls", n) != 0 || *rest) {
-        probe_error(report, K_DIALOGUE,
-                    "a line is neither 'expect PATTERN' nor 'send BYTES' nor 'tls'");
-        return -1;
-    }
-    if (has_step(c, TCP_STEP_TLS)) {
-        probe_error(report, K_DIALOGUE, "TLS begins twice");
-        return -1;
-    }
-    return add_step(c, TCP_STEP_TLS, K_DIALOGUE, report) ? 0 : -1;
+        add_send(b, rest, K_DIALOGUE);
+    else if (n == 6 && strncmp(line, "expect", n) == 0 && *rest)
+        add_expect(b, rest, K_DIALOGUE);
+    else if (n != 3 || strncmp(line, "tls", n) != 0 || *rest)
+        prepare_fail(&b->p, K_DIALOGUE,
+                     "a line is neither 'expect PATTERN' nor 'send BYTES' nor 'tls'");
+    else if (has_step(b->conf, TCP_STEP_TLS))
+        prepare_fail(&b->p, K_DIALOGUE, "TLS begins twice");
+    else
+        add_step(b, TCP_STEP_TLS, K_DIALOGUE);
 }
 
-static int prepare_dialogue(struct tcp_conf *c, const struct probe_value *v,
-                            struct probe_report *report)
+static void prepare_dialogue(struct build *b)
 {
-    int rc = 0;
+    const struct probe_value *v = b->p.values;
     for (size_t i = 0; i < v[K_DIALOGUE].n_lines; i++)
-        rc |= add_line(c, v[K_DIALOGUE].lines[i], report);
-    c->is_dialogue = true;
-    if (v[K_SEND].text || v[K_EXPECT].text) {
-        probe_error(report, K_DIALOGUE, "send and expect are steps of it: give them there");
-        rc = -1;
-    }
-    if (v[K_TLS].num && has_step(c, TCP_STEP_TLS)) {
-        probe_error(report, K_DIALOGUE, "TLS begins twice: by tls = yes, and by a step");
-        rc = -1;
-    }
-    return rc;
+        add_line(b, v[K_DIALOGUE].lines[i]);
+    if (v[K_SEND].text || v[K_EXPECT].text)
+        prepare_fail(&b->p, K_DIALOGUE, "send and expect are steps of it: give them there");
+    if (v[K_TLS].num && has_step(b->conf, TCP_STEP_TLS))
+        prepare_fail(&b->p, K_DIALOGUE, "TLS begins twice: by tls = yes, and by a step");
 }
 
-static int prepare_steps(struct tcp_conf *c, const struct probe_value *v,
-                         struct probe_report *report)
+static void prepare_steps(struct build *b)
 {
-    struct err e;
-    int rc = 0;
-    if (v[K_DIALOGUE].n_lines)
-        rc = prepare_dialogue(c, v, report);
+    const struct probe_value *v = b->p.values;
+    struct tcp_conf *c = b->conf;
+    c->is_dialogue = v[K_DIALOGUE].n_lines > 0;
+    if (c->is_dialogue)
+        prepare_dialogue(b);
     if (!c->is_dialogue && v[K_SEND].text)
-        rc |= add_send(c, v[K_SEND].text, K_SEND, report);
+        add_send(b, v[K_SEND].text, K_SEND);
     if (!c->is_dialogue && v[K_EXPECT].text)
-        rc |= add_expect(c, v[K_EXPECT].text, K_EXPECT, report);
+        add_expect(b, v[K_EXPECT].text, K_EXPECT);
     if (!v[K_REJECT].text)
-        return rc;
-    if (!(c->reject = pattern_new(v[K_REJECT].text, &e))) {
-        probe_error(report, K_REJECT, "%s", e.text);
-        rc = -1;
-    }
-    if (!has_step(c, TCP_STEP_EXPECT) && !probe_is_missing(report, K_EXPECT) &&
-        !probe_is_missing(report, K_DIALOGUE)) {
-        probe_error(report, K_REJECT, "there is no expect: when would the check succeed?");
-        rc = -1;
-    }
-    return rc;
+        return;
+    c->reject = take_pattern(b, K_REJECT, v[K_REJECT].text);
+    if (!has_step(c, TCP_STEP_EXPECT) && !is_missing(b, K_EXPECT) && !is_missing(b, K_DIALOGUE))
+        prepare_fail(&b->p, K_REJECT, "there is no expect: when would the check succeed?");
+}
+
+static void prepare_tls(struct build *b)
+{
+    const struct probe_value *v = b->p.values;
+    struct tcp_conf *c = b->conf;
+    c->use_tls = v[K_TLS].num != 0;
+    bool tls = c->use_tls || has_step(c, TCP_STEP_TLS);
+    bool may_use_tls = tls || is_missing(b, K_TLS) || is_missing(b, K_DIALOGUE);
+    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, b->p.report) < 0 ||
+        (tls && c->ep.path && tls_conf_check_socket(&c->tls, K_TLS_FIRST, b->p.report) < 0))
+        b->p.failed = true;
 }
 
 void *tcp_conf_prepare(const struct probe_value *v, struct probe_report *report, char **target)
 {
     struct tcp_conf *c = calloc(1, sizeof *c);
+    struct build b = {.conf = c, .p = {.values = v, .report = report}};
     struct err e;
-    bool bad = false;
     if (!c)
         return NULL;
-    if (!v[K_ADDRESS].text) {
-        bad = true; /* KEY_REQUIRED: reported by the configuration */
-    } else if (endpoint_parse(&c->ep, v[K_ADDRESS].text, 0, &e) < 0) {
-        probe_error(report, K_ADDRESS, "%s", e.text);
-        bad = true;
-    }
-    if (!bad && endpoint_set_family(&c->ep, family_of(&v[K_FAMILY]), &e) < 0) {
-        probe_error(report, K_FAMILY, "%s", e.text);
-        bad = true;
-    }
-    bad = prepare_steps(c, v, report) < 0 || bad;
     c->reset = v[K_CLOSE].num != 0;
-    c->use_tls = v[K_TLS].num != 0;
-    bool tls = c->use_tls || has_step(c, TCP_STEP_TLS);
-    bool may_use_tls =
-        tls || probe_is_missing(report, K_TLS) || probe_is_missing(report, K_DIALOGUE);
-    if (tls_conf_init(&c->tls, v + K_TLS_FIRST, K_TLS_FIRST, may_use_tls, report) < 0 ||
-        (tls && c->ep.path && tls_conf_check_socket(&c->tls, K_TLS_FIRST, report) < 0))
-        bad = true;
-    if (bad) {
+    if (!v[K_ADDRESS].text)
+        b.p.failed = true; /* KEY_REQUIRED: reported by the configuration */
+    else if (endpoint_parse(&c->ep, v[K_ADDRESS].text, 0, &e) < 0)
+        prepare_fail(&b.p, K_ADDRESS, e.text);
+    else if (endpoint_set_family(&c->ep, family_of(&v[K_FAMILY]), &e) < 0)
+        prepare_fail(&b.p, K_FAMILY, e.text);
+    prepare_steps(&b);
+    prepare_tls(&b);
+    if (b.p.failed) {
         tcp_conf_dispose(c);
         return NULL;
     }
