@@ -56,23 +56,23 @@ static enum reason judge_nagios(int status, const char **word)
 static void judge_output(struct exec_run *x, const struct buf *output, const char *what,
                          const char *line)
 {
-    const struct exec_conf *c = conf_of(x);
+    const struct pattern *expect = conf_of(x)->expect;
     struct pattern_budget budget = {PATTERN_STEPS};
     struct pattern_result is = {PATTERN_MATCH};
     struct err e;
     size_t len = output->len;
     while (len && (output->data[len - 1] == '\n' || output->data[len - 1] == '\r'))
         len--; /* so that ^ok$ matches what echo says */
-    if (c->expect)
-        is = pattern_find_once(c->expect, output->data ? output->data : "", len, true, &budget, &e);
+    if (expect)
+        is = pattern_find_once(expect, output->data ? output->data : "", len, true, &budget, &e);
     if (is.is == PATTERN_MATCH)
         probe_finish(&x->run, REASON_OK, "%s%s", what, line);
     else if (is.is == PATTERN_NO_MATCH)
         probe_finish(&x->run, REASON_MISMATCH, "%s, but its output does not match /%.100s/%s", what,
-                     pattern_text(c->expect), line);
+                     pattern_text(expect), line);
     else
         probe_finish(&x->run, REASON_INTERNAL,
-                     "cannot tell whether its output matches /%.100s/: %s", pattern_text(c->expect),
+                     "cannot tell whether its output matches /%.100s/: %s", pattern_text(expect),
                      e.text);
 }
 

@@ -22,12 +22,9 @@ static const char *const guards[] = {"off", "auto", NULL};
 const struct probe_key mongo_keys[MONGO_KEY_COUNT] = {
     SERVER_LOGIN_KEYS("A standard connection string. One host without replicaSet means that very "
                       "member; several hosts, replicaSet or mongodb+srv mean the deployment."),
-    {.name = "require",
-     .kind = KEY_CHOICE,
-     .def = "ping",
-     .choices = requires,
-     .doc = "What the server must be: ping (it answers), data (holds data: primary, secondary, "
-            "standalone, mongos), primary, secondary, writable."},
+    SERVER_REQUIRE_KEY(requires,
+                       "What the server must be: ping (it answers), data (holds data: primary, "
+                       "secondary, standalone, mongos), primary, secondary, writable."),
     {.name = "set_name", .kind = KEY_TEXT, .doc = "The replica set it must belong to."},
     {.name = "max_lag",
      .kind = KEY_DURATION,

@@ -16,12 +16,9 @@ enum { K_REQUIRE = SERVER_KEY_COUNT, K_INIT_GUARD };
 static const struct probe_key keys[] = {
     SERVER_KEYS("A URL: mysql://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE][?ssl-mode=...]; "
                 "?socket=/path for a Unix socket."),
-    [K_REQUIRE] = {.name = "require",
-                   .kind = KEY_CHOICE,
-                   .def = "ping",
-                   .choices = requires,
-                   .doc = "What the server must be: ping (it finishes the handshake, and answers a "
-                          "ping where a user is given), login (it lets the user in), writable."},
+    [K_REQUIRE] = SERVER_REQUIRE_KEY(
+        requires, "What the server must be: ping (it finishes the handshake, and answers a ping "
+                  "where a user is given), login (it lets the user in), writable."),
     [K_INIT_GUARD] = INIT_GUARD_KEY,
 };
 

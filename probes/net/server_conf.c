@@ -152,7 +152,7 @@ static void set_host(struct build *b, const struct server_url *u)
 
 /* ---- Options ---- */
 
-static int set_text(char **to, const char *value, struct err *e)
+int server_conf_set(char **to, const char *value, struct err *e)
 {
     str_wipe(*to);
     *to = strdup(value);
@@ -187,7 +187,7 @@ static int take_common(struct build *b, const char *name, const char *value, str
             continue;
         bool system = i == SERVER_TLS_CA && k->system_cas && strcmp(value, k->system_cas) == 0;
         b->c->tls_system = b->c->tls_system || system;
-        return system ? 0 : set_text(&b->c->tls_files[i], value, e);
+        return system ? 0 : server_conf_set(&b->c->tls_files[i], value, e);
     }
     for (const struct server_refused *r = k->refused; r && r->name; r++)
         if (k->same(name, r->name) == 0 && (!r->value || k->same(value, r->value) == 0))

@@ -22,6 +22,12 @@
         TLS_KEYS
 #define SERVER_KEYS(uri_doc) SERVER_LOGIN_KEYS(uri_doc), FAMILY_KEY(FAMILY_DOC)
 
+/* What a server must be; the first of the words, "ping", is the default. */
+#define SERVER_REQUIRE_KEY(words, require_doc)                                                     \
+    {                                                                                              \
+        .name = "require", .kind = KEY_CHOICE, .def = "ping", .choices = words, .doc = require_doc \
+    }
+
 enum {
     SERVER_KEY_URI,
     SERVER_KEY_USER,
@@ -96,6 +102,9 @@ struct server_kind {
     int (*option)(struct server_conf *c, void *type_conf, const char *name, const char *value,
                   struct err *e);
 };
+
+/* Takes the text of an option: -1 with the words. What was there goes, and may be a secret. */
+int server_conf_set(char **to, const char *value, struct err *e);
 
 /* Fills `c`, which is zeroed, and the line that names it without secrets; reports what is wrong.
  * 0, or -1: something was, and server_conf_fini is still owed. */

@@ -17,13 +17,9 @@ enum { K_REQUIRE = SERVER_KEY_COUNT, K_INIT_GUARD };
 static const struct probe_key keys[] = {
     SERVER_KEYS("A connection URI of libpq: postgresql://[USER[:PASSWORD]@]HOST[:PORT][,HOST...]"
                 "[/DATABASE][?sslmode=...]; ?host=/folder for a Unix socket."),
-    [K_REQUIRE] = {.name = "require",
-                   .kind = KEY_CHOICE,
-                   .def = "ping",
-                   .choices = requires,
-                   .doc = "What the server must be: ping (it accepts connections, and the login "
-                          "where a password is given), login (it lets the user in), primary, "
-                          "standby, writable."},
+    [K_REQUIRE] = SERVER_REQUIRE_KEY(
+        requires, "What the server must be: ping (it accepts connections, and the login where a "
+                  "password is given), login (it lets the user in), primary, standby, writable."),
     [K_INIT_GUARD] = INIT_GUARD_KEY,
 };
 
@@ -60,13 +56,6 @@ static const char *const sessions[] = {[POSTGRES_SESSION_ANY] = "any",
                                        [POSTGRES_SESSION_STANDBY] = "standby",
                                        [POSTGRES_SESSION_PREFER_STANDBY] = "prefer-standby"};
 
-static int set(char **to, const char *value, struct err *e)
-{
-    str_wipe(*to);
-    *to = strdup(value);
-    return *to ? 0 : err_set(e, "out of memory");
-}
-
 static int take_session(struct postgres_conf *c, const char *value, struct err *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(sessions); i++)
@@ -89,7 +78,7 @@ static int take_option(struct server_conf *s, void *type_conf, const char *name,
                  {"user", &s->user},        {"password", &s->password}, {"options", &c->options}};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (strcmp(name, texts[i].name) == 0)
-            return set(texts[i].to, value, e);
+            return server_conf_set(texts[i].to, value, e);
     if (strcmp(name, "target_session_attrs") == 0)
         return take_session(c, value, e);
     if (str_starts(name, "ssl") && strcmp(name, "sslsni") != 0 &&

@@ -1,6 +1,7 @@
 /* postgres_exchange: see postgres_exchange.h. */
 #include "postgres/postgres_exchange.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,11 +30,6 @@ static const char *const awaited[] = {
     [PG_QUERY] = "the query",
 };
 
-static const struct postgres_conf *conf_of(const struct postgres_run *r)
-{
-    return r->talk.run.conf;
-}
-
 static bool is_by_socket(const struct postgres_run *r)
 {
     return postgres_hosts_place(r)->path != NULL;
@@ -50,9 +46,8 @@ static enum talk_next go(struct postgres_run *r, enum postgres_step step, enum t
 
 static void put_int(struct buf *b, uint32_t n)
 {
-    const unsigned char bytes[] = {(unsigned char)(n >> 24), (unsigned char)(n >> 16),
-                                   (unsigned char)(n >> 8), (unsigned char)n};
-    buf_add(b, bytes, sizeof bytes);
+    n = htonl(n);
+    buf_add(b, &n, sizeof n);
 }
 
 static void put_text(struct buf *b, const char *text)
@@ -69,7 +64,7 @@ static void put_message(struct buf *b, char type, const char *data, size_t len)
 
 static enum talk_next start_up(struct postgres_run *r)
 {
-    const char *database = conf_of(r)->server.path;
+    const char *database = postgres_conf_of(r)->server.path;
     const char *const words[] = {"user",
                                  postgres_user(r),
                                  "database",
@@ -77,8 +72,8 @@ static enum talk_next start_up(struct postgres_run *r)
                                  "application_name",
                                  "probe",
                                  "options",
-                                 conf_of(r)->options};
-    size_t n = ARRAY_LEN(words) - (conf_of(r)->options ? 0 : 2), len = 4 + 4 + 1;
+                                 postgres_conf_of(r)->options};
+    size_t n = ARRAY_LEN(words) - (postgres_conf_of(r)->options ? 0 : 2), len = 4 + 4 + 1;
     for (size_t i = 0; i < n; i++)
         len += strlen(words[i]) + 1;
     put_int(&r->talk.out, (uint32_t)len);
@@ -102,7 +97,7 @@ static enum talk_next opened(struct talk *t)
 {
     struct postgres_run *r = (struct postgres_run *)t;
     r->is_there = true;
-    if (!conf_of(r)->init_guard || !is_by_socket(r) || r->step != PG_CONNECT)
+    if (!postgres_conf_of(r)->init_guard || !is_by_socket(r) || r->step != PG_CONNECT)
         return ask_tls(r);
     r->look = (struct init_guard_look){.server = INIT_GUARD_POSTGRES,
                                        .pid = stream_listener_pid(&t->stream)};
@@ -186,15 +181,15 @@ static const struct {
 
 static bool is_just_ping(const struct postgres_run *r)
 {
-    return conf_of(r)->require == POSTGRES_REQUIRE_PING &&
-           conf_of(r)->session == POSTGRES_SESSION_ANY;
+    return postgres_conf_of(r)->require == POSTGRES_REQUIRE_PING &&
+           postgres_conf_of(r)->session == POSTGRES_SESSION_ANY;
 }
 
 static enum talk_next refused(struct postgres_run *r, const struct failure *f)
 {
     char said[200];
     const struct talk *t = &r->talk;
-    const struct server_conf *s = &conf_of(r)->server;
+    const struct server_conf *s = &postgres_conf_of(r)->server;
     size_t i = 0;
     while (i < ARRAY_LEN(meanings) &&
            !(str_starts(f->code, meanings[i].code) && str_starts(f->text, meanings[i].text)))
@@ -238,7 +233,7 @@ static enum talk_next send_password(struct postgres_run *r, const char *password
 
 static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_t len)
 {
-    const char *password = conf_of(r)->server.password;
+    const char *password = postgres_conf_of(r)->server.password;
     char inner[LOGIN_HASH_HEX], outer[3 + LOGIN_HASH_HEX] = "md5";
     if (len != 8)
         return postgres_not_it(r, body, len);
@@ -252,12 +247,12 @@ static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_
 /* By TLS that nobody asked for, and so nobody verifies, whoever is on the way could ask for it. */
 static enum talk_next answer_clear(struct postgres_run *r)
 {
-    bool asked_for = r->talk.is_tls && !conf_of(r)->server.tls_by_default;
+    bool asked_for = r->talk.is_tls && !postgres_conf_of(r)->server.tls_by_default;
     if (!asked_for && !is_by_socket(r))
         return talk_end(&r->talk, REASON_AUTH,
                         "it wants the password in the clear, which is sent by Unix sockets and by "
                         "TLS that is asked for only: set sslmode");
-    return send_password(r, conf_of(r)->server.password);
+    return send_password(r, postgres_conf_of(r)->server.password);
 }
 
 static enum talk_next begin_sasl(struct postgres_run *r, const char *names, size_t len)
@@ -297,7 +292,8 @@ static enum talk_next take_challenge(struct postgres_run *r, const char *text, s
     if (scram_challenge(&r->scram, text, len, &e) < 0)
         return talk_end(t, REASON_PROTOCOL, "login: %s", e.text);
     r->salting.keys = r->scram.keys;
-    snprintf(r->salting.password, sizeof r->salting.password, "%s", conf_of(r)->scram_password);
+    snprintf(r->salting.password, sizeof r->salting.password, "%s",
+             postgres_conf_of(r)->scram_password);
     t->job = (struct talk_job){salt, &r->salting, sizeof r->salting};
     return TALK_WORK;
 }
@@ -331,11 +327,8 @@ static enum talk_next worked(struct talk *t)
 static enum talk_next take_auth(struct postgres_run *r, const char *body, size_t len)
 {
     struct err e;
-    uint32_t kind = len < 4 ? UINT32_MAX
-                            : (uint32_t)(unsigned char)body[0] << 24 |
-                                  (uint32_t)(unsigned char)body[1] << 16 |
-                                  (uint32_t)(unsigned char)body[2] << 8 | (unsigned char)body[3];
-    bool asked = r->step == PG_STARTUP, password = conf_of(r)->server.password != NULL;
+    uint32_t kind = len < 4 ? UINT32_MAX : postgres_get_int(body);
+    bool asked = r->step == PG_STARTUP, password = postgres_conf_of(r)->server.password != NULL;
     if (kind == AUTH_OK && (asked || r->step == PG_LOGIN))
         return go(r, PG_READY, TALK_WAIT);
     if (kind == AUTH_SASL && asked)
@@ -405,7 +398,7 @@ static enum talk_next take_ssl(struct postgres_run *r, const char *data, size_t 
         return TALK_TLS;
     if (data[0] != 'N')
         return postgres_not_it(r, data, len);
-    if (conf_of(r)->server.tls_use == SERVER_TLS_YES)
+    if (postgres_conf_of(r)->server.tls_use == SERVER_TLS_YES)
         return talk_end(&r->talk, REASON_TLS, "the server has no TLS, and sslmode asks for it");
     return start_up(r);
 }
@@ -417,19 +410,14 @@ static enum talk_next take(struct talk *t, const char *data, size_t len, size_t 
     if (r->step == PG_SSL && len)
         next = take_ssl(r, data, len, used);
     while (next == TALK_WAIT && len > *used) {
-        const unsigned char *p = (const unsigned char *)data + *used;
-        size_t left = len - *used;
-        if (!p[0] || !strchr("RSKEZNvTDCI", p[0]))
-            return postgres_not_it(r, data + *used, left);
-        if (left < 5)
-            return TALK_WAIT;
-        size_t n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
-        if (n < 4 || n > MESSAGE_MAX)
-            return postgres_not_it(r, data + *used, left);
+        const char *p = data + *used;
+        size_t left = len - *used, n = left < 5 ? 4 : postgres_get_int(p + 1);
+        if (!p[0] || !strchr("RSKEZNvTDCI", p[0]) || n < 4 || n > MESSAGE_MAX)
+            return postgres_not_it(r, p, left);
         if (left < 1 + n)
             return TALK_WAIT;
         *used += 1 + n;
-        next = take_message(r, (char)p[0], data + (*used - n + 4), n - 4);
+        next = take_message(r, p[0], p + 5, n - 4);
     }
     return next;
 }

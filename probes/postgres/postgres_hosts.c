@@ -6,21 +6,16 @@
 
 #include "base/clock.h"
 
-static const struct server_conf *server_of(const struct postgres_run *r)
-{
-    return &((const struct postgres_conf *)r->talk.run.conf)->server;
-}
-
 const struct endpoint *postgres_hosts_place(const struct postgres_run *r)
 {
-    const struct server_conf *s = server_of(r);
+    const struct server_conf *s = &postgres_conf_of(r)->server;
     return r->host ? &s->others[r->host - 1] : &s->ep;
 }
 
 /* A black hole must not take the time of those behind it: each has its share of what is left. */
 static int64_t share(const struct postgres_run *r)
 {
-    const struct postgres_conf *c = r->talk.run.conf;
+    const struct postgres_conf *c = postgres_conf_of(r);
     size_t n = c->server.n_others + 1, left = n - r->host;
     if (c->session == POSTGRES_SESSION_PREFER_STANDBY && !r->second_pass)
         left += n;
@@ -30,14 +25,14 @@ static int64_t share(const struct postgres_run *r)
 
 void postgres_hosts_start(struct postgres_run *r, const struct talk_rules *rules)
 {
-    const struct server_conf *s = server_of(r);
+    const struct server_conf *s = &postgres_conf_of(r)->server;
     r->talk.limit = share(r);
     talk_start(&r->talk, rules, &s->ep, NULL, &s->tls);
 }
 
 bool postgres_hosts_tls(const struct postgres_run *r)
 {
-    enum server_tls use = server_of(r)->tls_use;
+    enum server_tls use = postgres_conf_of(r)->server.tls_use;
     if (postgres_hosts_place(r)->path) /* as libpq: never by a Unix socket */
         return false;
     return use == SERVER_TLS_YES || (use == SERVER_TLS_MAYBE && !r->other_way) ||
@@ -53,8 +48,7 @@ static void remember(struct postgres_run *r)
 static enum talk_next again(struct postgres_run *r)
 {
     remember(r);
-    scram_fini(&r->scram);
-    r->scram = (struct scram){0};
+    scram_fini(&r->scram); /* zeroes it */
     explicit_bzero(&r->salting, sizeof r->salting);
     r->look = (struct init_guard_look){.found = INIT_GUARD_CLEAR};
     r->step = PG_CONNECT;
@@ -67,7 +61,7 @@ static enum talk_next again(struct postgres_run *r)
 /* The same server with TLS where it was without, or the other way round? */
 static bool is_other_way_open(const struct postgres_run *r, enum postgres_miss miss)
 {
-    enum server_tls use = server_of(r)->tls_use;
+    enum server_tls use = postgres_conf_of(r)->server.tls_use;
     if (r->other_way || postgres_hosts_place(r)->path)
         return false;
     return (use == SERVER_TLS_ELSE && miss == POSTGRES_REFUSED) ||
@@ -77,7 +71,7 @@ static bool is_other_way_open(const struct postgres_run *r, enum postgres_miss m
 
 static bool is_host_left(struct postgres_run *r)
 {
-    const struct postgres_conf *c = r->talk.run.conf;
+    const struct postgres_conf *c = postgres_conf_of(r);
     if (r->host < c->server.n_others) {
         r->host++;
         return true;

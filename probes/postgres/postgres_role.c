@@ -10,14 +10,9 @@
 
 enum { COL_RECOVERY, COL_READ_ONLY, COL_LISTEN, COL_SOURCE };
 
-static const struct postgres_conf *conf_of(const struct postgres_run *r)
-{
-    return r->talk.run.conf;
-}
-
 const char *postgres_user(const struct postgres_run *r)
 {
-    const struct server_conf *s = &conf_of(r)->server;
+    const struct server_conf *s = &postgres_conf_of(r)->server;
     return s->user ? s->user : DEFAULT_USER;
 }
 
@@ -28,8 +23,9 @@ enum talk_next postgres_not_it(struct postgres_run *r, const char *data, size_t 
 
 bool postgres_role_is_asked(const struct postgres_run *r)
 {
-    return conf_of(r)->require >= POSTGRES_REQUIRE_PRIMARY ||
-           conf_of(r)->session != POSTGRES_SESSION_ANY || r->look.found == INIT_GUARD_UNSEEN;
+    return postgres_conf_of(r)->require >= POSTGRES_REQUIRE_PRIMARY ||
+           postgres_conf_of(r)->session != POSTGRES_SESSION_ANY ||
+           r->look.found == INIT_GUARD_UNSEEN;
 }
 
 enum talk_next postgres_role_take(struct postgres_run *r, const char *body, size_t len)
@@ -38,11 +34,8 @@ enum talk_next postgres_role_take(struct postgres_run *r, const char *body, size
     if (r->row || len < 2 || body[0] || body[1] != POSTGRES_COLUMNS)
         return postgres_not_it(r, body, len);
     for (size_t i = 0; i < POSTGRES_COLUMNS; i++) {
-        const unsigned char *p = (const unsigned char *)body + at;
-        uint32_t n = len - at < 4
-                         ? UINT32_MAX
-                         : (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-        if (n > len - at - 4 || len - at < 4)
+        uint32_t n = len - at < 4 ? UINT32_MAX : postgres_get_int(body + at);
+        if (len - at < 4 || n > len - at - 4)
             return postgres_not_it(r, body, len);
         str_excerpt(body + at + 4, n, r->columns[i], sizeof r->columns[i]);
         at += 4 + n;
@@ -54,7 +47,7 @@ enum talk_next postgres_role_take(struct postgres_run *r, const char *body, size
 /* Is it the session that target_session_attrs means? */
 static bool is_meant(const struct postgres_run *r, bool standby, bool read_only)
 {
-    switch (conf_of(r)->session) {
+    switch (postgres_conf_of(r)->session) {
     case POSTGRES_SESSION_READ_WRITE:
         return !standby && !read_only;
     case POSTGRES_SESSION_READ_ONLY:
@@ -72,7 +65,7 @@ static bool is_meant(const struct postgres_run *r, bool standby, bool read_only)
 
 static enum talk_next judge_require(struct postgres_run *r, bool standby, bool read_only)
 {
-    enum postgres_require require = conf_of(r)->require;
+    enum postgres_require require = postgres_conf_of(r)->require;
     if (standby && (require == POSTGRES_REQUIRE_PRIMARY || require == POSTGRES_REQUIRE_WRITABLE))
         return talk_end(&r->talk, REASON_NOT_WRITABLE, "a standby, which takes no writes");
     if (!standby && require == POSTGRES_REQUIRE_STANDBY)

@@ -3,6 +3,9 @@
 #ifndef PROBE_POSTGRES_POSTGRES_RUN_H
 #define PROBE_POSTGRES_POSTGRES_RUN_H
 
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "net/init_guard.h"
 #include "net/server_conf.h"
 #include "net/talk.h"
@@ -84,5 +87,18 @@ struct postgres_run {
     bool row;                       /* the query was answered */
     char columns[POSTGRES_COLUMNS][24]; /* by this */
 };
+
+/* The number at these four bytes. */
+static inline uint32_t postgres_get_int(const char *at)
+{
+    uint32_t n;
+    memcpy(&n, at, sizeof n);
+    return ntohl(n);
+}
+
+static inline const struct postgres_conf *postgres_conf_of(const struct postgres_run *r)
+{
+    return r->talk.run.conf;
+}
 
 #endif

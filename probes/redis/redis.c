@@ -18,12 +18,9 @@ enum { K_REQUIRE = SERVER_KEY_COUNT, K_MAX_LAG, K_WARN_LAG };
 static const struct probe_key keys[] = {
     SERVER_KEYS("A URL: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// with TLS, or "
                 "redis+unix:///path."),
-    [K_REQUIRE] = {.name = "require",
-                   .kind = KEY_CHOICE,
-                   .def = "ping",
-                   .choices = requires,
-                   .doc = "What the server must be: ping (it answers PONG), data (its data is "
-                          "there; no sentinel), master, replica, writable."},
+    [K_REQUIRE] = SERVER_REQUIRE_KEY(
+        requires, "What the server must be: ping (it answers PONG), data (its data is there; no "
+                  "sentinel), master, replica, writable."),
     [K_MAX_LAG] = {.name = "max_lag",
                    .kind = KEY_DURATION,
                    .min = NS_PER_S,
