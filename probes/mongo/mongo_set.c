@@ -1,6 +1,7 @@
 /* mongo_set: see mongo_set.h. */
 #include "mongo/mongo_set.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -20,7 +21,14 @@
 #define AGAIN_KEPT_PART 5 /* in an agent, which may have many checks */
 #define AGAIN_KEPT      (100 * NS_PER_MS)
 
+/*  state   what is under way                                         next
+ *  ASKING  servers are asked, and again while others hang            ENDED, OVER
+ *  ENDED   the timer has come, and who has not answered will not     OVER
+ *  OVER    on_done has come, or must not any more */
+enum set_state { SET_ASKING, SET_ENDED, SET_OVER };
+
 struct mongo_set {
+    enum set_state state;
     struct probe_run *run;
     const struct mongo_conf *conf;
     struct mongo_pool *pool; /* the owner's */
@@ -35,9 +43,13 @@ struct mongo_set {
     uv_timer_t timer; /* a little before the deadline */
     uv_timer_t again; /* while others hang */
     struct closer closer;
-    bool ended; /* the timer has come, and who has not answered will not */
-    bool over;  /* on_done has come, or must not any more */
 };
+
+static void move_to(struct mongo_set *s, enum set_state to)
+{
+    assert(to > s->state);
+    s->state = to;
+}
 
 static void on_all_closed(struct closer *closer)
 {
@@ -94,7 +106,9 @@ static bool is_named(const void *arg, const char *address)
 /* Who has not answered yet may do so later, for the next check. */
 static void let_go(struct mongo_set *s)
 {
-    s->over = true;
+    if (s->state == SET_OVER)
+        return;
+    move_to(s, SET_OVER);
     mongo_pool_leave(s->pool, &s->user);
 }
 
@@ -121,17 +135,17 @@ static void tell_warnings(struct mongo_set *s)
 static void on_again(uv_timer_t *timer)
 {
     struct mongo_set *s = container_of(timer, struct mongo_set, again);
-    for (size_t i = 0; i < s->n_begun && !s->over && !s->ended; i++)
+    for (size_t i = 0; i < s->n_begun && s->state == SET_ASKING; i++)
         if (!s->asked[i] && mongo_topology_may_change(&s->topology, i))
             ask(s, i);
-    if (!s->over)
+    if (s->state != SET_OVER)
         advance(s);
 }
 
 static void ask_again_later(struct mongo_set *s)
 {
     int64_t taken = clock_now() - s->run->started, pause, least;
-    if (s->ended || uv_is_active((uv_handle_t *)&s->again))
+    if (s->state != SET_ASKING || uv_is_active((uv_handle_t *)&s->again))
         return;
     pause = taken / (s->run->kept ? AGAIN_KEPT_PART : AGAIN_PART);
     least = s->run->kept ? AGAIN_KEPT : AGAIN_LEAST;
@@ -147,20 +161,21 @@ static void advance(struct mongo_set *s)
     for (size_t i = 0; i < s->n_begun; i++)
         if (t->servers[i].state == MONGO_SERVER_DROPPED && !t->servers[i].told)
             mongo_pool_drop(s->pool, t->servers[i].address);
-    while (!s->over && s->n_begun < t->n) {
+    while (s->state != SET_OVER && s->n_begun < t->n) {
         size_t i = s->n_begun++;
         if (t->servers[i].state == MONGO_SERVER_ASKED)
             ask(s, i);
     }
     struct mongo_set_result *r = &s->result;
-    if (s->over)
+    if (s->state == SET_OVER)
         return;
     if (!mongo_verdict(t, &s->conf->wish, &r->reason, r->detail, &r->gone)) {
         ask_again_later(s);
         return;
     }
     tell_members(s);
-    if (s->ended && r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
+    if (s->state == SET_ENDED &&
+        r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
         return;
     if (r->reason == REASON_OK)
         tell_warnings(s);
@@ -174,11 +189,14 @@ static void advance(struct mongo_set *s)
 static void on_timer(uv_timer_t *timer)
 {
     struct mongo_set *s = container_of(timer, struct mongo_set, timer);
-    s->ended = mongo_topology_end(&s->topology);
-    if (!s->over && s->ended)
-        advance(s);
-    else if (!s->over)
+    if (s->state == SET_OVER)
+        return;
+    if (!mongo_topology_end(&s->topology)) {
         tell_members(s);
+        return;
+    }
+    move_to(s, SET_ENDED);
+    advance(s);
 }
 
 /* A twentieth of the time before the deadline, but 20 ms at most. */
