@@ -154,11 +154,13 @@ static bool same_time(struct timespec a, struct timespec b)
 }
 
 /* Not file_id_same, to which a file that was just written is never the same: a new one would be
- * told as changed. */
+ * told as changed. But where times are whole seconds, another may have been written in that second:
+ * once it is over, the file is taken for changed. */
 static bool is_same(const struct file_id *before, const struct file_id *now)
 {
     bool size = before->size == now->size || before->size < 0 || now->size < 0;
-    return size && before->dev == now->dev && before->ino == now->ino &&
+    bool unsure = before->size < 0 && now->size >= 0 && now->changed.tv_nsec == 0;
+    return size && !unsure && before->dev == now->dev && before->ino == now->ino &&
            same_time(before->modified, now->modified) && same_time(before->changed, now->changed);
 }
 
