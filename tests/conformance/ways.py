@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The servers of the ways in which a check may go, for the conformance suite: ways.py FOLDER TYPE
+"""The servers of the ways in which a check may go, for the conformance suite: ways.py FOLDER TYPE WITHOUT
 
-Writes FOLDER/ways.ini with one probe a way of that type, prints "ready" and serves until its stdin
+Writes FOLDER/ways.ini with one probe a way of that type, but WITHOUT, prints "ready" and serves until its stdin
 ends. A new way is one entry of WAYS: the keys of its probe and what answers it.
 """
 
@@ -319,7 +319,7 @@ def listen(answer, how, number):
 def main():
     with open(FOLDER + "/ways.ini", "w") as out:
         for number, (name, (kind, answer, how, keys)) in enumerate(WAYS.items()):
-            if kind == sys.argv[2]:
+            if kind == sys.argv[2] and name != sys.argv[3]:
                 where = listen(answer, how, number) if answer else {"pid": os.getpid()}
                 out.write("[probe %s]\n%s\n\n" % (name.replace(" ", "-"), keys.format(**where)))
     sys.stdout.write("ready\n")

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ static void test_links(void **state)
     assert_int_equal(symlink(at("secret"), at("absolute")), 0);
     expect(at("absolute"), FILE_OPEN, "secret");
     assert_int_equal(symlink(at("round"), at("round")), 0);
-    expect(at("round"), FILE_FAILED, "Too many levels");
+    expect(at("round"), FILE_FAILED, strerror(ELOOP));
     assert_int_equal(symlink(at("fifo"), at("to fifo")), 0);
     expect(at("to fifo"), FILE_WRONG, "is a FIFO");
     /* A descriptor of ours: only the kernel can follow it. */
@@ -143,7 +144,7 @@ static void test_strangers(void **state)
     expect(at("to ours"), FILE_WRONG, "is reached by a symbolic link of user 4242");
     expect(at("his folder/his"), FILE_OPEN, "his");
     expect(at("his folder/secret"), FILE_WRONG, "is reached by a symbolic link of user 4242");
-    expect(at("another's"), FILE_FAILED, "Too many levels");
+    expect(at("another's"), FILE_FAILED, strerror(ELOOP));
 }
 
 static void test_exposed(void **state)
