@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from lib import certs as certificates  # noqa: E402
-from lib import hostile, servers  # noqa: E402
+from lib import emulation, hostile, servers  # noqa: E402
 from lib.net import free_port  # noqa: E402
 from lib.program import ROOT, SANITIZER, Program  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
@@ -21,6 +21,10 @@ from lib.terminal import Terminal  # noqa: E402
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(config, items):
+    emulation.skip_not_run(config, items)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ import random
 import socket
 import time
 
-# Under the sanitizers, and where others keep the cores busy, all takes longer; only deadlines know
+# Under the sanitizers, in an emulator, and where others keep the cores busy, all takes longer; only deadlines know
 # about it.
 BUSY = min(8, max(1, os.getloadavg()[0] / os.cpu_count() / 2))
-SLACK = BUSY * (4 if os.environ.get("PROBE_SANITIZED") else 2)
+SLACK = BUSY * (6 if os.environ.get("PROBE_EMULATED") else 4 if os.environ.get("PROBE_SANITIZED") else 2)
 
 _reserved = []
 
