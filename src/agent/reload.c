@@ -34,7 +34,7 @@ static void free_job(struct work_job *job)
     free(j);
 }
 
-/* What is left of a configuration, the probes that did not change, takes long to free. */
+/* Freeing a configuration of many probes takes long, so a thread does it. */
 static void run_free(struct work_job *job)
 {
     struct reload_job *j = container_of(job, struct reload_job, job);

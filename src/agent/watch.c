@@ -77,7 +77,7 @@ static void watch_folder(int fd, const char *path)
     free(folder);
 }
 
-/* What cannot be watched is polled: no error is one. */
+/* Errors are left out: a file that cannot be watched is polled. */
 static void watch_file(int fd, const char *path)
 {
     char real[PATH_MAX];
@@ -122,7 +122,7 @@ static void look_soon(struct file_watch *w)
     sched_set(&w->engine->sched, &w->due, soon > rested ? soon : rested);
 }
 
-/* One that could not be begun is tried again. */
+/* A look that cannot be begun is tried again after POLL_NS. */
 static void look(struct file_watch *w)
 {
     struct watch_look *k = look_new(w, w->last->files, w->last->n);
@@ -193,7 +193,7 @@ static void on_looked(struct work_job *job)
     free(path);
 }
 
-/* Whatever it says: the files are looked at soon. */
+/* What inotify says does not matter: the files are looked at. */
 static void on_hint(uv_poll_t *poll, int status, int events)
 {
     char said[4096] __attribute__((aligned(__alignof__(struct inotify_event))));

@@ -122,6 +122,15 @@ void cli_tell_probes(const struct cli *cli)
     config_report_fini(&report);
 }
 
+int cli_print(struct buf *out)
+{
+    int rc = out->len && !out->failed ? EXIT_HEALTHY : EXIT_INTERNAL;
+    if (rc == EXIT_HEALTHY)
+        puts(out->data);
+    buf_fini(out);
+    return rc;
+}
+
 /* Asked of the descriptor: errno may be of a write long before. */
 static bool reader_is_gone(void)
 {

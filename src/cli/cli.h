@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "engine/engine.h"
@@ -69,6 +70,10 @@ int cli_source(const struct cli *cli, struct config_source *out);
 
 /* Prints the report's problems to stderr: errors always, warnings unless quiet. */
 void cli_print_report(const struct cli *cli, const struct config_report *r);
+
+/* Prints the buffer as a line and frees it. EXIT_HEALTHY, or EXIT_INTERNAL where it failed or is
+ * empty: nothing is printed then. */
+int cli_print(struct buf *out);
 
 /* Flushes stdout: an output that could not be written is not a success. Returns `code`, or
  * EXIT_INTERNAL when writing failed and code was 0. A reader that has gone away (`| head -1`) wants

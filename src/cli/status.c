@@ -171,11 +171,7 @@ static int print_json(const struct cli *cli, json_t *document)
     if (text)
         jsonw_add(&out, text);
     free(text);
-    int rc = out.len && !out.failed ? EXIT_HEALTHY : EXIT_INTERNAL;
-    if (rc == EXIT_HEALTHY)
-        puts(out.data);
-    buf_fini(&out);
-    return rc;
+    return cli_print(&out);
 }
 
 /* The worst first, for a reader who keeps only so much (Docker: the first 4,096 bytes). */

@@ -30,9 +30,7 @@ static void print_json(const char *path, const struct config *c, const struct co
     }
     jsonw_end(&j);
     jsonw_end(&j);
-    if (!out.failed)
-        puts(out.data);
-    buf_fini(&out);
+    cli_print(&out);
 }
 
 static const char *plural(size_t n)

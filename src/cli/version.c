@@ -57,11 +57,7 @@ static int print_json(const struct library *l)
         jsonw_string(&j, l->name, l->version);
     jsonw_end(&j);
     jsonw_end(&j);
-    int rc = out.failed ? EXIT_INTERNAL : EXIT_HEALTHY;
-    if (rc == EXIT_HEALTHY)
-        puts(out.data);
-    buf_fini(&out);
-    return rc;
+    return cli_print(&out);
 }
 
 int cmd_version(const struct cli *cli)

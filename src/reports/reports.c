@@ -26,7 +26,7 @@ static bool has_audience(const struct reports *r)
 
 static void on_at_once(uv_idle_t *idle);
 
-/* Not by the schedule, where thousands of overdue checks would come first. */
+/* By an idle handle: in the schedule thousands of overdue checks could come first. */
 static void want_review(struct reports *r)
 {
     if (r->open && !r->engine->stopping && has_audience(r))

@@ -147,8 +147,8 @@ static void on_exit_child(uv_process_t *process, int64_t status, int signum)
     close_handle((uv_handle_t *)process);
 }
 
-/* What runs is not waited for any more; it is reaped when it ends. The place is free: nothing is
- * started without one. */
+/* Waits no longer for what runs; it is reaped when it ends. A place is free for it, since nothing
+ * is started without one. */
 static void leave(struct teller *t, const char *because)
 {
     struct teller_run *run = t->run;
@@ -185,7 +185,7 @@ static void on_deadline(struct sched_entry *entry, int64_t now)
     leave(t, because);
 }
 
-/* A command that does not read its input is as good. */
+/* A command need not read its input. */
 static void on_written(uv_write_t *req, int status)
 {
     struct teller_run *run = req->data;
@@ -214,8 +214,8 @@ static int spawn(struct teller_run *run)
     return spawn_start(t->engine->loop, &run->process, &child);
 }
 
-/* The event with the verdict of now; for the webhook below who asks and its URL, which must be in
- * no argument. */
+/* The event with the verdict of now. Before it the webhook gets two lines: our process, and its
+ * URL, which must stand in no argument. */
 static char *make_input(const struct teller *t, const char *event)
 {
     struct readiness r = engine_readiness(t->engine, clock_now());

@@ -41,5 +41,5 @@ void answer_text(struct request *req, unsigned status, const char *fmt, ...)
     struct buf b;
     buf_init(&b, sizeof text);
     buf_add(&b, text, len);
-    answer_buf(req, status, "text/plain; charset=utf-8", &b);
+    answer_buf(req, status, TYPE_TEXT, &b);
 }

@@ -46,6 +46,8 @@ const struct readiness *facts_verdict(struct facts *f, int64_t now);
 void facts_changed(struct facts *f, bool by_result);
 
 #define NONCE_SIZE 33
+#define TYPE_JSON  "application/json; charset=utf-8"
+#define TYPE_TEXT  "text/plain; charset=utf-8"
 
 enum made { MADE_SOME, MADE_ALL, MADE_WAIT /* for news */ };
 

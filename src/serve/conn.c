@@ -35,8 +35,9 @@ bool conn_is_suspended(const struct conn *c)
 
 /* ---- The client's end, seen while libmicrohttpd does not look ---- */
 
-/* Nothing of what libuv calls events but the rarest: a hang-up comes with any. A Unix socket tells
- * it from the end of the client's writing side; TCP has one end for both. */
+/* epoll tells of a hang-up whatever it is asked for, so it is asked for the rarest event alone. A
+ * Unix socket tells a hang-up from the end of the client's writing side; TCP has one event for
+ * both. */
 static int watched(const struct conn *c)
 {
     return UV_PRIORITIZED | (c->listener->is_unix || c->has_ended ? 0 : UV_DISCONNECT);
@@ -270,8 +271,8 @@ void conn_go(struct listener *l, void **socket_context)
     uv_close((uv_handle_t *)&c->hangup, on_closed);
 }
 
-/* Nothing more comes of a request whose client ended before it was whole. libmicrohttpd reads the
- * last piece and does not look again for the end that came with it. */
+/* The client has ended before its request was whole. libmicrohttpd reads the last piece of it, and
+ * does not look for the end that came with it. */
 static bool is_abandoned(const struct conn *c)
 {
     char byte;

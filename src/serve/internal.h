@@ -255,10 +255,10 @@ void stream_begin(struct request *req, unsigned status, const char *content_type
 void stream_work(struct conns *all); /* in a turn, under its budget */
 
 /* ---- waiting.c ---- */
-void get_status(struct request *req, const char *name); /* of the probe, "": of all */
-void post_check(struct request *req, const char *name);
-void post_reload(struct request *req, const char *name);
-void answer_unknown_name(struct request *req, const char *name);
+void get_status(struct request *req);
+void post_check(struct request *req);
+void post_reload(struct request *req);
+void answer_unknown_name(struct request *req);
 /* Looks at everything that is waited for; called in a turn. */
 void waiting_review(struct serve *s, int64_t now);
 /* Its ?wait= is over: it is answered in the next turn. */

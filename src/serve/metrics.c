@@ -8,8 +8,8 @@
 
 #define PROBES_AT_ONCE 64
 
-/* The labels of all probes, one behind the other: each is in ten lines of every answer. Made at the
- * first request after a load, in slices as the rest; a request that finds them half made goes on.
+/* The labels of all probes, one behind the other: each stands in ten lines of every answer. They
+ * are made at the first request after a load, in slices; a request that finds some of them goes on.
  */
 struct metrics_labels {
     uint64_t generation; /* of the engine's checks that they are for */

@@ -32,8 +32,8 @@ static void add_gauge(struct buf *b, bool open, const char *name, const char *he
     buf_printf(b, "%s %.9g\n", name, value);
 }
 
-/* Linux 6.2 and later say it as the folder's size. Before, the entries are counted, as many as cost
- * no more than a moment. -1: not known. */
+/* The size of the folder since Linux 6.2. On older ones the entries are counted, as far as that
+ * takes no more than a moment. -1: not known. */
 static long count_open_fds(void)
 {
     struct stat st;

@@ -120,19 +120,9 @@ static void add_healthy(const struct line *l)
 
 static void add_status(const struct line *l)
 {
-    static const char *const lines[][2] = {
-        [HEALTH_STARTING] = {",status=\"starting\"} 0\n", ",status=\"starting\"} 1\n"},
-        [HEALTH_HEALTHY] = {",status=\"healthy\"} 0\n", ",status=\"healthy\"} 1\n"},
-        [HEALTH_UNHEALTHY] = {",status=\"unhealthy\"} 0\n", ",status=\"unhealthy\"} 1\n"},
-        [HEALTH_BLOCKED] = {",status=\"blocked\"} 0\n", ",status=\"blocked\"} 1\n"},
-    };
     enum health_status status = document_status_of(l->c, l->now);
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
-        const char *rest = lines[i][i == status];
-        char *at = begin(l);
-        if (at)
-            buf_wrote(l->out, buf_write(at, rest, strlen(rest)));
-    }
+    for (enum health_status i = HEALTH_STARTING; i <= HEALTH_BLOCKED; i++)
+        add_labelled(l, ",status=\"", health_status_name(i), i == status);
 }
 
 static void add_info(const struct line *l)
@@ -256,9 +246,8 @@ static void add_last_success(const struct line *l)
 
 static void add_epoch(const struct line *l, int64_t seconds)
 {
-    char *at = seconds ? begin(l) : NULL;
-    if (at)
-        buf_wrote(l->out, at + sprintf(at, "} %" PRId64 "\n", seconds));
+    if (seconds)
+        add_count(l, (uint64_t)seconds);
 }
 
 static void add_certificate(const struct line *l)

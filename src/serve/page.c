@@ -139,9 +139,7 @@ void page_add_agent(struct buf *b, const struct identity *id)
     static const struct identity unnamed = {0};
     char host[IDENTITY_HOST];
     bool contained = access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
-    buf_puts(b, "<b>");
-    page_escape(b, identity_name(id, host));
-    buf_puts(b, "</b>");
+    page_add(b, "<b>", identity_name(id, host), "</b>");
     if (id->name) {
         buf_puts(b, contained ? ", in the container " : ", on ");
         page_escape(b, identity_name(&unnamed, host));

@@ -29,6 +29,7 @@ void page_add_row(struct buf *b, const struct check *c, bool on_own, int64_t now
 /* Text as HTML, in an element or in a quoted attribute. Invalid UTF-8 becomes U+FFFD, as in JSON.
  */
 void page_escape(struct buf *b, const char *s);
+void page_add(struct buf *b, const char *before, const char *text, const char *after);
 
 /* Labels, each in an element of its own. */
 void page_add_labels(struct buf *b, const struct labels *l);

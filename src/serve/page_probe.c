@@ -86,9 +86,7 @@ static void add_member(struct buf *b, const struct probe_member *m)
     buf_puts(b, "<td>");
     if (m->rtt >= 0)
         page_add_took(b, m->rtt);
-    buf_puts(b, "<td>");
-    page_escape(b, m->error ? m->error : "");
-    buf_puts(b, "</tr>\n");
+    page_add(b, "<td>", m->error ? m->error : "", "</tr>\n");
 }
 
 static void add_members(struct buf *b, const struct check *c)
@@ -111,9 +109,7 @@ static void add_result(struct buf *b, const struct check_result *r, int64_t now)
     page_add_age(b, now - r->started - r->duration);
     buf_printf(b, " ago<td><b>%s</b><td>", ok ? "ok" : reason_name(r->reason));
     page_add_took(b, r->duration);
-    buf_puts(b, "<td>");
-    page_escape(b, r->detail);
-    buf_puts(b, "</tr>\n");
+    page_add(b, "<td>", r->detail, "</tr>\n");
 }
 
 static void add_results(struct buf *b, const struct check *c, int64_t now)
@@ -180,9 +176,7 @@ enum made page_probe_more(struct body *d, int64_t now)
     }
     page_make_nonce(d->nonce);
     add_probe_head(d, c, now);
-    buf_puts(&d->buf, "<main>\n<h1>");
-    page_escape(&d->buf, c->conf->name);
-    buf_puts(&d->buf, "</h1>\n<ol>\n");
+    page_add(&d->buf, "<main>\n<h1>", c->conf->name, "</h1>\n<ol>\n");
     page_add_row(&d->buf, c, true, now);
     buf_puts(&d->buf, "</ol>\n");
     add_members(&d->buf, c);

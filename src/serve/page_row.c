@@ -79,7 +79,14 @@ void page_escape(struct buf *b, const char *s)
     }
 }
 
-/* As part of a path or fragment: what that cannot hold is escaped. */
+void page_add(struct buf *b, const char *before, const char *text, const char *after)
+{
+    buf_puts(b, before);
+    page_escape(b, text);
+    buf_puts(b, after);
+}
+
+/* Percent-encodes what a path or a fragment cannot hold. */
 static void add_encoded(struct buf *b, const char *name)
 {
     for (; *name; name++)
@@ -105,9 +112,7 @@ void page_add_link(struct buf *b, const struct check *own, const char *name)
     page_add_root(b, own);
     buf_puts(b, "#probe-");
     add_encoded(b, name);
-    buf_puts(b, "\">");
-    page_escape(b, name);
-    buf_puts(b, "</a>");
+    page_add(b, "\">", name, "</a>");
 }
 
 void page_add_age(struct buf *b, int64_t ns)
@@ -146,9 +151,7 @@ static void add_who(struct buf *b, const struct check *c, const struct check *ow
     page_add_root(b, own);
     buf_puts(b, "probe/");
     add_encoded(b, conf->name);
-    buf_puts(b, "\">");
-    page_escape(b, conf->name);
-    buf_puts(b, "</a>");
+    page_add(b, "\">", conf->name, "</a>");
     if (!conf->required)
         buf_puts(b, " <em>optional</em>");
     if (conf->levels == LEVEL_ALIVE)
@@ -352,9 +355,7 @@ void page_add_row(struct buf *b, const struct check *c, bool on_own, int64_t now
     buf_printf(b, "<li class=\"%s%s\" data-slot=%zu id=\"probe-", state,
                page_counts(c) ? " counts" : "", c->slot);
     page_escape(b, c->conf->name);
-    buf_puts(b, "\" data-name=\"");
-    page_escape(b, c->conf->name);
-    buf_puts(b, "\">\n");
+    page_add(b, "\" data-name=\"", c->conf->name, "\">\n");
     add_who(b, c, on_own ? c : NULL);
     buf_printf(b,
                "<p class=state><svg aria-hidden=true><use href=#%s /></svg><b>%s</b> "

@@ -51,9 +51,9 @@ struct head {
     bool large, odd;
 };
 
-/* A name that RFC 9112 takes, directly before its value. libmicrohttpd takes a blank before the
- * colon into the name, and moves one that was folded away from its value: in both cases it and
- * others disagree on where the body ends. */
+/* Is the header's name one that RFC 9112 allows, and does its value follow directly? libmicrohttpd
+ * takes a blank before the colon into the name, and moves a folded line away from its value. In
+ * both cases it and a proxy before it could disagree on where the body ends. */
 static bool is_plain(const char *key, const char *value)
 {
     size_t len = strcspn(key, " \t");
@@ -117,7 +117,7 @@ static bool target_was_cut(const struct request *req, const char *version)
 #endif
 }
 
-/* The refusal is the answer then. */
+/* True: the refusal is the request's answer. */
 static bool is_refused(struct request *req, const char *version)
 {
     struct MHD_Connection *mhd = req->conn->mhd;

@@ -6,7 +6,7 @@
 #include "serve/internal.h"
 
 /* libmicrohttpd ends a connection without a word where a query's arguments do not fit into its
- * pool. Before it takes them apart nothing else of an answer is out: this is. */
+ * pool. It has not parsed them yet and has sent nothing, so the answer can be sent here. */
 static void refuse_arguments(struct conn *c)
 {
     static const char answer[] = "HTTP/1.1 414 URI Too Long\r\nConnection: close\r\n"
@@ -97,7 +97,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *mhd, const char 
     }
     if (req->conn->state == CONN_ANSWERED)
         return req->response ? send_answer(req) : MHD_NO;
-    /* An answer to the head alone would end the connection: only a refusal does. */
+    /* An answer before the body came would end the connection, so only a refusal is given then. */
     if (!req->path)
         return parse_head(req, url, version) == 0 ? MHD_YES
                : req->response                    ? send_answer(req)

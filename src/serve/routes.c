@@ -8,9 +8,6 @@
 #include "serve/internal.h"
 #include "view/verdict.h"
 
-static const char json_type[] = "application/json; charset=utf-8";
-static const char text_type[] = "text/plain; charset=utf-8";
-
 /* ---- Who may be told ---- */
 
 /* What follows "Bearer" in the header; NULL: it is not there, or of another kind. */
@@ -50,7 +47,7 @@ static void answer_unauthorized(struct request *req)
 
 /* ---- What is answered ---- */
 
-/* `always` as the status, or by the verdict when it is 0. */
+/* The answer has the status `always`; 0: that of the verdict. */
 static void answer_verdict(struct request *req, const char *word, bool ok, const struct check *c,
                            int64_t now, unsigned always)
 {
@@ -59,16 +56,15 @@ static void answer_verdict(struct request *req, const char *word, bool ok, const
     buf_init(&b, 2048);
     verdict_line(&b, word, ok, c, s->facts.engine, facts_verdict(&s->facts, now), now);
     unsigned status = always ? always : ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-    answer_buf(req, status, text_type, &b);
+    answer_buf(req, status, TYPE_TEXT, &b);
 }
 
-static void get_live(struct request *req, const char *name)
+static void get_live(struct request *req)
 {
     struct serve *s = req->serve;
     int64_t now = clock_now();
     const struct readiness *r = facts_verdict(&s->facts, now);
     bool live = r->live && !r->stale;
-    (void)name;
     if (!is_granted(req)) { /* the cause names what is watched */
         answer_text(req, live ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "%slive\n",
                     live ? "" : "not ");
@@ -86,23 +82,21 @@ static void answer_ready(struct request *req, unsigned always)
     answer_verdict(req, "ready", verdict_is_ready(r), r->culprit, now, always);
 }
 
-static void get_ready(struct request *req, const char *name)
+static void get_ready(struct request *req)
 {
-    (void)name;
     answer_ready(req, 0);
 }
 
 /* The agent's own life, whatever it watches: that it answers is all. */
-static void get_healthz(struct request *req, const char *name)
+static void get_healthz(struct request *req)
 {
-    (void)name;
     answer_text(req, MHD_HTTP_OK, "ok\n");
 }
 
 /* The section that a probe runs with, what was given, secrets hidden. */
-static void get_config(struct request *req, const char *name)
+static void get_config(struct request *req)
 {
-    const struct check *c = engine_find(req->serve->facts.engine, name);
+    const struct check *c = engine_find(req->serve->facts.engine, req->body.name);
     if (!c) {
         answer_text(req, MHD_HTTP_NOT_FOUND, "no such probe\n");
         return;
@@ -110,7 +104,7 @@ static void get_config(struct request *req, const char *name)
     struct buf b;
     buf_init(&b, SIZE_MAX / 2);
     buf_printf(&b, "[probe %s]\n%s", c->conf->name, c->conf->settings ? c->conf->settings : "");
-    answer_buf(req, MHD_HTTP_OK, text_type, &b);
+    answer_buf(req, MHD_HTTP_OK, TYPE_TEXT, &b);
 }
 
 static const char *accepted(const struct request *req)
@@ -120,9 +114,8 @@ static const char *accepted(const struct request *req)
     return accept ? accept : "";
 }
 
-static void get_metrics(struct request *req, const char *name)
+static void get_metrics(struct request *req)
 {
-    (void)name;
     req->body.openmetrics = strstr(accepted(req), "application/openmetrics-text");
     stream_begin(req, MHD_HTTP_OK,
                  req->body.openmetrics
@@ -131,25 +124,23 @@ static void get_metrics(struct request *req, const char *name)
                  metrics_more);
 }
 
-/* What is accepted decides: the page, or what it lives on, the line of /ready and the document of
- * /status; those with 200 whatever the verdict, since a browser calls anything else an error. */
-static void get_page(struct request *req, const char *name)
+/* The page, or by what is accepted what its script asks for: the line of /ready, the document of
+ * /status. They have status 200 whatever the verdict, since a browser calls any other an error. */
+static void get_page(struct request *req)
 {
     const char *accept = accepted(req);
-    (void)name;
     if (strcmp(accept, "application/json") == 0)
-        stream_begin(req, MHD_HTTP_OK, json_type, status_more);
+        stream_begin(req, MHD_HTTP_OK, TYPE_JSON, status_more);
     else if (strcmp(accept, "text/plain") == 0)
         answer_ready(req, MHD_HTTP_OK);
     else
         stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_more);
 }
 
-static void get_events(struct request *req, const char *name)
+static void get_events(struct request *req)
 {
     struct serve *s = req->serve;
     int64_t now = clock_now();
-    (void)name;
     if (s->beat_due <= now)
         s->beat_due = time_add(now, HEARTBEAT);
     turn_want_tick(&s->turn, s->beat_due);
@@ -157,10 +148,10 @@ static void get_events(struct request *req, const char *name)
     stream_begin(req, MHD_HTTP_OK, "text/event-stream", events_more);
 }
 
-static void get_probe_page(struct request *req, const char *name)
+static void get_probe_page(struct request *req)
 {
-    if (!(req->body.name = strdup(name)) || !engine_find(req->serve->facts.engine, name))
-        answer_unknown_name(req, name);
+    if (!engine_find(req->serve->facts.engine, req->body.name))
+        answer_unknown_name(req);
     else
         stream_begin(req, MHD_HTTP_OK, "text/html; charset=utf-8", page_probe_more);
 }
@@ -171,7 +162,7 @@ struct route {
     const char *path; /* with a slash at the end: a name follows */
     bool post;
     bool open; /* answered to who has no token as well */
-    void (*handle)(struct request *req, const char *name);
+    void (*handle)(struct request *req);
 };
 
 static const struct route routes[] = {
@@ -234,5 +225,8 @@ void route_request(struct request *req, const char *method)
                     req->path);
         return;
     }
-    route->handle(req, name);
+    if (*name && !(req->body.name = strdup(name)))
+        answer_text(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+    else
+        route->handle(req);
 }

@@ -43,7 +43,7 @@ enum made status_probe_more(struct body *b, int64_t now)
     const struct check *c = engine_find(b->facts->engine, b->name);
     if (!c) {
         b->status = MHD_HTTP_CONFLICT;
-        b->content_type = "text/plain; charset=utf-8";
+        b->content_type = TYPE_TEXT;
         buf_puts(&b->buf, "the probe was removed meanwhile\n");
         return MADE_ALL;
     }

@@ -42,8 +42,8 @@ static bool may_fill(const struct request *req)
            (req->made == MADE_WAIT || turn_budget_left(turn));
 }
 
-/* To be called on again and again by libmicrohttpd until the end. What it takes at once is one
- * system call: filled to the last byte, not sent slice by slice. */
+/* libmicrohttpd calls it until the end. It sends what it gets by one system call, so `out` is
+ * filled to its last byte where the budget allows it. */
 static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
 {
     struct request *req = cls;
@@ -78,7 +78,7 @@ static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
     return 0;
 }
 
-/* Nothing but what the page itself brings, and what it asks of this agent. */
+/* The page runs and loads nothing but what it brings, and asks nobody but this agent. */
 static void add_policy(struct request *req)
 {
     const char *nonce = req->body.nonce;

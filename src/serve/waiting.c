@@ -12,11 +12,9 @@
 #define NAMES_SHOWN    12
 #define NAME_SHOWN_MAX 100
 
-static const char json_type[] = "application/json; charset=utf-8";
-static const char text_type[] = "text/plain; charset=utf-8";
-
-void answer_unknown_name(struct request *req, const char *name)
+void answer_unknown_name(struct request *req)
 {
+    const char *name = req->body.name;
     struct serve *s = req->serve;
     const struct engine *e = s->facts.engine;
     const char *words[NEAR_LOOKED_AT];
@@ -38,10 +36,10 @@ void answer_unknown_name(struct request *req, const char *name)
     if (e->n_checks > NAMES_SHOWN)
         buf_printf(&b, " and %zu more", e->n_checks - NAMES_SHOWN);
     buf_putc(&b, '\n');
-    answer_buf(req, MHD_HTTP_NOT_FOUND, text_type, &b);
+    answer_buf(req, MHD_HTTP_NOT_FOUND, TYPE_TEXT, &b);
 }
 
-/* Is it so? For a name: that probe, which may be gone by now (NULL). */
+/* Is what was asked for healthy? `c` is the probe of a name, NULL where it is gone by now. */
 static bool is_healthy(struct request *req, const struct check **c, int64_t now)
 {
     struct serve *s = req->serve;
@@ -55,14 +53,14 @@ static bool is_healthy(struct request *req, const struct check **c, int64_t now)
 static void answer_status(struct request *req)
 {
     if (!req->body.name)
-        stream_begin(req, 0, json_type, status_more);
+        stream_begin(req, 0, TYPE_JSON, status_more);
     else if (engine_find(req->serve->facts.engine, req->body.name))
-        stream_begin(req, 0, json_type, status_probe_more);
+        stream_begin(req, 0, TYPE_JSON, status_probe_more);
     else
-        answer_unknown_name(req, req->body.name);
+        answer_unknown_name(req);
 }
 
-/* False: answered already, there is no place. */
+/* False: there is no place, and the request was told so. */
 static bool take_wait(struct request *req)
 {
     struct conn *c = req->conn;
@@ -124,14 +122,10 @@ static int asked_to_be_brief(struct request *req)
     return -1;
 }
 
-void get_status(struct request *req, const char *name)
+void get_status(struct request *req)
 {
     int64_t now = clock_now(), timeout;
     const struct check *c;
-    if (*name && !(req->body.name = strdup(name))) {
-        answer_text(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
-        return;
-    }
     int wait = asked_to_wait(req, &timeout);
     if (wait < 0 || asked_to_be_brief(req) < 0)
         return;
@@ -150,24 +144,22 @@ static void on_checked(void *ctx, struct check *c, const struct check_result *r)
         return; /* its client went meanwhile, and it ends with the daemon's next run */
     if (r)
         stream_begin(req, r->reason == REASON_OK ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                     json_type, status_probe_more);
+                     TYPE_JSON, status_probe_more);
     else
         answer_text(req, MHD_HTTP_CONFLICT, "the probe was removed while it was checked\n");
 }
 
-void post_check(struct request *req, const char *name)
+void post_check(struct request *req)
 {
     struct serve *s = req->serve;
-    struct check *c = engine_find(s->facts.engine, name);
+    struct check *c = engine_find(s->facts.engine, req->body.name);
     if (!c) {
-        answer_unknown_name(req, name);
+        answer_unknown_name(req);
         return;
     }
     if (!take_wait(req))
         return;
-    req->body.name = strdup(name);
-    struct check_waiter *w =
-        req->body.name ? engine_check_now(s->facts.engine, c, on_checked, req) : NULL;
+    struct check_waiter *w = engine_check_now(s->facts.engine, c, on_checked, req);
     if (req->response || req->body.more) /* it has ended at once */
         return;
     if (!w) {
@@ -179,10 +171,9 @@ void post_check(struct request *req, const char *name)
     conn_move(req->conn, CONN_WAITING); /* the check's own timeout ends it */
 }
 
-void post_reload(struct request *req, const char *name)
+void post_reload(struct request *req)
 {
     struct serve *s = req->serve;
-    (void)name;
     if (!take_wait(req))
         return;
     req->reload = s->hooks.reload(s->hooks.ctx);
@@ -201,7 +192,7 @@ static void answer_reload(struct request *req, bool done, const struct config_re
                    req->serve->facts.engine->n_checks == 1 ? "" : "s");
     else if (b.len == 0)
         buf_puts(&b, "the reload failed\n");
-    answer_buf(req, done ? MHD_HTTP_OK : 422, text_type, &b);
+    answer_buf(req, done ? MHD_HTTP_OK : 422, TYPE_TEXT, &b);
 }
 
 void waiting_drop(struct request *req)
