@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/words.h"
+#include "loop/closer.h"
 #include "loop/spawn.h"
 #include "reports/webhook.h"
 #include "view/document.h"
@@ -36,7 +37,7 @@ struct teller_run {
     bool webhook;
     bool running, timed_out;
     int64_t timeout;
-    unsigned n_open;
+    struct closer closer; /* holds its two handles, which are closed each at its time */
     uv_process_t process;
     uv_pipe_t in;
     uv_write_t write;
@@ -70,11 +71,9 @@ static void want_next(struct teller *t)
 
 /* ---- One run ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_closed(struct closer *c)
 {
-    struct teller_run *run = handle->data;
-    if (--run->n_open > 0)
-        return;
+    struct teller_run *run = container_of(c, struct teller_run, closer);
     struct teller *t = run->teller;
     if (t->run == run)
         t->run = NULL;
@@ -86,6 +85,12 @@ static void on_handle_closed(uv_handle_t *handle)
     free(run->input);
     free(run);
     want_next(t);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct teller_run *run = handle->data;
+    closer_drop(&run->closer);
 }
 
 static void close_handle(uv_handle_t *handle)
@@ -236,18 +241,22 @@ static void start(struct teller *t, struct teller_event *event)
         forget(event);
         return;
     }
-    *run = (struct teller_run){
-        .teller = t, .webhook = t->url != NULL, .timeout = t->timeout, .n_open = 2};
+    *run = (struct teller_run){.teller = t, .webhook = t->url != NULL, .timeout = t->timeout};
     run->what = strdup(t->url ? "the webhook" : t->argv[0]);
     run->input = make_input(t, event->json);
     run->probe = event->probe;
     event->probe = NULL;
     forget(event);
+    closer_init(&run->closer, t->engine->loop, on_closed);
+    closer_close(&run->closer); /* of which nothing but the two is left */
+    closer_hold(&run->closer);
     uv_pipe_init(t->engine->loop, &run->in, 0);
     run->in.data = run->process.data = run;
     t->run = run;
     int rc = run->what && run->input ? spawn(run) : UV_ENOMEM;
     run->process.data = run;
+    if (run->process.loop) /* it was made, even where it could not be started */
+        closer_hold(&run->closer);
     if (rc == 0) {
         run->running = true;
         sched_set(&t->engine->sched, &t->deadline, time_add(clock_now(), t->timeout));
@@ -260,8 +269,6 @@ static void start(struct teller *t, struct teller_event *event)
     log_failure(run, why);
     if (run->process.loop)
         close_handle((uv_handle_t *)&run->process);
-    else
-        run->n_open--; /* it was never made */
     close_handle((uv_handle_t *)&run->in);
 }
 

@@ -124,38 +124,36 @@ static bool is_same(const struct listener *l, const char *text, unsigned mode)
     return l ? text && strcmp(l->text, text) == 0 && l->mode == mode : !text;
 }
 
-static struct listener *open_listener(struct serve *s, bool is_unix, const char *text,
-                                      unsigned mode, const struct listener *old, struct err *e)
+/* Opens a listener in the place of `old`, where what is asked for is another. */
+static int prepare(struct serve *s, bool is_unix, const char *text, unsigned mode,
+                   const struct listener *old, struct listener **new, bool *changes, struct err *e)
 {
     struct listener_calls calls = request_calls;
     calls.ctx = s;
+    *changes = !is_same(old, text, mode);
+    if (!*changes || !text)
+        return 0;
     struct listener *l = listener_open(&s->conns, &calls, is_unix, text, mode, old, e);
-    if (l) {
-        l->next = s->listeners;
-        s->listeners = l;
-    }
-    return l;
+    if (!l)
+        return -1;
+    l->next = s->listeners;
+    s->listeners = l;
+    *new = l;
+    return 0;
 }
 
 int serve_prepare(struct serve *s, const struct agent_conf *conf, struct serve_draft *draft,
                   struct err *err)
 {
-    *draft =
-        (struct serve_draft){.unix_changes = !is_same(s->unix_, conf->socket, conf->socket_mode),
-                             .tcp_changes = !is_same(s->tcp, conf->listen, 0)};
+    *draft = (struct serve_draft){0};
     if (conf->token && !(draft->token = strdup(conf->token)))
         return err_set(err, "out of memory");
-    if (draft->unix_changes && conf->socket &&
-        !(draft->unix_ = open_listener(s, true, conf->socket, conf->socket_mode, s->unix_, err))) {
-        serve_discard(s, draft);
-        return -1;
-    }
-    if (draft->tcp_changes && conf->listen &&
-        !(draft->tcp = open_listener(s, false, conf->listen, 0, s->tcp, err))) {
-        serve_discard(s, draft);
-        return -1;
-    }
-    return 0;
+    if (prepare(s, true, conf->socket, conf->socket_mode, s->unix_, &draft->unix_,
+                &draft->unix_changes, err) == 0 &&
+        prepare(s, false, conf->listen, 0, s->tcp, &draft->tcp, &draft->tcp_changes, err) == 0)
+        return 0;
+    serve_discard(s, draft);
+    return -1;
 }
 
 static void replace(struct serve *s, struct listener **old, struct listener *new, bool changes)
