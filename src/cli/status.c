@@ -226,33 +226,19 @@ int status_check_names(const struct cli *cli, const json_t *document)
     return EXIT_HEALTHY;
 }
 
-/* --strict: does one that counts warn? */
-static bool is_warned(const struct cli *cli, const json_t *document)
+/* The exit code by the worst of the named probes, or by readiness when none is named. With --strict
+ * a warning of one that counts is a failure. */
+static int verdict(const struct cli *cli, const json_t *document)
 {
+    bool all = cli->n_targets == 0;
+    bool stale = all && json_is_true(json_object_get(json_object_get(document, "agent"), "stale"));
+    bool healthy = !all || json_is_true(json_object_get(document, "ready"));
     for (size_t i = 0; i < count(cli, document); i++) {
         struct view v;
         view_read(&v, nth(cli, document, i));
-        if (cli->strict && *v.warning && (v.required || cli->n_targets))
-            return true;
-    }
-    return false;
-}
-
-/* The exit code by the worst of the named probes, or by readiness when none is named. */
-static int verdict(const struct cli *cli, const json_t *document)
-{
-    if (!cli->n_targets) {
-        if (json_is_true(json_object_get(json_object_get(document, "agent"), "stale")))
-            return EXIT_STALE;
-        bool ready = json_is_true(json_object_get(document, "ready"));
-        return ready && !is_warned(cli, document) ? EXIT_HEALTHY : EXIT_UNHEALTHY;
-    }
-    bool stale = false, healthy = !is_warned(cli, document);
-    for (size_t i = 0; i < cli->n_targets; i++) {
-        struct view v;
-        view_read(&v, status_find(document, cli->targets[i]));
-        healthy = healthy && view_is(&v, "healthy");
-        stale = stale || v.stale;
+        bool warned = cli->strict && *v.warning && (v.required || !all);
+        healthy = healthy && !warned && (all || view_is(&v, "healthy"));
+        stale = stale || (!all && v.stale);
     }
     return stale ? EXIT_STALE : healthy ? EXIT_HEALTHY : EXIT_UNHEALTHY;
 }

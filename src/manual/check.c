@@ -102,12 +102,19 @@ static void compare_item(const struct page *p, const struct page_item *item, str
         differ("%s:%zu: a paragraph without a text", p->path, item->line + 1);
 }
 
-/* `list` as the comment above it has it. */
+/* Is the list, as the comment above it names it, that one? The keys of several types may stand in
+ * one list, "keys tcp http mongo": it is that of each of them. */
+static bool is_list(const char *list, const char *wanted)
+{
+    bool keys = str_starts(list, "keys ") && str_starts(wanted, "keys ");
+    return keys ? str_has_word(list + 5, wanted + 5) : strcmp(list, wanted) == 0;
+}
+
 static void compare(const struct page *p, const char *list, struct wish *w, bool more_is_fine)
 {
     struct page_item item;
     for (size_t at = 0; page_next_item(p, &at, &item);)
-        if (strcmp(item.list, list) == 0)
+        if (is_list(item.list, list))
             compare_item(p, &item, w, more_is_fine);
     for (size_t i = 0; i < w->n; i++)
         if (!w->items[i].found)
@@ -174,19 +181,8 @@ static void check_table(const struct page *p, const char *list, const struct pro
     compare(p, list, &w, false);
 }
 
-/* A type's keys stand in its own list or in one of several types: "keys tcp http mongo". Each list
- * is compared with what all of its types have, and each type must find all of its keys. */
-static bool is_list_of(const char *list, const char *type)
-{
-    return strncmp(list, "keys ", 5) == 0 && str_has_word(list + 5, type);
-}
-
 static void check_type(const struct page *p, const struct probe_type *type)
 {
-    struct page_item item;
-    struct wish w = {0};
-    for (size_t k = 0; k < type->n_keys; k++)
-        want(&w, type->keys[k].name, key_head(&type->keys[k]));
     struct page_topic topic;
     bool told = false;
     for (size_t at = 0; page_next_topic(p, &at, &topic);)
@@ -194,13 +190,9 @@ static void check_type(const struct page *p, const struct probe_type *type)
     if (!told)
         differ("%s: no text for the type %s; expected a part `.\\\" topic: %s`", p->path,
                type->name, type->name);
-    for (size_t at = 0; page_next_item(p, &at, &item);)
-        if (is_list_of(item.list, type->name))
-            compare_item(p, &item, &w, false);
-    for (size_t i = 0; i < w.n; i++)
-        if (!w.items[i].found)
-            differ("%s: no paragraph for %s; expected, in the list \"keys %s\":\n    .It %s",
-                   p->path, w.items[i].name, type->name, w.items[i].head);
+    char *list = str_format("keys %s", type->name);
+    check_table(p, list, type->keys, type->n_keys);
+    free(list);
 }
 
 static void check_keys(const struct page *p)
