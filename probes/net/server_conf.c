@@ -394,7 +394,7 @@ int server_conf_init(struct server_conf *c, void *type_conf, const struct server
     return b.p.failed ? -1 : 0;
 }
 
-void server_conf_fini(struct server_conf *c)
+static void fini(struct server_conf *c)
 {
     endpoint_fini(&c->ep);
     for (size_t i = 0; i < c->n_others; i++)
@@ -423,6 +423,6 @@ void *server_conf_done(void *conf, bool bad, char **target)
 
 void server_conf_dispose(void *conf)
 {
-    server_conf_fini(conf);
+    fini(conf);
     free(conf);
 }

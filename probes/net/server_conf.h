@@ -107,10 +107,9 @@ struct server_kind {
 int server_conf_set(char **to, const char *value, struct err *e);
 
 /* Fills `c`, which is zeroed, and the line that names it without secrets; reports what is wrong.
- * 0, or -1: something was, and server_conf_fini is still owed. */
+ * 0, or -1: something was. server_conf_done or _dispose is owed in both cases. */
 int server_conf_init(struct server_conf *c, void *type_conf, const struct server_kind *kind,
                      const struct probe_value *values, struct probe_report *report, char **target);
-void server_conf_fini(struct server_conf *c);
 
 /* The end of a type's `prepare`, whose conf begins with its server_conf and owns nothing else:
  * `conf`, or, where it is bad, NULL after all of it is given back. */

@@ -46,11 +46,12 @@ struct talk_rules {
 };
 
 /*  state       what is under way                    next
- *  CONNECTING  the dial and TLS                     TALKING, LEAVING, CLOSING
- *  TALKING     bytes                                CONNECTING (TALK_TLS), WORKING, LEAVING,
- * CLOSING WORKING     a job on a thread                    TALKING, LEAVING, CLOSING LEAVING     it
- * lets go of this server            CONNECTING, CLOSING CLOSING     finished or cancelled: it lets
- * go */
+ *  CONNECTING  the dial and TLS                     TALKING
+ *  TALKING     bytes                                CONNECTING (TALK_TLS), WORKING
+ *  WORKING     a job on a thread                    TALKING
+ *  LEAVING     it lets go of this server            CONNECTING
+ *  CLOSING     finished or cancelled: it lets go
+ * From each before them to LEAVING and CLOSING, and from LEAVING to CLOSING. */
 enum talk_state {
     TALK_STATE_CONNECTING,
     TALK_STATE_TALKING,

@@ -92,8 +92,10 @@ static int on_cert_asked(SSL *ssl, void *arg)
     return 1;
 }
 
-int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
-                    struct err *e)
+/* The name or address that the certificate must be for, from a host as it is written; `out` is what
+ * it comes down to. 0: a name, 1: an address, -1: the words. */
+static int expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
+                       struct err *e)
 {
     unsigned char ip[16];
     snprintf(out, TLS_NAME_SIZE, "%s", host);
@@ -119,7 +121,7 @@ static int set_name(struct tls *t, const char *host, bool elsewhere, struct err 
         return t->conf->verify && !t->conf->any_name
                    ? err_set(e, "tls_server_name is needed on a unix socket")
                    : 0;
-    int is_ip = tls_expect_name(SSL_get0_param(t->ssl), name, t->name, e);
+    int is_ip = expect_name(SSL_get0_param(t->ssl), name, t->name, e);
     if (is_ip == 0 && SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
         return err_set(e, "\"%s\" cannot be sent as a server name", t->name);
     if (t->conf->any_name) {

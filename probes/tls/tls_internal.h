@@ -52,11 +52,6 @@ void tls_context_release(struct tls_conf *c);
 /* False: no CA certificate was found in any of the system's usual places. */
 bool tls_system_has_ca(void);
 
-/* The name or address that the certificate must be for, from a host as it is written; `out` is what
- * it comes down to. 0: a name, 1: an address, -1: the words. */
-int tls_expect_name(X509_VERIFY_PARAM *param, const char *host, char out[TLS_NAME_SIZE],
-                    struct err *e);
-
 /* What verification found wrong first; called from OpenSSL's verify callback. `names` is what had
  * to be verified. */
 void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const char *name, char *out,

@@ -155,7 +155,6 @@ void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const cha
     }
 }
 
-/* Certificates of a public CA are three in a row, with keys of 4,096 bits at most. */
 /* OpenSSL bounds the exponent for moduli over 3,072 bits only: with one as long as that, a check of
  * a signature takes as long as making one. */
 static int exponent_bits(const EVP_PKEY *key)
@@ -169,6 +168,7 @@ static int exponent_bits(const EVP_PKEY *key)
     return bits;
 }
 
+/* Certificates of a public CA are three in a row, with keys of 4,096 bits at most. */
 bool tls_chain_words(const STACK_OF(X509) * chain, char *out, size_t size)
 {
     enum { CERTS_MAX = 16, RSA_BITS_MAX = 8192, EXPONENT_BITS_MAX = 64, CERT_BYTES_MAX = 32768 };

@@ -17,7 +17,8 @@ void jsonr_init(struct jsonr *r, const char *text, size_t len)
         r->at += 3;
 }
 
-size_t jsonr_line(const struct jsonr *r)
+/* That r->at is in, from 1 on. */
+static size_t line_of(const struct jsonr *r)
 {
     size_t line = 1;
     for (const char *p = r->begin; p < r->at; p++)
@@ -355,7 +356,7 @@ enum jsonr_found jsonr_find(const char *text, size_t len, struct jsonr_path *pat
         paths[i] = (struct jsonr_path){.pointer = paths[i].pointer, .on_way = true};
     while ((token = jsonr_next(&r)) != JSONR_END && work < WORK_MAX) {
         if (token == JSONR_WRONG) {
-            err_set(e, "line %zu: %s", jsonr_line(&r), r.wrong);
+            err_set(e, "line %zu: %s", line_of(&r), r.wrong);
             return r.too_deep ? JSONR_TOO_COSTLY : JSONR_NOT_JSON;
         }
         bool opens = token == JSONR_OBJECT || token == JSONR_ARRAY;

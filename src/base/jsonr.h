@@ -40,9 +40,6 @@ struct jsonr {
 void jsonr_init(struct jsonr *r, const char *text, size_t len);
 enum jsonr_token jsonr_next(struct jsonr *r);
 
-/* The line that r->at is in, from 1 on. */
-size_t jsonr_line(const struct jsonr *r);
-
 /* The character at *at within a string that was read, which moves on; false at its end. Half a pair
  * of surrogates is one of its own. */
 bool jsonr_char(const char **at, uint32_t *c);

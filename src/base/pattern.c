@@ -459,8 +459,9 @@ struct pattern_result pattern_find_so_far(struct pattern_search *s, const char *
     return found;
 }
 
-struct pattern_result pattern_find_beginning(struct pattern_search *s, const char *data, size_t len,
-                                             struct err *e)
+/* In the beginning of a text that goes on: a match that needs the end of the text is none. */
+static struct pattern_result find_beginning(struct pattern_search *s, const char *data, size_t len,
+                                            struct err *e)
 {
     s->at = 0;
     struct pattern_result found = go_on(s, data, len, e);
@@ -481,7 +482,7 @@ struct pattern_result pattern_find_once(const struct pattern *p, const char *dat
     struct pattern_search s;
     pattern_search_init(&s, p, budget);
     struct pattern_result found =
-        whole ? pattern_find(&s, data, len, e) : pattern_find_beginning(&s, data, len, e);
+        whole ? pattern_find(&s, data, len, e) : find_beginning(&s, data, len, e);
     pattern_search_fini(&s);
     return found;
 }

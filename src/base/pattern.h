@@ -52,10 +52,6 @@ void pattern_search_fini(struct pattern_search *s);
 struct pattern_result pattern_find(struct pattern_search *s, const char *data, size_t len,
                                    struct err *e);
 
-/* In the beginning of a text that goes on: a match that needs the end of the text is none. */
-struct pattern_result pattern_find_beginning(struct pattern_search *s, const char *data, size_t len,
-                                             struct err *e);
-
 /* In a text of which more may come: the first `len` bytes of it, as if it ended there. Called again
  * with more of the same text it goes through what is new. */
 struct pattern_result pattern_find_so_far(struct pattern_search *s, const char *data, size_t len,

@@ -99,7 +99,9 @@ size_t text_fit(const char *s, size_t columns)
     return at;
 }
 
-size_t text_break(const char *s, size_t columns)
+/* As text_fit, for wrapping: ends after a blank where there is one. At least one character, so that
+ * a loop comes to an end. */
+static size_t break_at(const char *s, size_t columns)
 {
     size_t its, fit = text_fit(s, columns);
     if (fit == 0)
@@ -135,7 +137,7 @@ size_t text_wrap(struct buf *out, const char *s, size_t columns, size_t indent)
 {
     size_t lines = 0;
     do {
-        size_t n = text_break(s, columns), end = n;
+        size_t n = break_at(s, columns), end = n;
         while (end && s[end - 1] == ' ')
             end--;
         if (lines++)

@@ -18,10 +18,6 @@ size_t text_columns(const char *s);
  * character, takes combining marks along with their letter. */
 size_t text_fit(const char *s, size_t columns);
 
-/* The same for wrapping: ends after a blank where there is one. At least one character, so that a
- * loop comes to an end. */
-size_t text_break(const char *s, size_t columns);
-
 /* Appends `s`, cut to `columns` with an ellipsis where it is longer. Returns the columns used. */
 size_t text_add(struct buf *out, const char *s, size_t columns);
 

@@ -1,7 +1,7 @@
 /* builder: what all checks of one load share, see build.h: tables at their defaults, the values of
  * [defaults], the command line's overrides. A type's tables are made when a check needs them. */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/str.h"
 #include "config/advice.h"
@@ -107,11 +107,7 @@ void builder_overrides(struct builder *b, const struct config_override *override
 {
     for (const struct config_override *o = overrides; o && o->key; o++) {
         char option[80];
-        size_t len = strlen(o->key);
-        if (len + 3 > sizeof option)
-            continue;
-        memcpy(option, "--", 2);
-        memcpy(option + 2, o->key, len + 1);
+        snprintf(option, sizeof option, "--%.70s", o->key);
         struct source s = {.report = report, .section = option};
         const struct key_word *w = lookup_word(&b->lookup, o->key);
         struct probe_value v;
@@ -140,18 +136,8 @@ void build_unknown_key(struct builder *b, const struct ini_entry *entry, bool ag
     if (!near)
         near = lookup_nearest(&b->lookup, entry->key, agent, types);
     char whose[160] = "";
-    size_t at = 0;
-    for (size_t t = 0; w && t < b->lookup.n_types && at < sizeof whose; t++)
-        if (w->type[t] != LOOKUP_NONE) {
-            const char *type = probe_types[t]->name;
-            size_t len = strlen(type);
-            if (at + len + 6 >= sizeof whose)
-                break;
-            memcpy(whose + at, at ? " and " : "", at ? 5 : 0);
-            at += at ? 5 : 0;
-            memcpy(whose + at, type, len + 1);
-            at += len;
-        }
+    if (w)
+        lookup_types_of(&b->lookup, w, whose, sizeof whose);
     if (*whose)
         source_problem(s, true, entry->line, entry->key, "unknown key here, it is one of type %s",
                        whose);

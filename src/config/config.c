@@ -3,6 +3,7 @@
  * a good file the targets of the command line. */
 #include "config/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -55,10 +56,7 @@ static struct source source_of(struct config_load *l, const struct ini_section *
 static void section_problem(struct config_load *l, const struct ini_section *s, const char *text)
 {
     char where[100];
-    size_t n = strlen(s->name) < 80 ? strlen(s->name) : 80;
-    where[0] = '[';
-    memcpy(where + 1, s->name, n);
-    memcpy(where + 1 + n, "]", 2);
+    snprintf(where, sizeof where, "[%.80s]", s->name);
     config_report_add(l->report, true, l->path, s->line, where, "%s", text);
 }
 
@@ -66,13 +64,9 @@ static void unknown_section(struct config_load *l, const struct ini_section *s)
 {
     static const char *const words[] = {"agent", "defaults", "probe"};
     char first[32];
-    size_t n = strcspn(s->name, " ");
-    const char *near = NULL;
-    if (n < sizeof first && config_report_suggests(l->report)) {
-        memcpy(first, s->name, n);
-        first[n] = '\0';
-        near = str_nearest(first, words, ARRAY_LEN(words));
-    }
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(s->name, " "), s->name);
+    const char *near =
+        config_report_suggests(l->report) ? str_nearest(first, words, ARRAY_LEN(words)) : NULL;
     bool bare = !near && target_is_name(s->name); /* [web], as other programs have it */
     char *text = str_format("unknown section, expected [agent], [defaults] or [probe NAME]%s%s%s%s",
                             near || bare ? "; did you mean [" : "",

@@ -22,14 +22,6 @@ static void list_types(char *out, size_t size)
                                probe_types[t]->name);
 }
 
-static void kind_fail(struct kind *k, struct source *s, int line, const char *key, const char *text)
-{
-    char types[256];
-    list_types(types, sizeof types);
-    source_problem(s, true, line, key, "%s, expected %s", text, types);
-    k->failed = true;
-}
-
 void kind_no_type(const char *type, int line, struct source *s)
 {
     char types[256];
@@ -122,11 +114,15 @@ static void kind_by_keys(struct kind *k, struct lookup *l, const struct ini_entr
     k->type = only_bit(named);
     if (k->type == LOOKUP_NONE)
         k->type = named ? lowest_bit(named & all) : only_bit(all);
-    if (k->type == LOOKUP_NONE && unknown)
-        k->failed = true; /* the key that is none, or a line that is, may name the target, and is
-                             reported */
-    else if (k->type == LOOKUP_NONE)
-        kind_fail(k, s, 0, "type", named ? "the keys name targets of several types" : "not given");
+    if (k->type != LOOKUP_NONE)
+        return;
+    k->failed = true;
+    if (unknown) /* the key that is none, or a line that is, may name the target, and is reported */
+        return;
+    char types[256];
+    list_types(types, sizeof types);
+    source_problem(s, true, 0, "type", "%s, expected %s",
+                   named ? "the keys name targets of several types" : "not given", types);
 }
 
 struct kind kind_find(struct lookup *l, const char *default_type, const struct ini_entry *entries,

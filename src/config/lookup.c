@@ -114,6 +114,17 @@ const struct key_word *lookup_word(struct lookup *l, const char *name)
     return w;
 }
 
+char *lookup_types_of(const struct lookup *l, const struct key_word *w, char *out, size_t size)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t t = 0; t < l->n_types && at < size; t++)
+        if (w->type[t] != LOOKUP_NONE)
+            at += (size_t)snprintf(out + at, size - at, "%s%s", at ? " and " : "",
+                                   probe_types[t]->name);
+    return out;
+}
+
 int lookup_type(const char *name)
 {
     for (int t = 0; probe_types[t]; t++)

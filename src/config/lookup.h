@@ -39,6 +39,9 @@ void lookup_fini(struct lookup *l);
  * call. */
 const struct key_word *lookup_word(struct lookup *l, const char *name);
 
+/* The types that have the key, "grpc and http"; "": none has. Returns out. */
+char *lookup_types_of(const struct lookup *l, const struct key_word *w, char *out, size_t size);
+
 /* The index of the type with that name, or LOOKUP_NONE. */
 int lookup_type(const char *name);
 

@@ -252,17 +252,14 @@ static void expect_used(struct sets_one *one, struct lookup *lookup, struct conf
         free(text);
         return;
     }
-    char types[160];
+    char types[120], text[200];
     const struct key_word *w = lookup_word(lookup, one->given->key);
     if (!w)
         return;
-    size_t at = (size_t)snprintf(types, sizeof types, "%s, it is a key of type ",
-                                 name ? "the target has no such key" : "no target has such a key");
-    for (size_t t = 0, n = 0; t < lookup->n_types && at < sizeof types; t++)
-        if (w->type[t] != LOOKUP_NONE)
-            at += (size_t)snprintf(types + at, sizeof types - at, "%s%s", n++ ? " and " : "",
-                                   probe_types[t]->name);
-    problem(one, report, types);
+    snprintf(text, sizeof text, "%s, it is a key of type %s",
+             name ? "the target has no such key" : "no target has such a key",
+             lookup_types_of(lookup, w, types, sizeof types));
+    problem(one, report, text);
 }
 
 void sets_expect_used(struct sets *sets, struct lookup *lookup, struct config_report *report)

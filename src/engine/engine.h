@@ -163,13 +163,6 @@ int engine_init(struct engine *e, uv_loop_t *loop, bool keep, unsigned max_worke
  * removed, or started afresh. 0, or -1 when out of memory and nothing was changed. */
 int engine_load(struct engine *e, struct config *config, struct err *err);
 
-/* The same in two steps: nothing is changed before the commit, in which nothing can fail. NULL: out
- * of memory. Commit and discard free the draft; `config` must last until then, and nothing else
- * happen to the engine. */
-struct engine_draft *engine_draft_new(struct engine *e, struct config *config);
-void engine_draft_commit(struct engine_draft *d);
-void engine_draft_discard(struct engine_draft *d); /* NULL is fine */
-
 struct check *engine_find(const struct engine *e, const char *name); /* NULL: no such check */
 
 /* Runs a check now, or joins the run in flight; `done` gets the result (valid during the call), or

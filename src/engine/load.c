@@ -23,10 +23,8 @@ struct engine_draft {
     struct links *links;
 };
 
-void engine_draft_discard(struct engine_draft *d)
+static void discard(struct engine_draft *d)
 {
-    if (!d)
-        return;
     for (size_t i = 0; d->links && i < d->n; i++) {
         free(d->links[i].after);
         free(d->links[i].dependents);
@@ -110,7 +108,8 @@ static int draft_fill(struct engine_draft *d)
     return draft_dependents(d);
 }
 
-struct engine_draft *engine_draft_new(struct engine *e, struct config *config)
+/* Nothing is changed by it. NULL: out of memory. */
+static struct engine_draft *draft_new(struct engine *e, struct config *config)
 {
     struct engine_draft *d = malloc(sizeof *d);
     if (!d)
@@ -119,7 +118,7 @@ struct engine_draft *engine_draft_new(struct engine *e, struct config *config)
     names_init(&d->by_name);
     if (draft_fill(d) == 0)
         return d;
-    engine_draft_discard(d);
+    discard(d);
     return NULL;
 }
 
@@ -138,7 +137,7 @@ static void link_check(struct engine_draft *d, size_t i)
     c->generation = d->engine->generation;
 }
 
-void engine_draft_commit(struct engine_draft *d)
+static void commit(struct engine_draft *d)
 {
     struct engine *e = d->engine;
     struct check **old = e->checks;
@@ -173,9 +172,9 @@ void engine_draft_commit(struct engine_draft *d)
 
 int engine_load(struct engine *e, struct config *config, struct err *err)
 {
-    struct engine_draft *d = engine_draft_new(e, config);
+    struct engine_draft *d = draft_new(e, config);
     if (!d)
         return err_set(err, "out of memory while loading %zu probes", config->n_checks);
-    engine_draft_commit(d);
+    commit(d);
     return 0;
 }
