@@ -25,7 +25,7 @@ deps_list()
         release) echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross minisign skopeo ;;
         deb) echo dpkg-dev gzip ;;
         packages) echo lintian systemd util-linux minisign skopeo buildah ;;
-        containers) echo debootstrap docker-compose yamllint podman runc ;;
+        containers) echo debootstrap docker-compose yamllint podman runc crun uidmap ;;
         *) return 1 ;;
     esac
 }

@@ -48,10 +48,10 @@ MADE_BY_ENGINE = re.compile(r"^(\.dockerenv|dev|proc|sys|etc|etc/(hostname|hosts
 
 
 def licences():
-    """One for each library that is linked in, and our own."""
+    """One for each library that is linked in, our own, and how to link with another libmicrohttpd."""
     versions = (ROOT / "packaging/static/versions").read_text().splitlines()
     linked = {line.split()[0] for line in versions if line and not line.startswith("#")} - {"cmocka"}
-    return {f"licences/{name}" for name in linked | {"probe"}}
+    return {f"licences/{name}" for name in linked | {"probe", "README"}}
 
 
 def test_binary_is_scratch_with_the_program_and_licences_only(images):

@@ -1,6 +1,7 @@
 """packaging/quickstart --demo in a container that has nothing but the clone, on each rung of the ladder to a MongoDB
 server. Packages are installed and the program is built once, by the first."""
 
+import contextlib
 import io
 import os
 import subprocess
@@ -24,14 +25,20 @@ def clone():
     return blob.getvalue()
 
 
+@contextlib.contextmanager
+def container(base, *options):
+    made = Container(docker("run", "--detach", "--init", "--label", LABEL, *options, base, "sleep", "infinity").stdout.strip())
+    try:
+        subprocess.run(["docker", "cp", "-", f"{made.id}:/"], input=clone(), check=True, timeout=120)
+        yield made
+    finally:
+        docker("rm", "--force", "--volumes", made.id, check=False)
+
+
 @pytest.fixture(scope="module")
 def machine():
-    go = ["--volume", f"{GO}:{GO}:ro"] if GO.exists() else []
-    made = Container(docker("run", "--detach", "--init", "--label", LABEL, *go, os.environ["PROBE_TEST_BASE"], "sleep",
-                            "infinity").stdout.strip())
-    subprocess.run(["docker", "cp", "-", f"{made.id}:/"], input=clone(), check=True, timeout=120)
-    yield made
-    docker("rm", "--force", "--volumes", made.id, check=False)
+    with container(os.environ["PROBE_TEST_BASE"], *(["--volume", f"{GO}:{GO}:ro"] if GO.exists() else [])) as made:
+        yield made
 
 
 def demo(machine, *options, seconds=900):
@@ -67,3 +74,12 @@ def test_a_server_that_dies_is_told_at_once_with_what_it_said(machine):
     code, said = demo(machine, seconds=120)
     machine.exec("rm", "/usr/local/bin/mongod")
     assert code == 1 and "the MongoDB server ended" in said and "the disk is full" in said, said
+
+
+@pytest.mark.skipif("PROBE_TEST_BASE_13" not in os.environ, reason="Debian 13 is tried with PROBE_TEST_LONG=1")
+def test_debian_13_without_a_go_of_ours():
+    """Debian's own, which is installed with the rest."""
+    with container(os.environ["PROBE_TEST_BASE_13"]) as machine:
+        code, said = demo(machine, "--env", "GOPROXY=off", seconds=1800)
+    assert code == 0 and "NO REAL MONGODB SERVER" in said, said
+    assert "golang-go" in said, said

@@ -81,7 +81,7 @@ def test_its_tarball_has_the_program_manual_completions_and_licences(released):
         assert tar.extractfile(f"{name}/probe").read() == (out / name).read_bytes()
     linked = {line.split()[0] for line in (ROOT / "packaging/static/versions").read_text().splitlines()
               if line and not line.startswith("#")} - {"cmocka"}
-    assert {f"{name}/licences/{library}" for library in linked} <= names
+    assert {f"{name}/licences/{library}" for library in linked | {"README"}} <= names
     assert {f"{name}/man/probe.1", f"{name}/completions/_probe", f"{name}/LICENSE"} <= names
 
 

@@ -73,3 +73,17 @@ def test_no_source_is_changed():
     for name in ("build", "deps.sh"):
         text = (ROOT / "packaging/static" / name).read_text()
         assert not re.search(r"\bsed -i\b|\bpatch\b|-Wl,-T|--wrap", text), name
+
+
+def test_a_source_of_the_users_own_is_not_taken_from_the_cache(tmp_path):
+    """Whoever links with another libmicrohttpd (its licence is the LGPL) gets that one."""
+    def prefix(**more):
+        return sh(ROOT / "packaging/static/build", "--print-prefix", env=dict(os.environ, **more)).stdout
+
+    usual = prefix()
+    assert prefix(PROBE_STATIC_SOURCES=str(tmp_path)) == usual, "nothing lies there"
+    (tmp_path / "libmicrohttpd_9.9.dsc").write_text("Version: 9.9-1\n")
+    mine = prefix(PROBE_STATIC_SOURCES=str(tmp_path))
+    assert mine != usual
+    (tmp_path / "libmicrohttpd_9.9.dsc").write_text("Version: 9.9-2\n")
+    assert prefix(PROBE_STATIC_SOURCES=str(tmp_path)) not in (mine, usual)

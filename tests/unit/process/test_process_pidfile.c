@@ -86,7 +86,8 @@ static void test_pidfile_places(void **state)
     scratch_close(dir);
 }
 
-/* Over the real /proc: a file that is over a year old is nobody's that runs now. */
+/* Over the real /proc: a file that is over a year old is nobody's that runs now. The first of all:
+ * a file of 5 s ago has to be of before this program's first look at the clock. */
 static void test_pidfile_dates(void **state)
 {
     (void)state;
@@ -190,9 +191,9 @@ static void test_own_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_younger_than_its_file), cmocka_unit_test(test_own_number),
-        cmocka_unit_test(test_pidfile_contents),      cmocka_unit_test(test_pidfile_places),
-        cmocka_unit_test(test_pidfile_dates),         cmocka_unit_test(test_clock_set_forward),
+        cmocka_unit_test(test_pidfile_dates),  cmocka_unit_test(test_younger_than_its_file),
+        cmocka_unit_test(test_own_number),     cmocka_unit_test(test_pidfile_contents),
+        cmocka_unit_test(test_pidfile_places), cmocka_unit_test(test_clock_set_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
