@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -140,8 +139,8 @@ static void on_reload_begin(struct reload *r)
     notify_reloading(&container_of(r, struct agent, reload)->notify);
 }
 
-/* Opens what is new beside what is in use; nothing is changed where something cannot be. The checks
- * are put in place last: nothing can fail any more. */
+/* Opens what is new beside what is in use, and changes nothing where that fails. The checks are
+ * loaded last, since nothing may fail after them. */
 static int apply(struct reload *r, struct config *config, struct err *e)
 {
     struct agent *a = container_of(r, struct agent, reload);
@@ -170,7 +169,7 @@ static int apply(struct reload *r, struct config *config, struct err *e)
     return 0;
 }
 
-/* The files of a configuration that was refused as well: it may want for one of them. */
+/* Also those of a configuration that was refused: one of them may be what it lacks. */
 static void watch_files(struct agent *a, const struct config_report *report)
 {
     if (!a->watches)
@@ -280,7 +279,7 @@ static void on_watchdog(struct sched_entry *entry, int64_t now)
     sched_set(&a->session.engine.sched, entry, time_add(now, a->notify.watchdog_ns));
 }
 
-/* Ends in order what is open already: a defect in that must show here too. */
+/* Closes what is open in order: a handle that is forgotten must show here, too. */
 static int give_up(struct agent *a)
 {
     close_all(a);
@@ -333,7 +332,7 @@ static int serve_until_stopped(struct agent *a, size_t n_checks, const struct ag
     return 0;
 }
 
-/* What whoever started the agent left open is no business of the commands that it starts. */
+/* The commands that the agent starts must not inherit what its parent left open. */
 static void keep_descriptors(void)
 {
 #ifdef SYS_close_range

@@ -25,7 +25,7 @@ struct check_command {
     struct term term;
     size_t left;
     size_t printed;              /* off a terminal: the targets before this one are printed */
-    bool all_fit;                /* whatever they say, no more than Docker keeps */
+    bool all_fit;                /* all lines fit into what Docker keeps, whatever they say */
     size_t widths[GRID_COLUMNS]; /* at least, of each column */
     int64_t began;
     bool failed, unable;
@@ -97,7 +97,7 @@ static void show(struct check_command *cmd, const struct check *c)
             print_line(cmd, e->checks[cmd->printed++]);
 }
 
-/* Too many to be sure that all fit: those that fail are shown first. */
+/* Where not all lines may fit, the targets that fail are shown first. */
 static void show_digest(struct check_command *cmd)
 {
     const struct engine *e = &cmd->session.engine;
@@ -186,8 +186,8 @@ static int64_t never_again(void *ctx, struct check *c)
     return -1;
 }
 
-/* Nobody knows the timeout of who started it (Docker's is 30 s, people write 3 to 10): what is
- * killed cannot say why it failed. */
+/* A command that is killed cannot say why the check failed, and it does not know the timeout of who
+ * started it (Docker's is 30 s, people write 3 to 10). */
 static int64_t run_timeout(void *ctx, struct check *c)
 {
     (void)ctx;

@@ -1,6 +1,5 @@
-/* explain: the effective configuration, each setting with its origin, and, where an agent answers,
- * what it knows of the probes. That it does not answer is no failure: the configuration was asked
- * for. */
+/* explain: the effective configuration, each setting with its origin, and what an agent knows of
+ * the probes. An agent that does not answer is no failure: the configuration was asked for. */
 #include "cli/explain.h"
 #include "cli/status.h"
 
@@ -93,7 +92,7 @@ static void add_story(struct buf *out, const struct answer *a, const struct conf
                                     view_text(probe, "target")));
 }
 
-/* Why there is no story: only of what an agent was to run. */
+/* Says why the agent tells nothing, where it was to run one of the probes. */
 static void add_no_answer(struct buf *out, const struct config *c, const struct answer *a)
 {
     bool of_file = false;
@@ -179,7 +178,7 @@ static int print_recipes(const struct cli *cli)
     return cli_finish(rc);
 }
 
-/* There is no file, and nothing but names is asked for: what the agent runs with is meant. */
+/* Without a file, names alone ask for what the agent runs with. */
 static bool is_of_agent(const struct cli *cli)
 {
     size_t type;
@@ -213,8 +212,8 @@ static bool expands(const char *line)
     return false;
 }
 
-/* What an agent sends is not trusted: nothing in it acts on the terminal or here. -1: it is no
- * section of an agent's. */
+/* An agent's text is not trusted: it may not act on the terminal, and not read anything here. -1:
+ * it would, so it is not an agent's section. */
 static int take_section(struct buf *text, char *section)
 {
     for (char *line = section, *next; line; line = next) {

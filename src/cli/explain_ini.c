@@ -11,7 +11,7 @@
 
 #define NUMBER_MAX 8 /* what may follow a name that is taken */
 
-/* Where the value comes from, once for all keys in a row that come from there. */
+/* Says where a value comes from, once for several keys in a row of the same origin. */
 static void add_origin(struct buf *out, char *last, size_t size, const struct probe_value *v,
                        const char *path)
 {

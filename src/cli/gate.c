@@ -112,7 +112,7 @@ static void draw(struct gate *g, bool settled, int64_t now)
     g->drawn = now;
 }
 
-/* The spans are in whole seconds: it is drawn as those turn. */
+/* The spans are in whole seconds, so it draws when a second ends. */
 int64_t gate_draw(struct gate *g, int64_t now)
 {
     draw(g, false, now);

@@ -51,7 +51,7 @@ static const struct {
 
 /* ---- Pieces ---- */
 
-/* Words from `column` on, each further line there too. */
+/* Prints the words from `column` on; further lines begin there, too. */
 static void print_filled(FILE *out, const char *text, int column)
 {
     int at = column;

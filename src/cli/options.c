@@ -2,7 +2,6 @@
 #include "cli/options.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +46,7 @@ static int unknown_command(struct cli *cli, const char *word)
                        target ? "check TARGET" : str_nearest(word, names, n));
 }
 
-/* For an option that is a key: how the command takes it by --set. '-' in it is made '_'. */
+/* Where the unknown option is the name of a key: how to give it by --set. Makes '-' in it '_'. */
 static bool suggest_set(const struct cli *cli, char *name, char *out, size_t size)
 {
     struct lookup l;
@@ -123,7 +122,8 @@ static int set_duration(struct cli *cli, const struct option_spec *o, const char
         err_set(&e, "%s, expected a duration such as 500ms, 5s or 1m30s", why.text);
         return bad_value(o, value, e.text);
     }
-    bool is_timeout = member == &cli->timeout_ns; /* may be 0 of wait, and the command come later */
+    /* It may be 0 of `wait`, whose word may come later. */
+    bool is_timeout = member == &cli->timeout_ns;
     if (ns < NS_PER_MS && !(ns == 0 && is_timeout))
         return bad_value(o, value, "must be at least 1ms");
     *member = ns;

@@ -18,8 +18,8 @@
 #define OUTPUT_MAX      (256 << 20)
 #define SUMMARY_ROOM    100 /* for the verdict line */
 
-/* Is it what an agent says, with that HTTP status? Another program may have the port, and words of
- * the same name; and what is between may have its own mind: 503 is never ready. */
+/* Is it an agent's document, with a status that fits? Another program may have the port and use the
+ * same words, and a proxy may answer in the agent's place: with 503 no agent is ready. */
 static bool is_agents(const json_t *document, int status)
 {
     const json_t *agent = json_object_get(document, "agent");

@@ -25,8 +25,8 @@ json_t *view_document(const char *text, size_t len)
 {
     if (!len || !jsonr_has_at_most(text, len, VALUES_MAX))
         return NULL;
-    /* The seed that keeps a hostile agent from making all names collide: the kernel's gift to each
-     * process, for which the library would open /dev/urandom. */
+    /* A random seed keeps a hostile agent from making all names collide. The kernel gives one to
+     * each process; the library would open /dev/urandom for it. */
     size_t seed = 0;
     const void *random = (const void *)getauxval(AT_RANDOM);
     if (random)
@@ -41,7 +41,7 @@ const char *view_text(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* Milliseconds of any kind as ns, within what can be counted with. */
+/* Milliseconds, whole or not, as ns; cut to what can be added without overflow. */
 static int64_t ms_of(const json_t *object, const char *key, int64_t otherwise)
 {
     const json_t *value = json_object_get(object, key);
@@ -180,7 +180,7 @@ static void next_text(const struct view *v, char *out, size_t size)
         snprintf(out, size, "in %s", view_span(v->next_in, span));
 }
 
-/* Since it is what it is: a probe that was blocked begins afresh. */
+/* Has a check ended since the probe is in its state? One that was blocked begins afresh. */
 static bool is_checked(const struct view *v)
 {
     bool old = view_is(v, "starting") && v->since > v->last.started;

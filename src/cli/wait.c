@@ -26,7 +26,7 @@
 #define LEAST_DRAWING (100 * NS_PER_MS)
 
 #define FIRST_PAUSE   (10 * NS_PER_MS)
-#define PAUSE_PART    50 /* the pause is this part of the time waited so far: late by 2 % at most */
+#define PAUSE_PART    50 /* the pause is this part of the time waited so far: 2 % late at most */
 #define NAME_PAUSE    (50 * NS_PER_MS) /* doubled for each try: a name server is not flooded */
 #define FIRST_TIMEOUT NS_PER_S
 
@@ -309,7 +309,7 @@ static void begin_drawing(struct wait_command *cmd)
     sched_set(&e->sched, &cmd->drawing, time_add(cmd->began, FIRST_DRAWING));
 }
 
-/* "wait URL app args": the words behind the URL are no targets. */
+/* Of "wait URL app args": the words behind the URL were meant as a command. */
 static void tell_of_dashes(const struct cli *cli)
 {
     size_t type;

@@ -132,7 +132,7 @@ static void found(struct watch *w)
     w->lost = false;
 }
 
-/* The soonest time at which the document has changed without an event: a check has ended. */
+/* When the document changes next without an event, since a check ends. */
 static int64_t next_due(const json_t *document, int64_t now)
 {
     const json_t *probes = json_object_get(document, "probes");
@@ -188,7 +188,7 @@ static void add_escaped(struct buf *out, const char *text, const char *after)
     buf_puts(out, after);
 }
 
-/* A name that is not remembered is told of each time. */
+/* Of a name that is not remembered each event is told. */
 static void remember(json_t *known, const char *name, const char *to)
 {
     bool room = json_object_get(known, name) || json_object_size(known) < KNOWN_MAX;

@@ -2,7 +2,6 @@
 #include "manual/offers.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"

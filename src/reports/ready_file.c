@@ -16,7 +16,7 @@
 
 #define FIRST_WORDS "ready since "
 
-/* May it go? A file that holds anything but what an agent writes is somebody's own. */
+/* Was it left by an agent? A file that holds anything else is somebody's own, and must stay. */
 static int expect_leftover(const char *path, struct err *e)
 {
     char text[sizeof FIRST_WORDS - 1];
@@ -86,7 +86,7 @@ static int make(struct ready_file *f, int64_t wall, struct err *e)
 static bool is_ours(const struct ready_file *f)
 {
     struct stat st;
-    /* the number of a file that somebody removed may be a link's by now */
+    /* a link may have the number of a file that somebody removed */
     return f->there && lstat(f->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == f->dev &&
            st.st_ino == f->ino;
 }

@@ -1,7 +1,6 @@
 /* metrics_probe: the families of the probes, a line or a few for each. Where blackbox_exporter has
  * a metric, its name and meaning are taken: probe_success and probe_duration_seconds are of the
  * last check, and not of the verdict. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* page: GET /, the status page for people: page.html with page.css and page.js, embedded by the
  * build. Its {{words}} are filled in here, so that it can be read without a script. All values are
  * escaped, and what may run is named by a nonce. Rows are page_row.c's. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -97,7 +96,7 @@ static void add_why(struct buf *b, const struct engine *e, const struct verdict 
 static void add_counts(struct buf *b, const struct verdict *v)
 {
     const char *between = "";
-    for (int i = 0; i < PAGE_STATES; i++) {
+    for (enum page_state i = 0; i < PAGE_STATES; i++) {
         if (!v->states[i])
             continue;
         buf_printf(b, "%s%zu %s", between, v->states[i], page_state_name(i));

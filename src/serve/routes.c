@@ -1,6 +1,5 @@
 /* routes: what is answered to what. Everything is read-only but POST, which only the Unix socket
  * may: who can open it is the file system's to say. */
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

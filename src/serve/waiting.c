@@ -1,5 +1,4 @@
 /* waiting: GET /status, POST /check and POST /reload, whose answers may have to be waited for. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"

@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 #define GAP         2
-#define TEXT_LEAST  24 /* a narrower column of text is no pleasure to read */
+#define TEXT_LEAST  24 /* a narrower column of text is hard to read */
 #define NAME_LEAST  16 /* the first column is cut to two fifths of the width, but not below this */
 #define NAME_BARE   4
 #define NAME_PADDED 40 /* without a limit: longer names move only their own line's cells */

@@ -158,7 +158,6 @@ void document_identity(struct jsonw *j, const struct engine *e)
     jsonw_int(j, "pid", getpid());
 }
 
-/* Only where there are any. */
 static void add_members(struct jsonw *j, const struct check *c)
 {
     if (!c->members)

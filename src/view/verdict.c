@@ -13,7 +13,7 @@ bool verdict_is_ready(const struct readiness *r)
     return r->ready && !r->stale;
 }
 
-/* The culprit of readiness may be another than the stale one. */
+/* The stale probe: the culprit of readiness may be another one. */
 static const struct check *find_stale(const struct engine *e, int64_t now)
 {
     for (size_t i = 0; i < e->n_checks; i++)
