@@ -293,25 +293,22 @@ static void on_open(struct stream *s)
     go_on(t, t->rules->opened(t));
 }
 
-static void on_eof(struct stream *s)
-{
-    struct talk *t = s->owner;
-    if (is_over(t))
-        return;
-    buf_reset(&t->out);
-    enum talk_next next = t->rules->ended ? t->rules->ended(t) : TALK_WAIT;
-    if (next != TALK_DONE)
-        talk_end(t, REASON_CLOSED, "the server closed the connection instead of an answer to %s",
-                 t->awaited);
-    finish(t);
-}
-
 /* `reason` and `detail` are set. */
 static void on_failed(struct talk *t)
 {
     buf_reset(&t->out);
     enum talk_next next = t->rules->failed ? t->rules->failed(t) : TALK_DONE;
     go_on(t, next);
+}
+
+static void on_eof(struct stream *s)
+{
+    struct talk *t = s->owner;
+    if (is_over(t))
+        return;
+    talk_end(t, REASON_CLOSED, "the server closed the connection instead of an answer to %s",
+             t->awaited);
+    on_failed(t);
 }
 
 static void on_fail(struct stream *s, enum reason reason, const char *detail)

@@ -37,10 +37,8 @@ struct talk_rules {
     /* Takes what is whole of the bytes that came; `*used` tells how many. `out` is empty before. */
     enum talk_next (*take)(struct talk *t, const char *data, size_t len, size_t *used);
     enum talk_next (*worked)(struct talk *t); /* NULL: there are no jobs */
-    /* The peer ended its side: TALK_DONE, or TALK_WAIT for the usual `closed`. NULL: the latter. */
-    enum talk_next (*ended)(struct talk *t);
-    /* The connection failed as `reason` and `detail` say, or its `limit` is over: TALK_DONE for
-     * that verdict, or TALK_AGAIN. NULL: the former. */
+    /* The connection failed as `reason` and `detail` say, the peer ended its side, or its `limit`
+     * is over: TALK_DONE for that verdict, or TALK_AGAIN. NULL: the former. */
     enum talk_next (*failed)(struct talk *t);
     void (*fini)(struct talk *t); /* NULL: nothing to free */
 };

@@ -264,6 +264,8 @@ ROWS = rows(
     ("all are refused", several([None, None], "", "nobody listens"), UNHEALTHY, "refused"),
     ("none can be used", several([None, STARTS], "", "one refuses, one starts"), UNHEALTHY, "not-ready", "",
         {"detail": "refused.*; .*starting up"}),
+    ("the last one closes", several([None, hostile.reply_and_close(b"")], "sslmode=disable",
+        "one refuses, one closes"), UNHEALTHY, "closed", "", {"detail": "refused.*; .*closed the connection"}),
     ("read-write: the second", several([as_role(pg.STANDBY), as_role(pg.PRIMARY)], RW, "a standby, a primary"),
         HEALTHY, "ok", PRIMARY, {"detail": "a primary"}),
     ("read-write: none", several([as_role(pg.STANDBY), as_role(pg.STANDBY)], RW, "two standbys"),
