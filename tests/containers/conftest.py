@@ -2,12 +2,16 @@
 when the session ends, also when a test fails. Waits are on conditions, each with a deadline."""
 
 import contextlib
+import datetime
+import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
-import socket
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.request
 import warnings
@@ -16,7 +20,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = "t" + secrets.token_hex(3)
+sys.path.append(str(ROOT / "tests/e2e"))
+from lib.net import free_port  # noqa: E402,F401
+
+RUN = os.environ.setdefault("PROBE_TEST_RUN", "t" + secrets.token_hex(3))  # the workers' as well
 LABEL = f"probe.test={RUN}"
 DOCKERFILE = ROOT / "packaging/docker/Dockerfile"
 # The images are made from the static build that is there; test_images makes one from the sources.
@@ -48,12 +55,6 @@ def until(condition, seconds=30, what="condition", pause=0.1):
     raise AssertionError(f"not in {seconds} s: {what}; last: {last!r}")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def http(url, timeout=5):
     """(status, text); (0, why) where no reply came."""
     try:
@@ -63,6 +64,13 @@ def http(url, timeout=5):
         return e.code, e.read().decode()
     except OSError as e:
         return 0, str(e)
+
+
+def seconds(stamp):
+    """Since the epoch, of the engine's time stamps."""
+    whole, fraction = re.match(r"([^.Z]+)(?:\.(\d+))?", stamp).groups()
+    at = datetime.datetime.strptime(whole[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    return at.timestamp() + float("0." + (fraction or "0"))
 
 
 class Container:
@@ -104,13 +112,36 @@ class Container:
             raise AssertionError(f"{e}\n{self.health}: {self.health_log()[-2:]}\n{self.logs()[-1500:]}") from None
 
 
-def build(target, tag, context=ROOT, buildkit=False, **args):
+def build(target, tag, context=ROOT, **args):
     command = ["docker", "build", "--force-rm", "-f", Path(context) / "packaging/docker/Dockerfile", "--target", target, "-t", tag,
                "--label", LABEL, "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}"]
     for name, value in args.items():
         command += ["--build-arg", f"{name}={value}"]
-    env = dict(os.environ, DOCKER_BUILDKIT="1" if buildkit else "0")
-    return sh(*command, context, timeout=2400, env=env)
+    return keep_layers(sh(*command, context, timeout=2400, env=dict(os.environ, DOCKER_BUILDKIT="0")))
+
+
+# Layers of packages and compiled dependencies stay on the engine for the next run: the newest of them.
+KEPT, KEPT_MOST = "probe-test/kept", 24
+
+
+def keep_layers(built):
+    step = ""
+    for line in built.stdout.splitlines():
+        if line.startswith("Step "):
+            step = line
+        elif (made := re.fullmatch(r" ---> ([0-9a-f]{12})", line)) and ("RUN apt-get" in step or "--deps-only" in step):
+            docker("tag", made[1], f"{KEPT}:{made[1]}")
+    return built
+
+
+def forget_old_layers():
+    for old in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", KEPT).stdout.split()[KEPT_MOST:]:
+        docker("image", "rm", old, check=False)
+
+
+def build_file(folder, name, tag):
+    keep_layers(sh("docker", "build", "--force-rm", "-f", folder / f"{name}.Dockerfile", "-t", tag, "--label", LABEL, "--build-arg",
+                   f"BASE={os.environ['PROBE_TEST_BASE']}", folder, timeout=600, env=dict(os.environ, DOCKER_BUILDKIT="0")))
 
 
 def make_mongo(folder):
@@ -118,21 +149,21 @@ def make_mongo(folder):
     shutil.copy(os.environ["PROBE_TEST_MONGO"], folder / "ferretdb")
     for name in ("mongo.Dockerfile", "mongo-entrypoint"):
         shutil.copy(ROOT / "tests/containers/images" / name, folder)
-    sh("docker", "build", "--force-rm", "-f", folder / "mongo.Dockerfile", "-t", f"probe-test/mongo:{RUN}", "--label", LABEL,
-       "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}", folder, timeout=300, env=dict(os.environ, DOCKER_BUILDKIT="0"))
+    build_file(folder, "mongo", f"probe-test/mongo:{RUN}")
     build("with-probe", IMAGES["mongodb"], SERVICE_IMAGE=f"probe-test/mongo:{RUN}", **PREBUILT)
 
 
 def make_service(name, folder):
     """The image of a server from Debian's packages, and the same with probe in it: its tag."""
     tag = f"probe-test/{name}:{RUN}"
-    if missing(f"{tag}-probe"):
+    with alone(name):
+        if not missing(f"{tag}-probe"):
+            return f"{tag}-probe"
         images = ROOT / "tests/containers/images"
         for path in (images / f"{name}.Dockerfile", images / f"{name}-entrypoint"):
             if path.exists():
                 shutil.copy(path, folder)
-        sh("docker", "build", "--force-rm", "-f", folder / f"{name}.Dockerfile", "-t", tag, "--label", LABEL, "--build-arg",
-           f"BASE={os.environ['PROBE_TEST_BASE']}", folder, timeout=600, env=dict(os.environ, DOCKER_BUILDKIT="0"))
+        build_file(folder, name, tag)
         build("with-probe", f"{tag}-probe", SERVICE_IMAGE=tag, **PREBUILT)
     return f"{tag}-probe"
 
@@ -146,8 +177,26 @@ def mongo_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("mongo")
 
 
+def lock_path(what):
+    return Path(tempfile.gettempdir()) / f"probe-test-{RUN}-{what}.lock"
+
+
+@contextlib.contextmanager
+def alone(what):
+    """One worker makes these images, the others wait for them."""
+    with open(lock_path(what), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def made_images(mongo_folder):
     """The images of the Dockerfile. Somebody else may clean up the engine meanwhile: what is gone is made anew."""
+    with alone("images"):
+        make_missing(mongo_folder)
+    return IMAGES
+
+
+def make_missing(mongo_folder):
     for target, tag in IMAGES.items():
         if missing(tag):
             if target in made_once:
@@ -157,7 +206,6 @@ def made_images(mongo_folder):
                 make_mongo(mongo_folder)
             else:
                 build(target, tag, **PREBUILT)
-    return IMAGES
 
 
 @pytest.fixture
@@ -253,11 +301,12 @@ def stack(request, images, tmp_path):
     pytest.skip(f"no {' '.join(command)}")
 
 
-def remove_everything():
-    def every(kind, label):
-        return docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={label}",
-                      check=False).stdout.split()
+def every(kind, label):
+    return docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={label}",
+                  check=False).stdout.split()
 
+
+def remove_everything():
     projects = {label for line in docker("container", "ls", "--all", "--format", "{{.Label \"com.docker.compose.project\"}}",
                                          check=False).stdout.split() if (label := line).startswith(RUN)}
     for label in (LABEL, *(f"com.docker.compose.project={p}" for p in projects)):
@@ -282,17 +331,29 @@ def remove_images():
             break
         docker("image", "rm", "--force", *found, check=False)
     docker("image", "prune", "--force", "--filter", "label=probe.test", check=False)
-    others = docker("image", "ls", "--quiet", "--filter", "label=probe.test").stdout.split()
-    if others:
-        warnings.warn(f"images of other runs, or the base image, stay on the engine: {' '.join(others)}", stacklevel=1)
+    forget_old_layers()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def nothing_left():
-    yield
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of their file are run by one worker. They take longest, and begin."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        if any(fixture.scope == "module" for same_name in fixtures for fixture in same_name):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def pytest_sessionfinish(session):
+    """Where all workers have ended: nothing may be left."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
     remove_everything()
-    for kind in ("container", "network", "volume"):
-        left = docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={LABEL}").stdout.split()
-        assert not left, f"{kind}: {left}"
+    for path in lock_path("x").parent.glob(lock_path("*").name):
+        path.unlink()
+    left = [line for kind in ("container", "network", "volume") for line in every(kind, LABEL)]
     if not os.environ.get("PROBE_TEST_KEEP_IMAGES"):
-        assert not own_images()
+        left += own_images()
+    if left:
+        print(f"\nleft on the engine: {left}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from conftest import LABEL, docker, sh, until
+from conftest import LABEL, docker, seconds, sh, until
 
 
 def config(tmp_path, text):
@@ -56,11 +56,11 @@ def test_strictest(run, images, network, tmp_path):
         used = int(peak.read_text())
         print(f"memory peak with 100 targets: {used / 2**20:.1f} MiB of 16")
         assert used <= 16 << 20
-    start = time.monotonic()
+    start = time.time()
     docker("stop", agent.id)
-    took = time.monotonic() - start
+    took = seconds(agent.state["FinishedAt"]) - start  # the engine's clean-up comes after it
     assert agent.state["ExitCode"] == 0
-    assert took < 1.5, took  # the agent's own part is under a second; the engine's clean-up is the rest
+    assert took < 1.5, took
 
 
 def checks_total(agent):

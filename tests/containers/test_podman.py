@@ -23,12 +23,12 @@ def make_layout(target, folder):
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory):
+def podman():
     """podman(WORD...): of this module alone, with both images of a release in it."""
     if not shutil.which("podman") or not STATIC.exists():
         assert os.environ.get("CI") != "true", "podman and build-static must be there in CI"
         pytest.skip("no podman, or no build-static")
-    own = tmp_path_factory.mktemp("podman")
+    own = Path(tempfile.mkdtemp(prefix="podman-"))  # it takes no path over 50 characters
     # What an engine of a plain machine has and a container's kernel may lack: systemd's cgroups, higher limits.
     where = ["--root", own / "root", "--runroot", own / "run", "--storage-driver", "vfs", "--runtime", "runc",
              "--cgroup-manager", "cgroupfs", "--tmpdir", own / "tmp"]
@@ -48,6 +48,7 @@ def podman(tmp_path_factory):
     yield run
     run("rm", "--all", "--force", "--time", "1", check=False)
     sh("umount", own / "root/overlay", check=False)
+    shutil.rmtree(own, ignore_errors=True)
 
 
 LIMITS = ["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1000:1000"]

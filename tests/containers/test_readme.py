@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from conftest import LABEL, PREBUILT, ROOT, RUN, docker, free_port, sh
 
+pytestmark = pytest.mark.xdist_group("readme")  # the blocks have names in common
+
 TEXT = (ROOT / "packaging/README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- runs: (\w+) -->\n```sh\n(.*?)```", TEXT, re.S))
 
@@ -75,4 +77,4 @@ def test_block(name, images, tmp_path):
         if name == "stack":
             sh("docker", "compose", "down", "--volumes", cwd=tree / "packaging/compose", env=env, check=False)
             for image in mine.values():
-                docker("image", "rm", image, check=False)
+                docker("image", "rm", "--no-prune", image, check=False)  # others build on its layers

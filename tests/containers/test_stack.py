@@ -5,18 +5,9 @@ import secrets
 import time
 
 import pytest
-from conftest import COMPOSE_DIR, RUN, docker, make_service, sh, until
+from conftest import COMPOSE_DIR, RUN, docker, make_service, seconds, sh, until
 
 INTERVAL = 1  # of the engine's checks and the agent's, set by conftest
-
-
-def seconds(stamp):
-    import datetime
-    import re
-
-    whole, fraction = re.match(r"([^.Z]+)(?:\.(\d+))?", stamp).groups()
-    at = datetime.datetime.strptime(whole[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
-    return at.timestamp() + float("0." + (fraction or "0"))
 
 
 def test_order_and_outage(stack):
@@ -24,10 +15,11 @@ def test_order_and_outage(stack):
     readiness, not its liveness; all comes back."""
     stack.override("services:\n  mongodb:\n    environment: {MONGO_INIT_SECONDS: '4'}\n")
     up = stack.compose("up", "--detach", "--no-build", popen=True)
-    early = []
+    early, checks = [], {}  # the engine keeps the last five checks
 
     def finished():
         app, mongo = stack.get("app"), stack.get("mongodb")
+        checks.update({entry["Start"]: entry for entry in (mongo.health_log() if mongo else ())})
         if app and app.state["Running"] and mongo.health != "healthy":
             early.append(mongo.health)
         return up.poll() is not None
@@ -36,7 +28,7 @@ def test_order_and_outage(stack):
     assert up.returncode == 0, up.stdout.read()
     assert early == []
     mongo, app, agent = stack.get("mongodb"), stack.get("app"), stack.get("probe")
-    log = mongo.health_log()
+    log = list(checks.values())
     first_good = next(seconds(entry["End"]) for entry in log if entry["ExitCode"] == 0)
     assert seconds(app.state["StartedAt"]) >= first_good
     # The temporary server of the init phase answered, and was not taken for the real one.
