@@ -94,10 +94,16 @@ def test_its_debian_package_needs_no_library_and_runs(released, root):
     assert root.exists("/usr/share/doc/probe/licences/openssl")
 
 
-def test_the_same_release_again(released, tmp_path):
+def test_the_same_release_again(released, release, tmp_path):
+    """From another folder, byte for byte: the program, its SBOM, packages and images."""
     out, version, _ = released
-    sh(ROOT / "packaging/release", version, "--work-tree", "--arch", "amd64", "--out", tmp_path)
-    assert (tmp_path / "SHA256SUMS").read_text() == (out / "SHA256SUMS").read_text()
+    tree = tmp_path / "some/where/else"
+    sh("git", "clone", "-q", ROOT, tree)
+    for name in sh("git", "-C", tree, "ls-files").stdout.splitlines():
+        (tree / name).unlink()
+    sh("tar", "-xzf", release, "--strip-components=1", "-C", tree)
+    sh(tree / "packaging/release", version, "--work-tree", "--arch", "amd64", "--out", tmp_path / "out")
+    assert (tmp_path / "out/SHA256SUMS").read_text() == (out / "SHA256SUMS").read_text()
 
 
 def test_cmake_install(tmp_path):
