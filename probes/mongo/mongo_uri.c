@@ -142,6 +142,7 @@ static int refused(const char *text, const char *message, struct err *e)
          "or %2Fpath%2Fto.sock"},
         {"Invalid database name", "the database name holds one of / \\ \" . $ or a blank"},
         {"Invalid service name", "mongodb+srv takes one host name, without a port"},
+        {"prohibited in an SRV URI", "mongodb+srv takes one host name, without a port"},
         {"contains no \"=\" sign", "an option is not of the form name=value"},
     };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)

@@ -86,13 +86,21 @@ static bool has_header(const struct http2_request *r, const char *name)
     return false;
 }
 
+/* Does libcurl take a scheme of ours? To an older one, Ubuntu 22.04's, a header that begins with a
+ * colon is an error; a server behind TLS is then told the scheme http, which most do not look at.
+ */
+static bool takes_scheme(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x075200;
+}
+
 /* The request's headers as libcurl takes them: one without a value keeps out its own of that name,
  * and what is of one connection alone HTTP/2 has not. */
 static int add_headers(struct http2 *h, const struct http2_request *r)
 {
     static const char *const unwanted[] = {"Expect", "Content-Type", "Accept"};
     int rc = 0;
-    if (r->https) /* libcurl sees no TLS, and would say http */
+    if (r->https && takes_scheme()) /* libcurl sees no TLS, and would say http */
         rc |= add_line(h, ":scheme: https");
     for (size_t i = 0; i < r->n_headers && rc == 0; i++) {
         const struct http_header *from = &r->headers[i];
