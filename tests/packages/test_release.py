@@ -48,27 +48,27 @@ def test_release_refuses_changes(tmp_path):
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    """(folder, version) of everything that a release for amd64 has, signed."""
+    """(folder, version, keys) of everything that a release for amd64 has, signed."""
     out = tmp_path_factory.mktemp("released")
     key = tmp_path_factory.mktemp("key")
     sh("minisign", "-G", "-W", "-s", key / "secret", "-p", key / "public")
     version = re.search(r"project\(probe VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
     sh(ROOT / "packaging/release", version, "--work-tree", "--arch", "amd64", "--key", key / "secret", "--out", out)
-    return out, version, key / "public"
+    return out, version, key
 
 
 def test_a_release_is_whole_and_signed(released, tmp_path):
-    out, version, public = released
+    out, version, keys = released
     name = f"probe-{version}-linux-amd64"
     assert {p.name for p in out.iterdir()} == {
         f"probe-{version}.tar.gz", name, f"{name}.tar.gz", f"{name}.spdx.json", f"probe_{version}_amd64.deb",
         f"probe-{version}-oci-binary.tar.gz", f"probe-{version}-oci-sidecar.tar.gz", "SHA256SUMS", "SHA256SUMS.minisig"}
-    sh("minisign", "-V", "-p", public, "-m", out / "SHA256SUMS")
+    sh("minisign", "-V", "-p", keys / "public", "-m", out / "SHA256SUMS")
     summed = sh("sha256sum", "-c", "SHA256SUMS", cwd=out).stdout.splitlines()
     assert len(summed) == 7
     (tmp_path / "forged").write_text((out / "SHA256SUMS").read_text() + "\n")
     (tmp_path / "forged.minisig").write_bytes((out / "SHA256SUMS.minisig").read_bytes())
-    assert sh("minisign", "-V", "-p", public, "-m", tmp_path / "forged", check=False).returncode != 0
+    assert sh("minisign", "-V", "-p", keys / "public", "-m", tmp_path / "forged", check=False).returncode != 0
     told = json.loads(sh(out / name, "version", "--json").stdout)
     assert (told["version"], told["architecture"]) == (version, "amd64"), told
 
@@ -95,15 +95,18 @@ def test_its_debian_package_needs_no_library_and_runs(released, root):
 
 
 def test_the_same_release_again(released, release, tmp_path):
-    """From another folder, byte for byte: the program, its SBOM, packages and images."""
-    out, version, _ = released
+    """From another folder, byte for byte: the program, its SBOM, packages and images. Signed by the key's text, as a
+    workflow has it, in place of its file."""
+    out, version, keys = released
     tree = tmp_path / "some/where/else"
     sh("git", "clone", "-q", ROOT, tree)
     for name in sh("git", "-C", tree, "ls-files").stdout.splitlines():
         (tree / name).unlink()
     sh("tar", "-xzf", release, "--strip-components=1", "-C", tree)
-    sh(tree / "packaging/release", version, "--work-tree", "--arch", "amd64", "--out", tmp_path / "out")
+    sh(tree / "packaging/release", version, "--work-tree", "--arch", "amd64", "--out", tmp_path / "out",
+       env=dict(os.environ, PROBE_RELEASE_KEY=(keys / "secret").read_text()))
     assert (tmp_path / "out/SHA256SUMS").read_text() == (out / "SHA256SUMS").read_text()
+    sh("minisign", "-V", "-p", keys / "public", "-m", tmp_path / "out/SHA256SUMS")
 
 
 def test_cmake_install(tmp_path):
