@@ -296,7 +296,7 @@ static void on_timer(uv_timer_t *timer)
     if (s->state != STREAM_JUDGING && s->state != STREAM_PARTING)
         return;
     if (left <= 0 && s->patience && s->run->deadline > clock_now()) {
-        left = s->patience;
+        left += s->patience;
         s->until += s->patience;
         s->patience = 0;
     }

@@ -12,7 +12,8 @@
 #include "engine/record.h"
 #include "engine/run.h"
 
-/* How long after its result a run may take to let go of everything before that is a failure. */
+/* How long after its result a run may take to let go of everything before that is a failure. While
+ * the program was stopped, a run could let go of nothing: that time does not count. */
 #define STUCK_NS NS_PER_S
 
 struct check_waiter {
@@ -123,7 +124,8 @@ static void on_next(struct sched_entry *entry, int64_t now)
     }
     if (run_is_open(c->run)) /* asked for while it is under way: its result will do */
         return;
-    int64_t patience = time_add(c->run->finished_at, STUCK_NS);
+    int64_t stall_end = c->engine->sched.stall_end, finished_at = c->run->finished_at;
+    int64_t patience = time_add(stall_end > finished_at ? stall_end : finished_at, STUCK_NS);
     if (now < patience) { /* the release, if it comes first, finds it overdue and starts it */
         if (c->planned > now)
             c->planned = now;

@@ -230,6 +230,27 @@ static void test_stall(void **state)
     stall(&(struct script){.act = ACT_SLOW}, true, "a:ok");
 }
 
+static bool two_results(struct bench *b)
+{
+    return b->results == 2;
+}
+
+/* While the program is stopped a run cannot let go: that is not held against the target. */
+static void test_stall_before_release(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct script s = {.act = ACT_HANG, .release_ms = 1500};
+    bench_open(&b, two_results);
+    struct check_conf *conf = conf_new("a", &s, NULL);
+    load(&b, &conf, 1);
+    while (!b.results)
+        uv_run(&b.loop, UV_RUN_ONCE);
+    nanosleep(&(struct timespec){1, 200 * MS}, NULL);
+    bench_run(&b);
+    assert_true(str_starts(b.log, "a:timeout a:timeout"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_check_now),
         cmocka_unit_test(test_check_now_removed),
         cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_stall_before_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
