@@ -55,7 +55,7 @@ def test_its_address_differs_from_run_to_run():
 
 
 def test_it_is_small():
-    assert STATIC.stat().st_size <= 3.7 * 2**20
+    assert STATIC.stat().st_size <= 3.75 * 2**20
 
 
 def test_it_is_made_of_what_is_pinned():
@@ -65,7 +65,8 @@ def test_it_is_made_of_what_is_pinned():
     assert {name for name, *_ in pinned} | {"gcc"} == {name for name, *_ in used}
     other = set(used) - set(pinned)
     assert {name for name, *_ in other} == {"gcc"}, f"not pinned: {other}"
-    assert {f.name for f in (STATIC.parent / "licences").iterdir()} == {name for name, *_ in pinned}
+    licences = {f.name for f in (STATIC.parent / "licences").iterdir()}
+    assert licences == {name for name, *_ in pinned} | {"README"}
 
 
 def test_no_source_is_changed():
