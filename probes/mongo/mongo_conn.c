@@ -195,8 +195,11 @@ static void on_eof(struct stream *s)
 static void on_fail(struct stream *s, enum reason reason, const char *detail)
 {
     struct mongo_conn *c = s->owner;
-    if (c->state != MONGO_CONN_ENDED)
-        fail(c, reason, detail);
+    if (c->state == MONGO_CONN_ENDED)
+        return;
+    if (c->user.exchange)
+        c->user.exchange->gone = s->gone;
+    fail(c, reason, detail);
 }
 
 static const struct stream_events events = {on_open, on_data, on_eof, on_fail};

@@ -43,6 +43,7 @@ struct mongo_exchange {
     const char *address; /* of the server, for words; must stay */
     struct buf out;
     enum reason reason;
+    bool gone; /* nothing is there at all, see dial.h */
     char detail[PROBE_DETAIL_MAX];
     bool whole;
     struct scram scram; /* `keys` are kept from one login to the next */

@@ -79,6 +79,7 @@ static void on_answer(void *owner, size_t index, const struct mongo_pool_answer 
         mongo_topology_answer(&s->topology, index, &x->hello, answer->members);
     else
         mongo_topology_fail(&s->topology, index, x->reason, x->detail);
+    server->gone = x->gone;
     advance(s);
 }
 

@@ -247,6 +247,7 @@ void mongo_topology_answer(struct mongo_topology *t, size_t i, const struct mong
 static void fail(struct mongo_server *s, enum reason reason, const char *detail)
 {
     s->told = false;
+    s->gone = false;
     s->reason = reason;
     snprintf(s->detail, sizeof s->detail, "%s", detail);
     if (s->state != MONGO_SERVER_FAILED)

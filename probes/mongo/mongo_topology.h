@@ -28,6 +28,7 @@ struct mongo_server {
     struct mongo_hello hello; /* also of one that was dropped */
     bson_t *tags;             /* its own; NULL: none */
     enum reason reason;       /* FAILED, or DROPPED: why */
+    bool gone;                /* FAILED: nothing is there at all; set by the owner */
     int64_t rtt;              /* ns until hello was answered; -1: it was not. The owner's */
     int64_t answered;         /* clock_now() when it was. The owner's */
     char detail[256];

@@ -76,7 +76,7 @@ static bool is_candidate(const struct mongo_server *s, enum mongo_require requir
 }
 
 struct tally {
-    size_t asked, members, ghosts, failed, refused, silent, dropped;
+    size_t asked, members, ghosts, failed, gone, silent, dropped;
     const struct mongo_server *worst; /* of those that failed */
     const struct mongo_server *seed;  /* answered, but is not what the set's members are called */
 };
@@ -110,7 +110,7 @@ static struct tally count(const struct mongo_topology *t)
         if (s->state != MONGO_SERVER_FAILED)
             continue;
         n.failed++;
-        n.refused += s->reason == REASON_REFUSED;
+        n.gone += s->gone;
         n.silent += s->reason == REASON_TIMEOUT;
         if (!n.worst || weight(s->reason) > weight(n.worst->reason))
             n.worst = s;
@@ -202,7 +202,7 @@ static enum reason conclude(const struct mongo_topology *t, const struct mongo_w
         return REASON_NOT_INITIATED;
     if (!n.worst)
         return REASON_MISMATCH; /* all were dropped */
-    *gone = n.refused == t->n;
+    *gone = n.gone == t->n;
     if (n.failed == 1 && n.dropped == 0)
         snprintf(detail, PROBE_DETAIL_MAX, "%.390s", n.worst->detail);
     return n.worst->reason;

@@ -196,6 +196,16 @@ def test_deployment(probe, scripted):
     assert r.code == 0, str(r)
 
 
+@pytest.mark.parametrize("to", ["", "?replicaSet=rs0"])
+def test_gone_is_every_address_of_every_host(probe, dns, to):
+    """No TCP connection goes to a multicast address: what may be there is not known."""
+    server = dns({"all.test": ["127.0.0.1", "127.0.0.2"], "half.test": ["127.0.0.1", "224.0.0.1"]}, probe)
+    env = {"PROBE_DNS_SERVERS": server.address}
+    for host, code in (("all.test", 0), ("half.test", 1), ("none.test", 0)):
+        r = probe.run("check", "--invert", f"mongodb://{host}:{free_port()}/{to}", env=env)
+        assert r.code == code, f"{host}: {r}"
+
+
 @pytest.mark.parametrize("scenario", ["close-at-accept", "reset-at-accept"])
 def test_who_accepts_is_not_gone(probe, scripted, scenario):
     """Somebody is there, who hangs up."""

@@ -185,6 +185,7 @@ static void answer(struct mongo_topology *t, const char *who, const char *says)
         fail_msg("nobody is called %s", who);
     if (!says) {
         mongo_topology_fail(t, i, REASON_REFUSED, "connection refused");
+        t->servers[i].gone = true;
         return;
     }
     char json[512];
