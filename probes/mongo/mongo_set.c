@@ -75,11 +75,12 @@ static void on_answer(void *owner, size_t index, const struct mongo_pool_answer 
     server->answered = clock_now();
     if (x->whole && x->scram.keys.valid)
         s->result.keys = x->scram.keys;
-    if (x->whole)
+    if (x->whole) { /* may move the servers */
         mongo_topology_answer(&s->topology, index, &x->hello, answer->members);
-    else
+    } else {
         mongo_topology_fail(&s->topology, index, x->reason, x->detail);
-    server->gone = x->gone;
+        server->gone = x->gone;
+    }
     advance(s);
 }
 
