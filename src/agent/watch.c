@@ -148,11 +148,6 @@ static void on_due(struct sched_entry *entry, int64_t now)
     look(container_of(entry, struct file_watch, due));
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 /* Not file_id_same, to which a file that was just written is never the same: a new one would be
  * told as changed. But where times are whole seconds, another may have been written in that second:
  * once it is over, the file is taken for changed. */
@@ -160,8 +155,7 @@ static bool is_same(const struct file_id *before, const struct file_id *now)
 {
     bool size = before->size == now->size || before->size < 0 || now->size < 0;
     bool unsure = before->size < 0 && now->size >= 0 && now->changed.tv_nsec == 0;
-    return size && !unsure && before->dev == now->dev && before->ino == now->ino &&
-           same_time(before->modified, now->modified) && same_time(before->changed, now->changed);
+    return size && !unsure && file_id_same_stamp(before, now);
 }
 
 /* The place of the first that differs; n: none does. */

@@ -31,9 +31,13 @@ static bool same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
+bool file_id_same_stamp(const struct file_id *before, const struct file_id *now)
+{
+    return before->dev == now->dev && before->ino == now->ino &&
+           same_time(before->modified, now->modified) && same_time(before->changed, now->changed);
+}
+
 bool file_id_same(const struct file_id *before, const struct file_id *now)
 {
-    return before->size >= 0 && before->dev == now->dev && before->ino == now->ino &&
-           before->size == now->size && same_time(before->modified, now->modified) &&
-           same_time(before->changed, now->changed);
+    return before->size >= 0 && before->size == now->size && file_id_same_stamp(before, now);
 }

@@ -20,5 +20,7 @@ struct file_id file_id_of(const char *path);
 /* Is it the same content, for sure? A file that was written within the clock's last step before it
  * was identified may have been written again since: that one is never the same. */
 bool file_id_same(const struct file_id *before, const struct file_id *now);
+/* Is it the same file with the same times? Its size is not compared. */
+bool file_id_same_stamp(const struct file_id *before, const struct file_id *now);
 
 #endif
