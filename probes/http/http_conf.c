@@ -348,7 +348,7 @@ static void prepare_proxy(struct build *b)
     else if (http_conf_endpoint(&proxy, &c->ep, &e) < 0)
         prepare_fail(&b->p, K_PROXY, e.text);
     c->ep.family = c->family;
-    c->ep.is_proxy = true;
+    c->ep.is_proxy = c->ep.is_beside = true;
     if (proxy.user || proxy.password)
         c->proxy_auth =
             basic(b, K_PROXY, proxy.user ? proxy.user : "", proxy.password ? proxy.password : "");

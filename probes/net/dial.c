@@ -81,11 +81,11 @@ static void blame(struct dial *d, enum reason reason)
         d->reason = reason;
 }
 
-/* Nothing is there. Behind a proxy that is not there the target may well be. */
+/* Nothing is there. */
 static void tell_gone(struct dial *d)
 {
     d->gone = !d->cut;
-    if (d->gone && !d->ep->is_proxy && !d->ep->is_beside)
+    if (d->gone && !d->ep->is_beside)
         probe_gone(d->run);
 }
 

@@ -17,7 +17,7 @@ struct endpoint {
     int family; /* 0 any, 4, 6 */
     /* Set by the owner. */
     bool is_proxy;  /* it is on the way, and not the target */
-    bool is_beside; /* the target may be there without it: another host, one of several */
+    bool is_beside; /* the target may be there without it: a proxy, another host, one of several */
 };
 
 /* "host:port", "[v6]:port" or "unix:///path"; `default_port` 0: a port must be given. Refuses what
