@@ -25,7 +25,7 @@ void socket_reset_at_close(const uv_handle_t *handle)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-int64_t socket_round_trip(const uv_handle_t *handle)
+int64_t socket_round_trips(const uv_handle_t *handle, int n, int64_t most)
 {
     struct tcp_info info;
     socklen_t len = sizeof info;
@@ -33,7 +33,8 @@ int64_t socket_round_trip(const uv_handle_t *handle)
     if (uv_handle_get_type(handle) != UV_TCP || uv_fileno(handle, &fd) != 0 ||
         getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
         return 0;
-    return (int64_t)info.tcpi_rtt * NS_PER_US;
+    int64_t ns = n * (int64_t)info.tcpi_rtt * NS_PER_US;
+    return ns < most ? ns : most;
 }
 
 int socket_listener_pid(const uv_handle_t *handle)

@@ -12,8 +12,9 @@ int socket_eof_or_error(const uv_handle_t *handle);
 /* A TCP connection will be closed by RST, which leaves no TIME_WAIT. */
 void socket_reset_at_close(const uv_handle_t *handle);
 
-/* How long a round trip takes, in ns, as the kernel has it; 0: no TCP, or it is not told. */
-int64_t socket_round_trip(const uv_handle_t *handle);
+/* How long `n` round trips take, in ns, as the kernel has it, `most` at most; 0: no TCP, or it is
+ * not told. */
+int64_t socket_round_trips(const uv_handle_t *handle, int n, int64_t most);
 
 /* The process that listens at the other end of a Unix socket; 0: it is not seen from here. */
 int socket_listener_pid(const uv_handle_t *handle);

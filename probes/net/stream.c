@@ -299,6 +299,8 @@ static void on_timer(uv_timer_t *timer)
         left += s->patience;
         s->until += s->patience;
         s->patience = 0;
+    } else if (left <= 0 && s->patience) {
+        left += socket_round_trips(&s->uv.handle, 4, s->patience);
     }
     if (left > 0)
         uv_timer_start(timer, on_timer, (uint64_t)(left / NS_PER_MS) + 1, 0);
@@ -451,9 +453,8 @@ static void on_shut_down(uv_shutdown_t *req, int status)
         shut(s);
 }
 
-/* FIN, then the peer's is awaited while the run has time: closing with bytes unread would reset
- * the connection, and so would the peer's bytes that come after it. A command that ends cancels its
- * runs and waits for them: a peer that never accepts must not hold it up for long. */
+/* FIN, then the peer's is awaited while the run has time: bytes that are unread at the close, or
+ * come later, reset the connection. A peer that never accepts must not hold up a command's end. */
 static void part(struct stream *s)
 {
     int64_t ms = PARTING_MS;
@@ -465,10 +466,9 @@ static void part(struct stream *s)
         shut(s);
         return;
     }
-    int64_t hasty_ms = HASTY_MS + 4 * socket_round_trip(&s->uv.handle) / NS_PER_MS;
-    if (s->run && s->run->deadline && hasty_ms < ms)
-        s->patience = (ms - hasty_ms) * NS_PER_MS;
-    wait_in(s, STREAM_PARTING, s->patience ? hasty_ms : ms);
+    if (s->run && s->run->deadline && HASTY_MS < ms)
+        s->patience = (ms - HASTY_MS) * NS_PER_MS;
+    wait_in(s, STREAM_PARTING, s->patience ? HASTY_MS : ms);
     s->turn_bytes = 0;
 }
 
