@@ -5,6 +5,7 @@ import configparser
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -170,7 +171,9 @@ def test_rootless():
     if not all(shutil.which(name) for name in ("podman", "crun", "newuidmap")) or not STATIC.exists():
         assert os.environ.get("CI") != "true", "podman, crun, newuidmap and build-static must be there in CI"
         pytest.skip("no podman, crun, newuidmap or build-static")
-    home = Path(tempfile.mkdtemp(prefix="probe-rootless-"))
+    # Podman names the image after this folder: mkdtemp's `_` at an end would be no name.
+    home = Path(tempfile.gettempdir()) / f"probe-rootless-{secrets.token_hex(8)}"
+    home.mkdir(mode=0o700)
     try:
         make_layout("sidecar", home / "layout")
         env = {"ID": "54321", "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "HEALTH": HEALTH, "USER_SCRIPT": AS_A_USER,
