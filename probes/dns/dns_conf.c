@@ -29,7 +29,7 @@ const struct probe_key dns_keys[DNS_N_KEYS] = {
                          .kind = KEY_BOOL,
                          .def = "no",
                          .doc = "yes: the server must answer from a zone of its own (AA)."},
-    [K_FAMILY] = FAMILY_KEY("The family of the server's addresses to use: any, 4 or 6."),
+    [K_FAMILY] = FAMILY_KEY("The family of the servers' addresses to use: any, 4 or 6."),
 };
 
 /* "?type=MX" */
@@ -91,7 +91,7 @@ void *dns_conf_prepare(const struct probe_value *v, struct probe_report *report,
         p.failed = true; /* KEY_REQUIRED: reported by the configuration */
     else if (take_query(c, v[K_QUERY].text, &e) < 0)
         prepare_fail(&p, K_QUERY, e.text);
-    else if (c->server.host && endpoint_set_family(&c->server, family_of(&v[K_FAMILY]), &e) < 0)
+    else if (endpoint_set_family(&c->server, family_of(&v[K_FAMILY]), &e) < 0)
         prepare_fail(&p, K_FAMILY, e.text);
     if (v[K_EXPECT].text && !(c->expect = pattern_new(v[K_EXPECT].text, &e)))
         prepare_fail(&p, K_EXPECT, e.text);

@@ -11,8 +11,10 @@
 
 static void add(struct dns_servers *s, const struct sockaddr_in6 *a, uint16_t port)
 {
-    if (s->n == DNS_SERVERS_MAX)
+    if (s->n == DNS_SERVERS_MAX) {
+        s->is_whole = false;
         return;
+    }
     s->found[s->n] = *a;
     s->found[s->n++].sin6_port = htons(port); /* at the same place for either family */
 }
@@ -30,6 +32,8 @@ static void on_answer(void *owner, const struct resolve_answer *answer)
     struct dns_servers *s = owner;
     for (size_t i = 0; i < answer->n; i++)
         add(s, &answer->addrs[i], s->ep->port);
+    if (answer->cut || !(answer->n || answer->no_such_name))
+        s->is_whole = false;
     if (!answer->n)
         fail(s, answer->internal ? REASON_INTERNAL : REASON_DNS, answer->words);
     if (--s->lookups_left == 0)
@@ -49,6 +53,7 @@ static void look_up(struct dns_servers *s)
         return;
     }
     fail(s, REASON_INTERNAL, e.text);
+    s->is_whole = false;
     s->on_done(s);
 }
 
@@ -56,12 +61,15 @@ static void take_system(struct dns_servers *s)
 {
     struct resolve_search search;
     struct err e;
-    if (resolve_search_load(&search, &e) < 0)
+    err_set(&e, "/etc/resolv.conf names no DNS server that can be asked");
+    int rc = resolve_search_load(&search, &e);
+    for (size_t i = 0; rc == 0 && i < search.n_servers; i++) {
+        const struct sockaddr_in6 *a = &search.servers[i];
+        if (!s->ep->family || s->ep->family == (a->sin6_family == AF_INET ? 4 : 6))
+            add(s, a, ntohs(a->sin6_port));
+    }
+    if (!s->n)
         fail(s, REASON_INTERNAL, e.text);
-    else if (!search.n_servers)
-        fail(s, REASON_INTERNAL, "/etc/resolv.conf names no DNS server that can be asked");
-    for (size_t i = 0; i < search.n_servers && s->n < DNS_SERVERS_MAX; i++)
-        s->found[s->n++] = search.servers[i];
     resolve_search_fini(&search);
 }
 
@@ -69,7 +77,7 @@ void dns_servers_find(struct dns_servers *s, struct probe_run *run, const struct
                       void (*on_done)(struct dns_servers *s))
 {
     struct sockaddr_in6 own[2];
-    *s = (struct dns_servers){.run = run, .ep = ep, .on_done = on_done};
+    *s = (struct dns_servers){.is_whole = true, .run = run, .ep = ep, .on_done = on_done};
     if (!ep->host) {
         take_system(s);
     } else if (endpoint_address(ep, &own[0])) {

@@ -19,6 +19,7 @@ struct dns_servers {
     /* The result: n is 0 where there is none, and `reason` and `why` say why. */
     struct sockaddr_in6 found[DNS_SERVERS_MAX]; /* with their ports */
     size_t n;
+    bool is_whole; /* there are no others */
     enum reason reason;
     char why[PROBE_DETAIL_MAX];
     /* Private. */

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,9 @@ void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX])
     *out = '[';
     inet_ntop(a->sin6_family, ip, out + !is_v4, INET6_ADDRSTRLEN);
     size_t len = strlen(out);
+    char zone[IF_NAMESIZE];
+    if (!is_v4 && a->sin6_scope_id && if_indextoname(a->sin6_scope_id, zone))
+        len += (size_t)snprintf(out + len, DIAL_TEXT_MAX - len, "%%%s", zone);
     snprintf(out + len, DIAL_TEXT_MAX - len, is_v4 ? ":%u" : "]:%u", ntohs(a->sin6_port));
 }
 
@@ -70,6 +74,12 @@ int address_outcome(int fd)
     if (p.revents == POLLOUT)
         return 0;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0 ? errno : errnum;
+}
+
+bool address_lacks_family(int family, int errnum)
+{
+    return family == AF_INET6 &&
+           (errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT || errnum == ENETUNREACH);
 }
 
 const char *address_error_words(int errnum)

@@ -9,7 +9,7 @@
 
 #include "net/dial.h"
 
-/* "127.0.0.1:80", "[::1]:80" */
+/* "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" */
 void address_text(const struct sockaddr_in6 *a, char out[DIAL_TEXT_MAX]);
 
 /* localhost and *.localhost: the loopback, whatever files and servers say (RFC 6761 section 6.3).
@@ -26,6 +26,8 @@ bool address_is_own(int fd, const struct sockaddr_in6 *peer);
 /* Of a connect that said EINPROGRESS: 0, connected; EINPROGRESS, it still is; else what it came to.
  */
 int address_outcome(int fd);
+/* Did a connect fail because this machine has no IPv6? Then nobody here could get through by it. */
+bool address_lacks_family(int family, int errnum);
 /* Why a connect failed, for a person. */
 const char *address_error_words(int errnum);
 

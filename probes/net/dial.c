@@ -109,9 +109,7 @@ static void give_up(struct dial *d)
 static void note_failure(struct dial *d, int family, int errnum)
 {
     enum reason reason = reason_from_errno(errnum);
-    /* This machine has no IPv6, so nobody here could get through by it. */
-    bool no_family = family == AF_INET6 &&
-                     (errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT || errnum == ENETUNREACH);
+    bool no_family = address_lacks_family(family, errnum);
     d->n_failed++;
     if (reason == REASON_REFUSED)
         d->n_refused++;

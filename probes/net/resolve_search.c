@@ -163,7 +163,9 @@ void resolve_search_servers(const struct resolve_search *s, char *out, size_t si
     out[0] = '\0';
     for (size_t i = 0; i < s->n_servers && used < size; i++) {
         char text[DIAL_TEXT_MAX];
-        address_text(&s->servers[i], text);
+        struct sockaddr_in6 a = s->servers[i];
+        a.sin6_scope_id = 0; /* c-ares takes no zone */
+        address_text(&a, text);
         used += (size_t)snprintf(out + used, size - used, "%s%s", i ? "," : "", text);
     }
 }

@@ -30,7 +30,7 @@ void resolve_search_parse(struct resolve_search *s, char *text);
 /* From /etc/resolv.conf, which may be missing, and the environment; fini is owed in any case. -1:
  * PROBE_DNS_SERVERS is not a list of addresses. */
 int resolve_search_load(struct resolve_search *s, struct err *e);
-/* The servers, "127.0.0.11:53,[fe80::1]:53". */
+/* The servers, "127.0.0.11:53,[fe80::1]:53", without their zones. */
 void resolve_search_servers(const struct resolve_search *s, char *out, size_t size);
 void resolve_search_fini(struct resolve_search *s);
 

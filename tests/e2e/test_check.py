@@ -206,6 +206,18 @@ def test_invert(probe, serve, port):
     assert r.code == 1, str(r)
 
 
+def test_a_name_server_is_gone_where_nobody_is_at_any_address(probe, dns):
+    names = dns({"dead.test": ["127.0.0.2"], "x.test": "servfail"}, probe)
+    names.zone["half.test"] = [names.address, "127.0.0.2"]
+    for server, code, reason in (
+        ("half.test", 1, "dns"),
+        ("dead.test", 0, "refused"),
+        ("none.test", 0, "dns"),
+    ):
+        r = check(probe, "--invert", f"dns://{server}/x.test", prefix=names.prefix)
+        assert (r.code, last(r)["reason"]) == (code, reason), f"{server}: {r}"
+
+
 def test_quiet_prints_nothing(probe, serve, port):
     server = serve(hostile.silent)
     for target, code in ((server.port, 0), (port, 1)):

@@ -49,11 +49,20 @@ def first_is_gone(scheme="dns"):
     return told("the system's first server is gone, the second one answers", make)
 
 
-def by_name(answer, how):
+def other_family():
+    def make(stage):
+        zone = stage.keep(names.Names({"name.test": UP}))
+        listed = f"[::1]:{stage.port()},{zone.env['PROBE_DNS_SERVERS']}"
+        return Situation("query = dns:///name.test", env={"PROBE_DNS_SERVERS": listed})
+
+    return told("the system's servers: none on IPv6, one on IPv4 that answers", make)
+
+
+def by_name(answer, how, says=UP):
     """The server by a name, which another one knows."""
 
     def make(stage):
-        zone = stage.keep(names.Names({"name.test": UP}))
+        zone = stage.keep(names.Names({"name.test": says}))
         system = stage.keep(names.Names({"ns.test": answer}))
         return Situation(f"query = dns://ns.test:{zone.port}/name.test", env=system.env)
 
@@ -207,6 +216,16 @@ ROWS = rows(
         HEALTHY, "ok"),
     ("the first is gone", first_is_gone(), HEALTHY, "ok"),
     ("the first is gone, by TCP", first_is_gone("dns+tcp"), HEALTHY, "ok"),
+    ("the first is silent, by TCP", of_system(names.silent, UP, scheme="dns+tcp",
+        how="the first server accepts and says nothing"), HEALTHY, "ok"),
+    ("the first is cut, then silent", of_system(by_tcp(names.silent), UP,
+        how="the first server says TC by UDP, and nothing by TCP"), HEALTHY, "ok"),
+    ("the first is late, by TCP", of_system(late(1.3, UP), names.silent, scheme="dns+tcp",
+        how="the first server answers after 1.3 s, the second says nothing"), HEALTHY, "ok"),
+    ("all are silent, by TCP", of_system(names.silent, names.silent, scheme="dns+tcp", how="no server says a word"),
+        UNHEALTHY, "timeout", SHORT),
+    ("the first is gone, of IPv6", other_family(), HEALTHY, "ok"),
+    ("the first is gone, IPv6 alone", other_family(), UNHEALTHY, "refused", "family = 6"),
     ("the first fails, by TCP", of_system(code("SERVFAIL"), UP, scheme="dns+tcp",
         how="the first server says SERVFAIL"), HEALTHY, "ok"),
     ("all fail, by TCP", of_system(code("SERVFAIL"), code("REFUSED"), scheme="dns+tcp", how="no server is of use"),
@@ -217,6 +236,9 @@ ROWS = rows(
         UNHEALTHY, "dns", "", {"detail": "NXDOMAIN"}),
     ("server by name", by_name(only("A", names.addresses("127.0.0.1"), names.addresses()),
         "ns.test is an address"), HEALTHY, "ok"),
+    ("server by name, one address fails", by_name(only("A", names.addresses("127.0.0.1", "127.0.0.2"),
+        names.addresses()), "the first address says SERVFAIL, nobody is at the second", code("SERVFAIL")),
+        UNHEALTHY, "dns", "", {"detail": "SERVFAIL"}),
     ("server's name missing", by_name(code("NXDOMAIN"), "no such server"), UNHEALTHY, "dns"),
     ("record comes", asks(code("NXDOMAIN"), "the name is made", then=UP), UNHEALTHY, "dns", "",
         {"then": (HEALTHY, "ok")}),

@@ -17,6 +17,7 @@
 
 #include "base/str.h"
 #include "dns_server.h"
+#include "net/address.h"
 #include "net/dial.h"
 #include "run_harness.h"
 
@@ -228,6 +229,24 @@ static void test_names(void **state)
     dns_stop(&dns);
 }
 
+/* Parsed again, the text is the same place: without its zone a link-local address is nowhere. */
+static void test_a_zone_stays(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"127.0.0.1:80", "[::1]:80", "[fe80::1%lo]:53"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct endpoint ep;
+        struct sockaddr_in6 a;
+        struct err e;
+        char text[DIAL_TEXT_MAX];
+        assert_int_equal(endpoint_parse(&ep, texts[i], 0, &e), 0);
+        assert_true(endpoint_address(&ep, &a));
+        address_text(&a, text);
+        assert_string_equal(text, texts[i]);
+        endpoint_fini(&ep);
+    }
+}
+
 /* A dial whose owner keeps it open while it talks, until the other lookup is answered as well. */
 struct talking {
     struct dialled dialled;
@@ -412,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_connects_and_refused),
         cmocka_unit_test(test_localhost_either_side),
         cmocka_unit_test(test_never_meets_itself),
+        cmocka_unit_test(test_a_zone_stays),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_descriptors_run_out),
         cmocka_unit_test(test_names),
