@@ -183,14 +183,7 @@ static void on_data(struct stream *s, const char *data, size_t len)
 
 static void on_eof(struct stream *s)
 {
-    struct grpc_run *g = s->owner;
-    char words[PROBE_DETAIL_MAX];
-    if (g->http2.frames.began || g->reply.status >= 0) {
-        judge(g);
-        return;
-    }
-    snprintf(words, sizeof words, "%s closed the connection without an answer", s->peer);
-    conclude(g, REASON_CLOSED, words);
+    judge(s->owner);
 }
 
 static void on_fail(struct stream *s, enum reason reason, const char *detail)

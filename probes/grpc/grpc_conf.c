@@ -125,8 +125,7 @@ static void take_metadata(struct build *b)
     const struct probe_value *v = &b->p.values[K_METADATA];
     struct grpc_conf *c = b->conf;
     c->headers = calloc(v->n_lines + 1, sizeof *c->headers);
-    c->lines = calloc(v->n_lines + 1, sizeof *c->lines);
-    if (!c->headers || !c->lines) {
+    if (!c->headers) {
         prepare_fail(&b->p, K_METADATA, "out of memory");
         return;
     }
@@ -142,7 +141,7 @@ static void take_metadata(struct build *b)
                          "name is one of gRPC's own");
             return;
         }
-        char *line = c->lines[i] = strdup(v->lines[i]);
+        char *line = strdup(v->lines[i]);
         if (!line) {
             prepare_fail(&b->p, K_METADATA, "out of memory");
             return;
@@ -180,11 +179,10 @@ void *grpc_conf_prepare(const struct probe_value *v, struct probe_report *report
 void grpc_conf_dispose(void *conf)
 {
     struct grpc_conf *c = conf;
-    for (size_t i = 0; c->lines && i < c->n_headers; i++) {
+    for (size_t i = 0; i < c->n_headers; i++) {
         explicit_bzero((char *)(uintptr_t)c->headers[i].value, strlen(c->headers[i].value));
-        free(c->lines[i]);
+        free((char *)(uintptr_t)c->headers[i].name);
     }
-    free(c->lines);
     free(c->headers);
     buf_fini(&c->request);
     endpoint_fini(&c->ep);

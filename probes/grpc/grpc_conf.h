@@ -20,8 +20,7 @@ struct grpc_conf {
     char *authority;             /* "host:port" */
     char *service;               /* "": the server as a whole */
     struct buf request;          /* the call's message */
-    struct http_header *headers; /* further ones; their texts are in `lines` */
-    char **lines;
+    struct http_header *headers; /* further ones; the text of one is one piece, its name's */
     size_t n_headers;
 };
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "net/http_wire.h"
 
 #define PREFIX      5 /* of a message: is it compressed, and its length */
 #define SERVICE_MAX 1000
@@ -99,11 +100,10 @@ static void decode(char *text)
 bool grpc_reply_line(struct grpc_reply *r, const char *line, size_t len)
 {
     char value[128];
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-        const char *p = memchr(line, ' ', len), *end = line + len;
-        r->http_status = 0;
-        for (int i = 0; p && i < 3 && ++p < end && isdigit((unsigned char)*p); i++)
-            r->http_status = r->http_status * 10 + (*p - '0');
+    const char *phrase;
+    int http_status = http_wire_status(line, len, &phrase);
+    if (http_status >= 0) {
+        r->http_status = http_status;
     } else if (value_of(line, len, "content-type", value, sizeof value)) {
         r->is_grpc = strncasecmp(value, "application/grpc", 16) == 0 &&
                      (!value[16] || strchr("+; ", value[16]));
