@@ -231,7 +231,7 @@ static int fail(struct tls *t, int rc, struct err *e)
         return err_set(e, "%s", t->words);
     if (error == SSL_ERROR_SYSCALL && !ERR_peek_error())
         return err_set(e, "the handshake broke off");
-    tls_error_words(words, sizeof words);
+    tls_error_words(t->done ? "TLS" : "the handshake", words, sizeof words);
     return err_set(e, "%s", words);
 }
 

@@ -58,8 +58,8 @@ void tls_verify_words(X509_STORE_CTX *store, const struct tls_conf *c, const cha
                       size_t size);
 /* What is costly is refused before it is verified: true, with the words. */
 bool tls_chain_words(const STACK_OF(X509) * chain, char *out, size_t size);
-/* What OpenSSL's error queue (emptied) says about a handshake. */
-void tls_error_words(char *out, size_t size);
+/* What OpenSSL's error queue (emptied) says; `what` failed, where no words of ours are better. */
+void tls_error_words(const char *what, char *out, size_t size);
 
 /* An ASN.1 time as seconds since the epoch; 0 when it cannot be read. */
 int64_t tls_time(const ASN1_TIME *time);

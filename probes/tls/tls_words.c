@@ -237,7 +237,7 @@ static const char *words_of(unsigned long code)
     }
 }
 
-void tls_error_words(char *out, size_t size)
+void tls_error_words(const char *what, char *out, size_t size)
 {
     unsigned long code = ERR_get_error();
     const char *words = words_of(code);
@@ -245,6 +245,6 @@ void tls_error_words(char *out, size_t size)
     if (words)
         snprintf(out, size, "%s", words);
     else
-        snprintf(out, size, "the handshake failed: %s",
+        snprintf(out, size, "%s failed: %s", what,
                  code ? ERR_reason_error_string(code) : "no reason given");
 }

@@ -94,6 +94,7 @@ __attribute__((unused)) static char *write_pem(const char *dir, const char *name
 enum act {
     ACT_TLS,            /* handshake, "hello\n", then what comes back is echoed until the end */
     ACT_TLS_BYE,        /* handshake, "hello\n", close_notify and FIN */
+    ACT_TLS_NOISE,      /* handshake, then bytes that are no TLS */
     ACT_PLAIN,          /* "220 plain\r\n" and nothing else */
     ACT_CLOSE,          /* FIN after the client's first bytes */
     ACT_RESET,          /* RST after them */
@@ -139,7 +140,9 @@ static void serve_tls(struct server *s, int fd)
         ok = SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
     while (ok && s->act == ACT_TICKETS)
         ok = SSL_new_session_ticket(ssl) == 1 && SSL_do_handshake(ssl) == 1 && !is_gone(fd);
-    if (ok && SSL_write(ssl, "hello\n", 6) == 6) {
+    if (ok && s->act == ACT_TLS_NOISE)
+        send(fd, "no TLS at all", 13, MSG_NOSIGNAL);
+    else if (ok && SSL_write(ssl, "hello\n", 6) == 6) {
         int n;
         while (s->act == ACT_TLS && (n = SSL_read(ssl, data, sizeof data)) > 0)
             SSL_write(ssl, data, n);
@@ -154,7 +157,7 @@ static void serve_one(struct server *s, int fd)
     static const char hello[] = "\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03";
     char data[4096];
     bool is_tls = s->act == ACT_TLS || s->act == ACT_TLS_BYE || s->act == ACT_KEY_UPDATES ||
-                  s->act == ACT_TICKETS;
+                  s->act == ACT_TICKETS || s->act == ACT_TLS_NOISE;
     if (is_tls) {
         serve_tls(s, fd);
         return;

@@ -201,6 +201,13 @@ static void test_floods(void **state)
               acts[i] == ACT_HELLO_REQUESTS ? "handshake has no end" : "keeps sending");
 }
 
+static void test_noise_after_the_handshake(void **state)
+{
+    (void)state;
+    fails((struct server){.act = ACT_TLS_NOISE, .cert = world.good}, &world.verified, REASON_TLS,
+          ": TLS failed: ");
+}
+
 /* A modulus of that many bits, whatever its factors. */
 static EVP_PKEY *new_public_rsa(int bits, int exponent_bits)
 {
@@ -359,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_min_days),
         cmocka_unit_test(test_client_certificate),
         cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_noise_after_the_handshake),
         cmocka_unit_test(test_costly_chains),
         cmocka_unit_test(test_partial_chains),
         cmocka_unit_test(test_shared_context),
