@@ -320,7 +320,7 @@ static void prepare_endpoint(struct build *b)
         prepare_fail(&b->p, K_CONNECT_TO, e.text);
     else if (!to && http_conf_endpoint(&c->url, &c->ep, &e) < 0)
         prepare_fail(&b->p, K_URL, e.text);
-    else if (endpoint_set_family(&c->ep, c->family, &e) < 0)
+    else if (!b->p.values[K_PROXY].text && endpoint_set_family(&c->ep, c->family, &e) < 0)
         prepare_fail(&b->p, K_FAMILY, e.text);
 }
 
@@ -347,7 +347,8 @@ static void prepare_proxy(struct build *b)
         prepare_fail(&b->p, K_PROXY, "it must be of the form http://host:port");
     else if (http_conf_endpoint(&proxy, &c->ep, &e) < 0)
         prepare_fail(&b->p, K_PROXY, e.text);
-    c->ep.family = c->family;
+    else if (endpoint_set_family(&c->ep, c->family, &e) < 0)
+        prepare_fail(&b->p, K_FAMILY, e.text);
     c->ep.is_proxy = c->ep.is_beside = true;
     if (proxy.user || proxy.password)
         c->proxy_auth =

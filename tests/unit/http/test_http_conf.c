@@ -155,6 +155,19 @@ static void test_compiled(void **state)
     free(target);
 }
 
+/* It is the family of what is dialled. */
+static void test_family_by_a_proxy(void **state)
+{
+    (void)state;
+    struct probe_report report;
+    char *target;
+    free(target_of(KEYS("url", "http://[::1]/", "proxy", "http://127.0.0.1:1", "family", "4"),
+                   NULL));
+    assert_null(make_conf(KEYS("url", "http://a/", "proxy", "http://127.0.0.1:1", "family", "6"),
+                          &report, &target));
+    assert_non_null(strstr(report.text, "is 6, but 127.0.0.1 is an IPv4 address"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_all_errors_at_once),
         cmocka_unit_test(test_target_and_warning),
         cmocka_unit_test(test_compiled),
+        cmocka_unit_test(test_family_by_a_proxy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
