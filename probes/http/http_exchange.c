@@ -354,6 +354,7 @@ static void on_over(struct http1 *c)
         x->reply.status = c->wire.status;
         end(x, HTTP_NO_TUNNEL);
     } else {
+        x->reply.body_open = c->stream.is_cut;
         end(x, c->outcome == HTTP1_WHOLE ? HTTP_WHOLE : HTTP_LOST);
     }
 }

@@ -10,6 +10,9 @@
 #include "http/http_json.h"
 #include "net/http_wire.h"
 
+/* Of a body without Content-Length and chunks, whose end a FIN alone is behind TLS. */
+#define OPEN_WORDS "the body may be cut: the server ended TLS without close_notify"
+
 /* One code, class or range of the list: `*low` to `*high`. Returns what follows it, or NULL. */
 static const char *status_item(const char *p, int *low, int *high)
 {
@@ -206,13 +209,14 @@ struct subject {
     struct pattern_budget *budget;
 };
 
-/* What was cut off ends elsewhere: `ok$` is not met by an "ok" at the cut. */
+/* What is or may be cut ends elsewhere: `ok$` is not met by an "ok" at the cut. */
 static struct pattern_result find(const struct subject *s, const struct pattern *p, struct err *e)
 {
     const struct http_reply *reply = s->reply;
     if (s->is_headers)
         return any_header_matches(p, &reply->headers, s->budget, e);
-    return pattern_find_once(p, reply->body.data, reply->body.len, !reply->body_cut, s->budget, e);
+    return pattern_find_once(p, reply->body.data, reply->body.len,
+                             !reply->body_cut && !reply->body_open, s->budget, e);
 }
 
 /* The words for what lacks a match that is asked for. */
@@ -226,8 +230,9 @@ static enum reason say_lacking(const struct subject *s, const char *text, struct
         err_set(e, "the first %s of the body (max_body) do not match expect_body /%s/",
                 reply->max_body, text);
     else
-        err_set(e, "the body does not match expect_body /%s/%s%s", text,
-                encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt));
+        err_set(e, "the body does not match expect_body /%s/%s%s%s", text,
+                encoding_hint(reply, hint, sizeof hint), http_excerpt(reply, excerpt),
+                reply->body_open ? "; " OPEN_WORDS : "");
     return REASON_MISMATCH;
 }
 
@@ -275,6 +280,10 @@ static enum reason check_body(const struct http_expect *x, const struct http_rep
     if (reply->body_cut && (x->reject_body.n || x->n_json)) {
         err_set(e, "the body is over max_body %s", reply->max_body);
         return REASON_MISMATCH;
+    }
+    if (reply->body_open && x->reject_body.n) {
+        err_set(e, "%s", OPEN_WORDS);
+        return REASON_CLOSED;
     }
     char hint[64];
     struct err inner;

@@ -12,6 +12,7 @@ struct http_reply {
     struct buf headers;   /* of the last header block and the trailer: "Name: value" lines */
     struct buf body;      /* all of it if the verdict hangs on it, else its beginning */
     bool body_cut;        /* it went on beyond max_body */
+    bool body_open;       /* nobody says that it is all: RFC 9112 section 9.8 */
     const char *max_body; /* as configured, for the words */
     bool decoded;         /* its Content-Encoding was taken off the body */
     bool quiet;           /* the request held secrets, which a body may echo: show no piece of it */

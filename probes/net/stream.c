@@ -277,9 +277,10 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *b)
         s->events->on_data(s, b->base, (size_t)n);
     else if (n == UV_EOF && s->state != STREAM_OPEN)
         fail(s, REASON_CLOSED, "closed during the TLS handshake");
-    else if (n == UV_EOF)
+    else if (n == UV_EOF) {
+        s->is_cut = s->tls != NULL;
         tell_eof(s);
-    else if (n < 0)
+    } else if (n < 0)
         fail_uv(s, (int)n);
 }
 
@@ -330,17 +331,13 @@ static int adopt_fd(struct stream *s, int fd, bool is_unix)
 {
     uv_loop_t *loop = s->run->env->loop;
     int rc = is_unix ? uv_pipe_init(loop, &s->uv.pipe, 0) : uv_tcp_init(loop, &s->uv.tcp);
-    if (rc < 0) {
-        close(fd);
-        return rc;
+    if (rc == 0) {
+        closer_add(&s->closer, &s->uv.handle);
+        rc = is_unix ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
     }
-    closer_add(&s->closer, &s->uv.handle);
-    rc = is_unix ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
-    if (rc < 0) {
+    if (rc < 0)
         close(fd);
-        return rc;
-    }
-    return uv_read_start(&s->uv.stream, on_alloc, on_read);
+    return rc < 0 ? rc : uv_read_start(&s->uv.stream, on_alloc, on_read);
 }
 
 static void begin_tls(struct stream *s, const char *host)

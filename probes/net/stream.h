@@ -20,7 +20,7 @@ struct stream_events {
     void (*on_open)(struct stream *s); /* connected, and the TLS handshake is done and verified */
     /* Bytes came; they are valid during the call only. */
     void (*on_data)(struct stream *s, const char *data, size_t len);
-    /* The peer ended its side in order (FIN, TLS close_notify). No more on_data. */
+    /* The peer ended its side by TLS's close_notify or by a FIN. No more on_data. */
     void (*on_eof)(struct stream *s);
     /* It failed: dns, refused, tls, reset, ... `detail` holds the address. Nothing more comes. */
     void (*on_fail)(struct stream *s, enum reason reason, const char *detail);
@@ -53,8 +53,9 @@ struct stream {
     void *owner;
     char peer[DIAL_TEXT_MAX]; /* set by on_open */
     bool gone;                /* set by on_fail: nothing is there at all, see dial.h */
-    bool reset;               /* set by the owner: end it by RST, which leaves no TIME_WAIT */
-    bool at_once;             /* set by the owner: do not wait for the peer's FIN, it may hang */
+    bool is_cut;  /* set by on_eof: TLS ended by a FIN alone, so more may have been meant to come */
+    bool reset;   /* set by the owner: end it by RST, which leaves no TIME_WAIT */
+    bool at_once; /* set by the owner: do not wait for the peer's FIN, it may hang */
     /* Private from here on. */
     enum stream_state state;
     struct stream_dial *dial;       /* NULL once connected: a kept connection carries none */

@@ -465,6 +465,9 @@ static struct pattern_result find_beginning(struct pattern_search *s, const char
 {
     s->at = 0;
     struct pattern_result found = go_on(s, data, len, e);
+    if (found.is == PATTERN_NO_MATCH &&
+        bit_has(state_at(s->states, s->at / s->states->row)->waiting, s->pattern->prog.n_insts - 1))
+        found = result(PATTERN_MATCH); /* whatever follows its last character */
     s->at = 0;
     return found;
 }

@@ -290,13 +290,15 @@ static void goes_on_in_pieces(void **state)
         pattern_search_fini(&s);
         pattern_free(p);
     }
-    struct pattern *end = compiled("ok$|\\bno\\b");
+    struct pattern *end = compiled("ok$|\\bno\\b|yes");
     struct pattern_budget enough = {PATTERN_STEPS};
     struct err why;
     assert_true(pattern_find_once(end, "ok", 2, true, &enough, &why).is == PATTERN_MATCH);
     assert_true(pattern_find_once(end, "ok", 2, false, &enough, &why).is == PATTERN_NO_MATCH);
     assert_true(pattern_find_once(end, "no", 2, false, &enough, &why).is == PATTERN_NO_MATCH);
     assert_true(pattern_find_once(end, "no.", 3, false, &enough, &why).is == PATTERN_MATCH);
+    assert_true(pattern_find_once(end, "yes", 3, false, &enough, &why).is == PATTERN_MATCH);
+    assert_true(pattern_find_once(end, "ye", 2, false, &enough, &why).is == PATTERN_NO_MATCH);
     pattern_free(end);
     char drip[16384];
     struct err e;

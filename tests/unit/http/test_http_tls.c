@@ -284,6 +284,35 @@ static void test_broken_handshakes(void **state)
     broken(STEPS({ACT_TLS, NULL}), "http", REASON_CLOSED, "without a reply");
 }
 
+/* The body goes on until the close, which is a FIN alone. */
+static void unended(const char *body, const char *key, const char *value, enum reason reason,
+                    const char *words)
+{
+    struct harness r;
+    struct server s = {.tls = server_ctx(&good)};
+    SCRIPT(&s, {ACT_TLS, NULL}, {ACT_READ, NULL}, {ACT_SEND, "HTTP/1.1 200 OK\r\n\r\n"},
+           {ACT_SEND, body}, {ACT_FIN, NULL});
+    server_start(&s, NULL);
+    rig_run(&r, KEYS("url", url_of(&s, "https", "/"), "tls_ca", ca_file, key, value), NULL);
+    server_stop(&s);
+    expect_result(&r, reason, words);
+    SSL_CTX_free(s.tls);
+}
+
+static void test_a_body_that_may_be_cut(void **state)
+{
+    (void)state;
+    unended("ok", "method", "GET", REASON_OK, "HTTP 200");
+    unended("ok", "expect_body", "^ok", REASON_OK, "HTTP 200");
+    unended("{\"a\": 1}", "expect_json", "/a = 1", REASON_OK, "HTTP 200");
+    unended("{\"a\": 1", "expect_json", "/a = 1", REASON_MISMATCH, "is not JSON");
+    unended("ok", "expect_body", "^ok$", REASON_MISMATCH,
+            "does not match expect_body /^ok$/: \"ok\"; the body may be cut: the server ended TLS "
+            "without close_notify");
+    unended("ok", "reject_body", "fail", REASON_CLOSED, "the body may be cut");
+    unended("ok fail", "reject_body", "fail", REASON_MISMATCH, "matches reject_body /fail/");
+}
+
 static int on_alpn_h2_only(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
@@ -353,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_connect_to),
         cmocka_unit_test(test_client_certificate),
         cmocka_unit_test(test_broken_handshakes),
+        cmocka_unit_test(test_a_body_that_may_be_cut),
         cmocka_unit_test(test_a_server_of_http_2_alone),
         cmocka_unit_test(test_cancel),
     };
