@@ -156,7 +156,8 @@ static void on_end(void *owner, struct mongo_conn *c)
         return;
     struct mongo_exchange x = m->exchange;
     struct mongo_members members = m->members;
-    const struct mongo_pool_answer answer = {.exchange = &x, .members = &members, .rtt = c->rtt};
+    struct mongo_pool_answer answer = {.exchange = &x, .members = &members, .rtt = c->rtt};
+    stream_cert(&c->stream, &answer.not_after, &answer.earliest);
     const struct mongo_pool_user *user = m->state == MONGO_MEMBER_ASKED ? m->user : NULL;
     if (x.whole)
         mongo_conn_park(c, on_lost, m);

@@ -29,7 +29,8 @@ struct mongo_pool;
 struct mongo_pool_answer {
     const struct mongo_exchange *exchange; /* `whole`, or what went wrong */
     const struct mongo_members *members;
-    int64_t rtt; /* ns, see mongo_conn.h */
+    int64_t rtt;                 /* ns, see mongo_conn.h */
+    int64_t not_after, earliest; /* of its certificate, see stream_cert */
 };
 
 /* Who asks: one check of a deployment. */

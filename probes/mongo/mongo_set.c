@@ -73,6 +73,8 @@ static void on_answer(void *owner, size_t index, const struct mongo_pool_answer 
     probe_phase(s->run, PHASE_REQUEST);
     server->rtt = answer->rtt;
     server->answered = clock_now();
+    server->not_after = answer->not_after;
+    server->earliest = answer->earliest;
     if (x->whole && x->scram.keys.valid)
         s->result.keys = x->scram.keys;
     if (x->whole) { /* may move the servers */
@@ -118,6 +120,26 @@ static void tell_members(struct mongo_set *s)
 {
     struct probe_member members[MONGO_HOSTS_MAX];
     probe_members(s->run, members, mongo_topology_members(&s->topology, members));
+}
+
+/* Of the members' certificates the one that ends first. */
+static void tell_certificate(struct mongo_set *s)
+{
+    const struct mongo_server *first = NULL;
+    int64_t earliest = INT64_MAX;
+    struct err e;
+    for (size_t i = 0; i < s->topology.n; i++) {
+        const struct mongo_server *server = &s->topology.servers[i];
+        if (server->state == MONGO_SERVER_DROPPED || !server->not_after)
+            continue;
+        earliest = server->earliest < earliest ? server->earliest : earliest;
+        first = first && first->not_after <= server->not_after ? first : server;
+    }
+    if (!first)
+        return;
+    probe_cert_expiry(s->run, first->not_after, earliest);
+    if (tls_days_left(first->not_after, s->conf->tls->min_days, &e) < 0)
+        probe_degraded(s->run, "%s: %s", first->address, e.text);
 }
 
 static void tell_warnings(struct mongo_set *s)
@@ -179,6 +201,7 @@ static void advance(struct mongo_set *s)
     if (s->state == SET_ENDED &&
         r->reason == REASON_TIMEOUT) /* the engine's to say, when it is time */
         return;
+    tell_certificate(s);
     if (r->reason == REASON_OK)
         tell_warnings(s);
     let_go(s);

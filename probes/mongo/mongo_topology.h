@@ -23,14 +23,15 @@ enum mongo_server_state {
 
 struct mongo_server {
     enum mongo_server_state state;
-    char *address;            /* "name:port", as the string or a member names it */
-    bool told;                /* `hello` holds */
-    struct mongo_hello hello; /* also of one that was dropped */
-    bson_t *tags;             /* its own; NULL: none */
-    enum reason reason;       /* FAILED, or DROPPED: why */
-    bool gone;                /* FAILED: nothing is there at all; set by the owner */
-    int64_t rtt;              /* ns until hello was answered; -1: it was not. The owner's */
-    int64_t answered;         /* clock_now() when it was. The owner's */
+    char *address;               /* "name:port", as the string or a member names it */
+    bool told;                   /* `hello` holds */
+    struct mongo_hello hello;    /* also of one that was dropped */
+    bson_t *tags;                /* its own; NULL: none */
+    enum reason reason;          /* FAILED, or DROPPED: why */
+    bool gone;                   /* FAILED: nothing is there at all; set by the owner */
+    int64_t rtt;                 /* ns until hello was answered; -1: it was not. The owner's */
+    int64_t answered;            /* clock_now() when it was. The owner's */
+    int64_t not_after, earliest; /* of its certificate, see stream_cert. The owner's */
     char detail[256];
 };
 

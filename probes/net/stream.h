@@ -105,6 +105,14 @@ static inline bool stream_may_go_on(const struct stream *s)
     return !s->tls || tls_is_good(s->tls);
 }
 
+/* When the server's certificate ends (tls_not_after), and the first of all that it sent; both 0: no
+ * TLS, or none seen yet. A stream whose run is nobody's tells it nowhere. */
+static inline void stream_cert(const struct stream *s, int64_t *not_after, int64_t *earliest)
+{
+    *not_after = s->tls ? tls_not_after(s->tls) : 0;
+    *earliest = s->tls ? tls_earliest(s->tls) : 0;
+}
+
 /* A kept stream serves another run now (NULL: none, it idles). */
 void stream_adopt(struct stream *s, struct probe_run *run);
 

@@ -1,6 +1,7 @@
 """What an agent keeps between the checks of a deployment: a connection to each member, which hides
 nothing that a fresh one would show for longer than the manual says."""
 
+import re
 import select
 import socket
 import sys
@@ -209,6 +210,29 @@ def test_a_certificate_that_ends_is_seen_by_the_clock(probe, certs, kept):
     assert server.number <= FEW
     last = agent.wait_status("db", "unhealthy", 4 + 3 * SLACK)["last"]
     assert last["reason"] == "tls" and "expired" in last["detail"], last
+
+
+def test_a_certificate_that_ends_soon_is_warned_of(probe, certs, kept):
+    """By each check, and when it ends stands in /metrics."""
+    _, target = kept(certs.pair())
+    agent = healthy(probe, target, "tls_min_days = 3650")
+    for _ in range(3):
+        assert "the certificate expires on" in (agent.probe("db")["warning"] or ""), agent.probe("db")
+        checks(agent, 1)
+    metrics = agent.get("/metrics").text
+    for name in ("probe_tls_certificate_not_after_timestamp_seconds", "probe_ssl_earliest_cert_expiry"):
+        assert re.search(rf"^{name}{{.*}} [1-9][0-9]{{9}}$", metrics, re.M), name
+
+
+def test_of_a_sets_certificates_the_first_that_ends_is_told(probe, certs, members):
+    stamp = lambda days: datetime.fromtimestamp(time.time() + 86400 * days, timezone.utc).strftime("%Y%m%d%H%M%SZ")
+    made, uri = members("primary", "secondary")
+    for server, days in zip(made, (300, 20)):
+        server.context = mongos.tls_context(None, certs.dated(f"ends{days}", stamp(-1), stamp(days)))
+    more = f"tls_ca = {certs.ca}\ntls_min_days = 30\nmin_members = 2"
+    agent = healthy(probe, f"{uri}&tls=true", more)
+    warning = agent.probe("db")["warning"]
+    assert f"127.0.0.1:{made[1].port}: the certificate expires on" in warning, warning
 
 
 def test_a_kept_connection_is_not_older_than_tls_recheck(probe, certs, kept):
