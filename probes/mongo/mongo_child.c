@@ -363,7 +363,7 @@ static int guard(struct session *s)
     bson_t reply;
     enum mongo_guard guard = MONGO_GUARD_CLEAR;
     if (s->job.init_guard)
-        guard = mongo_guard_look("/proc", s->answer.address);
+        guard = mongo_guard_look("/proc", s->answer.address, 0);
     if (guard == MONGO_GUARD_ASK) {
         bool init = command(s, "getCmdLineOpts", &reply) == 0 && mongo_guard_is_init(&reply);
         bson_destroy(&reply);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "mongo/mongo_guard.h"
 #include "net/address.h"
 #include "net/family.h"
 #include "net/prepare.h"
@@ -64,6 +65,16 @@ static char *copy(struct build *b, const char *text)
     return s;
 }
 
+static bool is_loopback(const struct endpoint *ep)
+{
+    struct sockaddr_in6 a;
+    char text[DIAL_TEXT_MAX];
+    if (!endpoint_address(ep, &a))
+        return address_is_localhost(ep->host);
+    address_text(&a, text);
+    return mongo_guard_is_loopback(text);
+}
+
 /* Every host is checked, also those that only the driver will connect to. */
 static void prepare_hosts(struct build *b)
 {
@@ -76,7 +87,7 @@ static void prepare_hosts(struct build *b)
             prepare_fail(&b->p, MONGO_KEY_URI, e.text);
             continue;
         }
-        if (!warned && ep.host && (endpoint_is_loopback(&ep) || address_is_localhost(ep.host))) {
+        if (!warned && ep.host && is_loopback(&ep)) {
             warned = true;
             probe_warn(b->p.report, MONGO_KEY_URI,
                        "%s is loopback, where the temporary server of an image's init "

@@ -89,7 +89,8 @@ static void start_looking(struct mongo_conn *c)
 {
     struct err e;
     move_to(c, MONGO_CONN_WORKING);
-    c->work = mongo_work_look(c->user.run->env, c->stream.peer, on_looked, c, &e);
+    c->work = mongo_work_look(c->user.run->env, c->stream.peer, stream_listener_pid(&c->stream),
+                              on_looked, c, &e);
     if (c->work)
         return;
     move_to(c, MONGO_CONN_TALKING); /* the server can tell as well */

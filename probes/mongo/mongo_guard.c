@@ -26,11 +26,20 @@ static bool ends_in(const char *text, size_t len, const char *end)
     return len >= n && memcmp(text + len - n, end, n) == 0;
 }
 
+bool mongo_guard_is_loopback(const char *address)
+{
+    static const char *const begins[] = {"127.", "0.0.0.0:",     "localhost:",      "[::1]",
+                                         "[::]", "[::ffff:127.", "[::ffff:0.0.0.0]"};
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+        if (str_starts(address, begins[i]))
+            return true;
+    return false;
+}
+
 /* Its port is fixed, and its socket is named after that. */
 bool mongo_guard_applies(const char *address)
 {
-    if (str_starts(address, "127.") || str_starts(address, "[::1]") ||
-        str_starts(address, "localhost:"))
+    if (mongo_guard_is_loopback(address))
         return ends_in(address, strlen(address), PORT);
     return (str_starts(address, "unix:") || address[0] == '/') &&
            ends_in(address, strlen(address), SOCKET_NAME);
@@ -131,12 +140,12 @@ struct look {
     bool init;
 };
 
-static void look_at(struct look *l, const char *proc_root, const char *pid)
+static void look_at(struct look *l, const char *proc_root, const char *pid, bool listens)
 {
     char text[CMDLINE_MAX];
     if (read_proc(proc_root, pid, "comm", text, sizeof text) <= 0 || strcmp(text, "mongod\n") != 0)
         return;
-    int shared = shares_network(proc_root, pid);
+    int shared = listens ? 1 : shares_network(proc_root, pid);
     if (shared == 0) /* that one does not answer at our loopback address */
         return;
     l->mongod = true;
@@ -149,23 +158,34 @@ static void look_at(struct look *l, const char *proc_root, const char *pid)
     }
 }
 
-enum mongo_guard mongo_guard_look(const char *proc_root, const char *address)
+static void look_at_all(struct look *l, const char *proc_root)
 {
-    struct look l = {false, false, false};
-    if (!mongo_guard_applies(address))
-        return MONGO_GUARD_CLEAR;
     DIR *dir = opendir(proc_root);
     size_t n = 0;
-    for (struct dirent *entry; dir && !l.init && n < LOOK_MAX && (entry = readdir(dir));)
+    for (struct dirent *entry; dir && !l->init && n < LOOK_MAX && (entry = readdir(dir));)
         if (isdigit((unsigned char)entry->d_name[0])) {
-            look_at(&l, proc_root, entry->d_name);
+            look_at(l, proc_root, entry->d_name, false);
             n++;
         }
     if (dir)
         closedir(dir);
+    l->unclear |= n == LOOK_MAX;
+}
+
+enum mongo_guard mongo_guard_look(const char *proc_root, const char *address, int listener)
+{
+    struct look l = {false, false, false};
+    char pid[16];
+    if (!mongo_guard_applies(address))
+        return MONGO_GUARD_CLEAR;
+    snprintf(pid, sizeof pid, "%d", listener);
+    if (mongo_guard_is_loopback(address))
+        look_at_all(&l, proc_root);
+    else if (listener > 0)
+        look_at(&l, proc_root, pid, true);
     if (l.init)
         return MONGO_GUARD_INIT;
-    return l.mongod && !l.unclear && n < LOOK_MAX ? MONGO_GUARD_CLEAR : MONGO_GUARD_ASK;
+    return l.mongod && !l.unclear ? MONGO_GUARD_CLEAR : MONGO_GUARD_ASK;
 }
 
 /* argv as it was given; `parsed` is the same, but for what a file says. */

@@ -10,8 +10,9 @@
  *   bitnami/mongodb        --fork --config=/opt/bitnami/mongodb/conf/mongodb.conf
  * So only a target on loopback or a Unix socket with that port can be it, and two signs are used,
  * in this order:
- *   1. a mongod with such a command line is seen in /proc: for who shares the container's processes
- *      (Docker's own HEALTHCHECK) or sees all (an agent on the host);
+ *   1. a mongod with such a command line is seen in /proc, on a Unix socket the one that listens
+ *      there: for who shares the container's processes (Docker's own HEALTHCHECK) or sees all (an
+ *      agent on the host);
  *   2. the server's answer to getCmdLineOpts has it: for who shares its network only (a sidecar, a
  *      pod), and wherever /proc cannot tell. The temporary server answers it without a login; the
  *      real one perhaps not, and then it is not the temporary one.
@@ -26,7 +27,7 @@
 #include <stdbool.h>
 
 enum mongo_guard {
-    MONGO_GUARD_CLEAR, /* a mongod is seen here, and none is temporary */
+    MONGO_GUARD_CLEAR, /* the mongod is seen, and is not temporary */
     MONGO_GUARD_INIT,
     MONGO_GUARD_ASK, /* nothing is seen, or not clearly: ask the server */
 };
@@ -34,12 +35,17 @@ enum mongo_guard {
 #define MONGO_GUARD_WORDS                                                                          \
     "%s is the temporary server of the image's init phase (its command line tells)"
 
+/* Does this "host:port" lead to loopback? Also 0.0.0.0 and [::] do, and 127.0.0.1 as an IPv6
+ * address.
+ */
+bool mongo_guard_is_loopback(const char *address);
+
 /* Can the server at `address` ("127.0.0.1:27017", "unix:///path", "localhost:27017") be it? */
 bool mongo_guard_applies(const char *address);
 
-/* The first sign. It reads the files of every process, and blocks where one of them is stuck.
- * `proc_root` is "/proc" but in tests. */
-enum mongo_guard mongo_guard_look(const char *proc_root, const char *address);
+/* The first sign. `listener`: who listens at a Unix socket; 0: not seen. Else it reads the files of
+ * every process. It blocks where such a process is stuck. `proc_root` is "/proc" but in tests. */
+enum mongo_guard mongo_guard_look(const char *proc_root, const char *address, int listener);
 
 /* The second: the server's reply to getCmdLineOpts. */
 bool mongo_guard_is_init(const bson_t *reply);

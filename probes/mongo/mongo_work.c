@@ -16,6 +16,7 @@ struct mongo_work {
     struct work_job job;
     struct mongo_work_result result;
     char *user, *password, *address;
+    int listener;
     void (*on_done)(void *owner, const struct mongo_work_result *result);
     void *owner;
 };
@@ -46,7 +47,7 @@ static void salt(struct work_job *job)
 static void look(struct work_job *job)
 {
     struct mongo_work *w = container_of(job, struct mongo_work, job);
-    w->result.guard = mongo_guard_look("/proc", w->address);
+    w->result.guard = mongo_guard_look("/proc", w->address, w->listener);
 }
 
 static struct mongo_work *
@@ -86,13 +87,15 @@ struct mongo_work *mongo_work_salt(
     return start(w, whole, env, "mongo login", MOST_SALTS, e);
 }
 
-struct mongo_work *mongo_work_look(struct probe_env *env, const char *address,
+struct mongo_work *mongo_work_look(struct probe_env *env, const char *address, int listener,
                                    void (*done)(void *owner,
                                                 const struct mongo_work_result *result),
                                    void *owner, struct err *e)
 {
     struct mongo_work *w = new_work(look, done, owner);
     bool whole = w && (w->address = strdup(address));
+    if (w)
+        w->listener = listener;
     return start(w, whole, env, "mongo look", MOST_LOOKS, e);
 }
 

@@ -23,7 +23,7 @@ struct mongo_work *mongo_work_salt(struct probe_env *env, const struct scram_key
                                    void (*on_done)(void *owner,
                                                    const struct mongo_work_result *result),
                                    void *owner, struct err *e);
-struct mongo_work *mongo_work_look(struct probe_env *env, const char *address,
+struct mongo_work *mongo_work_look(struct probe_env *env, const char *address, int listener,
                                    void (*on_done)(void *owner,
                                                    const struct mongo_work_result *result),
                                    void *owner, struct err *e);

@@ -213,6 +213,8 @@ static const struct {
     {{"uri", "mongodb://db/"}, true, ""},
     {{"uri", "mongodb://localhost/"}, true, "uri: localhost is loopback"},
     {{"uri", "mongodb://[::1]/"}, true, "uri: ::1 is loopback"},
+    {{"uri", "mongodb://0.0.0.0/"}, true, "uri: 0.0.0.0 is loopback"},
+    {{"uri", "mongodb://[::ffff:127.0.0.1]/"}, true, "uri: ::ffff:127.0.0.1 is loopback"},
     {{"uri", "mongodb://db/?colour=red"}, true, "does not know the option colour"},
     {{"uri", "mongodb://db:99999/"}, false, "uri: "},
     {{"uri", "mongodb://db,,/"}, false, "uri: the driver does not take the hosts"},

@@ -72,10 +72,10 @@ static int drop_root(void **state)
 static void nothing_seen(void **state)
 {
     (void)state;
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_ASK);
-    assert_int_equal(mongo_guard_look("/nonexistent", LOOPBACK), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look("/nonexistent", LOOPBACK, 0), MONGO_GUARD_ASK);
     process("9", "bash\n", "bash\0" PIDFILE, 44, "");
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_ASK);
 }
 
 static void temporary_seen(void **state)
@@ -83,11 +83,42 @@ static void temporary_seen(void **state)
     (void)state;
     process("1", "bash\n", "bash\0docker-entrypoint.sh\0", 26, "");
     process("27", "mongod\n", TEMPORARY, sizeof TEMPORARY, "");
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_INIT);
-    assert_int_equal(mongo_guard_look(root, "unix:///tmp/mongodb-27017.sock"), MONGO_GUARD_INIT);
-    assert_int_equal(mongo_guard_look(root, "127.0.0.1:27018"), MONGO_GUARD_CLEAR);
-    assert_int_equal(mongo_guard_look(root, "10.0.0.2:27017"), MONGO_GUARD_CLEAR);
-    assert_int_equal(mongo_guard_look(root, "unix:///tmp/mongodb-27018.sock"), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_INIT);
+    assert_int_equal(mongo_guard_look(root, "127.0.0.1:27018", 0), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, "10.0.0.2:27017", 0), MONGO_GUARD_CLEAR);
+}
+
+/* Which server a Unix socket is of, its network does not tell: who listens there is looked at. */
+static void unix_socket(void **state)
+{
+    (void)state;
+    const char *address = "unix:///tmp/mongodb-27017.sock";
+    process("27", "mongod\n", TEMPORARY, sizeof TEMPORARY, "net:[1]");
+    process("28", "mongod\n", REAL, sizeof REAL, "");
+    process("29", "socat\n", "socat", 6, "");
+    assert_int_equal(mongo_guard_look(root, address, 27), MONGO_GUARD_INIT);
+    assert_int_equal(mongo_guard_look(root, address, 28), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, address, 29), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, address, 0), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, "unix:///tmp/mongodb-27018.sock", 27),
+                     MONGO_GUARD_CLEAR);
+}
+
+/* The kernel takes some addresses for loopback that are not in 127.0.0.0/8. */
+static void loopback(void **state)
+{
+    (void)state;
+    static const char *const here[] = {
+        "127.1.2.3:27017",          "0.0.0.0:27017",          "[::1]:27017",    "[::]:27017",
+        "[::ffff:127.0.0.1]:27017", "[::ffff:0.0.0.0]:27017", "localhost:27017"};
+    static const char *const elsewhere[] = {"10.0.0.1:27017", "[::ffff:10.0.0.1]:27017",
+                                            "[::2]:27017", "0.0.0.0:27018"};
+    for (size_t i = 0; i < ARRAY_LEN(here); i++)
+        if (!mongo_guard_applies(here[i]))
+            fail_msg("%s", here[i]);
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+        if (mongo_guard_applies(elsewhere[i]))
+            fail_msg("%s", elsewhere[i]);
 }
 
 static void temporary_of_another_network(void **state)
@@ -95,7 +126,7 @@ static void temporary_of_another_network(void **state)
     (void)state;
     process("27", "mongod\n", TEMPORARY, sizeof TEMPORARY, "net:[1]");
     process("28", "mongod\n", REAL, sizeof REAL, "");
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_CLEAR);
 }
 
 /* It says nothing about who answers at our own loopback address. */
@@ -103,28 +134,28 @@ static void real_of_another_network(void **state)
 {
     (void)state;
     process("28", "mongod\n", REAL, sizeof REAL, "net:[1]");
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_ASK);
 }
 
 static void temporary_of_unknown_network(void **state)
 {
     (void)state;
     process("27", "mongod\n", TEMPORARY, sizeof TEMPORARY, NULL);
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_ASK);
 }
 
 static void real_seen(void **state)
 {
     (void)state;
     process("1", "mongod\n", REAL, sizeof REAL, NULL);
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_CLEAR);
 }
 
 static void unreadable_command_line(void **state)
 {
     (void)state;
     process("1", "mongod\n", "", 0, NULL);
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_ASK);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_ASK);
 }
 
 static void option_forms(void **state)
@@ -134,11 +165,11 @@ static void option_forms(void **state)
     const char other[] = "mongod\0--logpath\0" PIDFILE;
     const char last[] = "mongod\0--pidfilepath";
     process("1", "mongod\n", joined, sizeof joined, "");
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_INIT);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_INIT);
     put("1", "cmdline", other, sizeof other);
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_CLEAR);
     put("1", "cmdline", last, sizeof last);
-    assert_int_equal(mongo_guard_look(root, LOOPBACK), MONGO_GUARD_CLEAR);
+    assert_int_equal(mongo_guard_look(root, LOOPBACK, 0), MONGO_GUARD_CLEAR);
 }
 
 /* The other images, and servers of nobody's init phase that look like it. */
@@ -178,7 +209,7 @@ static void other_images(void **state)
         if (i == 0)
             process("7", "mongod\n", rows[i].cmdline, rows[i].len, "");
         enum mongo_guard want = rows[i].init ? MONGO_GUARD_INIT : MONGO_GUARD_CLEAR;
-        if (mongo_guard_look(root, LOOPBACK) != want)
+        if (mongo_guard_look(root, LOOPBACK, 0) != want)
             fail_msg("row %zu", i);
     }
 }
@@ -214,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(nothing_seen),
         CASE(temporary_seen),
+        CASE(unix_socket),
         CASE(temporary_of_another_network),
         CASE(real_of_another_network),
         CASE(temporary_of_unknown_network),
@@ -221,6 +253,7 @@ int main(void)
         CASE(unreadable_command_line),
         CASE(option_forms),
         CASE(other_images),
+        cmocka_unit_test(loopback),
         cmocka_unit_test(servers_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
