@@ -132,7 +132,7 @@ static void begin(struct mongo_conn *c)
     x->scram.keys = keys;
     x->members = c->user.members;
     x->last_id = c->last_id;
-    go_on(c, mongo_exchange_begin(x, !c->reused));
+    go_on(c, mongo_exchange_begin(x, !c->reused || c->anonymous));
 }
 
 /* ---- Events of the stream ---- */
@@ -232,6 +232,7 @@ void mongo_conn_park(struct mongo_conn *c, void (*on_end)(void *owner, struct mo
     stream_adopt(&c->stream, NULL);
     buf_fini(&c->in);
     c->last_id = c->user.exchange->last_id;
+    c->anonymous = c->user.exchange->anonymous;
     c->reused = true;
     c->user = (struct mongo_conn_user){.on_end = on_end, .owner = owner};
 }

@@ -42,8 +42,9 @@ struct mongo_conn_user {
 
 struct mongo_conn {
     enum mongo_conn_state state;
-    bool reused; /* it has idled */
-    bool failed; /* ENDED by what went wrong on it, not by the server's word */
+    bool reused;    /* it has idled */
+    bool anonymous; /* see mongo_exchange.h; of the exchange before it idled */
+    bool failed;    /* ENDED by what went wrong on it, not by the server's word */
     int64_t opened;
     int64_t rtt; /* ns from the exchange's begin to its first reply; -1: none yet */
     /* Private. */

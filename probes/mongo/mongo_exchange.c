@@ -9,11 +9,11 @@
 #include "mongo/mongo_guard.h"
 #include "mongo/mongo_wire.h"
 
-#define OUT_MAX       8192
 #define DEFAULT_DB    "admin"
 #define MECHANISM_1   "SCRAM-SHA-1"
 #define MECHANISM_256 "SCRAM-SHA-256"
 #define PLAIN_MAX     65536
+#define OUT_MAX       (2 * PLAIN_MAX)
 
 static const char *const words_of[] = {
     [MONGO_STEP_HELLO] = "hello",
@@ -68,7 +68,9 @@ static enum mongo_next failed(struct mongo_exchange *x, const bson_t *doc)
 {
     char words[256];
     int32_t code = mongo_reply_error(doc, words, sizeof words);
-    bool auth = code == MONGO_UNAUTHORIZED || code == MONGO_AUTH_FAILED;
+    bool logs_in = x->step >= MONGO_STEP_X509 && x->step <= MONGO_STEP_SASL_EMPTY;
+    bool auth = code == MONGO_UNAUTHORIZED || code == MONGO_AUTH_FAILED ||
+                code == MONGO_MECHANISM_UNAVAILABLE || (logs_in && code == MONGO_ATLAS_ERROR);
     return end(x, MONGO_NEXT_DONE, auth ? REASON_AUTH : REASON_PROTOCOL, words);
 }
 
@@ -87,6 +89,23 @@ static enum mongo_next conclude(struct mongo_exchange *x)
 }
 
 /* ---- Commands ---- */
+
+/* Would a login change the verdict? An arbiter has no users, nor has a set without a configuration,
+ * and a member that is starting up may not know them yet; drivers log in to none of these. */
+static bool is_worth_login(const struct mongo_exchange *x)
+{
+    const struct mongo_wish *wish = &x->conf->wish;
+    switch (x->hello.role) {
+    case MONGO_ARBITER:
+        return false;
+    case MONGO_OTHER:
+        return !x->conf->deployment;
+    case MONGO_NOT_INITIATED:
+        return !x->conf->deployment && wish->require == MONGO_REQUIRE_PING && !wish->set_name;
+    default:
+        return true;
+    }
+}
 
 /* A connection logs in once. */
 static bool logs_in(const struct mongo_exchange *x)
@@ -352,9 +371,10 @@ static enum mongo_next take_hello(struct mongo_exchange *x, const bson_t *doc, b
     if (ok && x->fresh && x->conf->uri.load_balanced == 1 && !is_behind_balancer(doc))
         return end(x, MONGO_NEXT_DONE, REASON_MISMATCH,
                    "the uri says loadBalanced=true, the server does not (no serviceId)");
-    if (logs_in(x)) /* an arbiter has no users */
-        return x->hello.role == MONGO_ARBITER ? ask_simple(x, MONGO_STEP_PING)
-                                              : begin_login(x, doc);
+    if (logs_in(x)) {
+        x->anonymous = !is_worth_login(x);
+        return x->anonymous ? ask_simple(x, MONGO_STEP_PING) : begin_login(x, doc);
+    }
     if (x->step == MONGO_STEP_LEGACY)
         return take_ping(x);
     x->step = MONGO_STEP_PING;

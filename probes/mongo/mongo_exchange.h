@@ -48,6 +48,7 @@ struct mongo_exchange {
     bool whole;
     struct scram scram; /* `keys` are kept from one login to the next */
     int32_t last_id;    /* of a request; goes on from one exchange to the next */
+    bool anonymous; /* the login was left out: the connection's next exchange is as a fresh one */
     struct mongo_hello hello;
     struct mongo_members *members; /* NULL: not wanted */
     /* Private. */
@@ -61,7 +62,8 @@ void mongo_exchange_init(struct mongo_exchange *x, const struct mongo_conf *conf
                          const char *address);
 void mongo_exchange_fini(struct mongo_exchange *x); /* safe on a zeroed one */
 
-/* `fresh`: the first on this connection. SEND, or DONE when memory is out. */
+/* `fresh`: the first on this connection, or after one that was `anonymous`. SEND, or DONE when
+ * memory is out. */
 enum mongo_next mongo_exchange_begin(struct mongo_exchange *x, bool fresh);
 
 /* Takes what is whole of the bytes that came; `*used` tells how many. */

@@ -18,7 +18,13 @@
 #define MONGO_MESSAGE_MAX (1 << 16)
 
 /* The server's error codes that mean something to a probe. */
-enum { MONGO_UNAUTHORIZED = 13, MONGO_AUTH_FAILED = 18, MONGO_COMMAND_NOT_FOUND = 59 };
+enum {
+    MONGO_UNAUTHORIZED = 13,
+    MONGO_AUTH_FAILED = 18,
+    MONGO_COMMAND_NOT_FOUND = 59,
+    MONGO_MECHANISM_UNAVAILABLE = 334,
+    MONGO_ATLAS_ERROR = 8000, /* Atlas's own for many things, a refused login among them */
+};
 
 /* Adds the command as one message to `out`. 0, or -1 when the buffer failed. */
 int mongo_wire_command(struct buf *out, int32_t request_id, const bson_t *command);

@@ -7,6 +7,12 @@ import bson
 from mongo_scram import Scram
 from mongo_talk import UNAUTHORIZED, answer, message, query_reply
 
+# What MongoDB Atlas says of a wrong password, and a server of a mechanism that it has switched off.
+BAD_AUTH = {"ok": 0, "errmsg": "bad auth : Authentication failed.", "code": 8000, "codeName": "AtlasError"}
+NO_MECHANISM = {
+    "ok": 0.0, "errmsg": "Received authentication for mechanism SCRAM-SHA-256 which is not enabled",
+    "code": 334, "codeName": "MechanismUnavailable",
+}
 AUTH_FAILED = {"ok": 0.0, "errmsg": "Authentication failed.", "code": 18, "codeName": "AuthenticationFailed"}
 
 
@@ -96,6 +102,11 @@ def is_subject(c, command):
     """Whose certificate is it? The user may be left out: then it is the certificate's."""
     subject = ",".join("CN=" + v for part in c.sock.getpeercert()["subject"] for k, v in part if k == "commonName")
     return subject == "CN=client" and command.get("user", subject) == subject
+
+
+def says(step, reply):
+    """Replaces the login's reply number `step`."""
+    return lambda at, doc: reply if at == step else doc
 
 
 def only(step, **fields):

@@ -19,7 +19,8 @@ import time
 
 import bson
 
-from mongo_logins import aws, external, is_subject, is_user, login, only
+from mongo_logins import (AUTH_FAILED, BAD_AUTH, NO_MECHANISM, aws, external, is_subject, is_user,
+                          login, only, says)
 from mongo_states import STATES
 from mongo_talk import (NOT_FOUND, OP_REPLY, UNAUTHORIZED, Closed, Connection, answer, encode,
                         message, play, query_reply, right)
@@ -199,6 +200,14 @@ def deep(depth):
     return doc
 
 
+def login_later(c):
+    """A member that starts up, and then is a primary that refuses the login."""
+    for _ in range(2):
+        request, command, _ = c.request()
+        c.send(message(request, answer(c.options, command, "starting-up")))
+    play(c, "primary", saslStart=AUTH_FAILED)
+
+
 def old(c):
     """Before hello was known: MongoDB 3.6 to 4.4.1."""
     play(c, hello=NOT_FOUND, isMaster={"ismaster": True, "maxWireVersion": 6, "ok": 1.0})
@@ -233,6 +242,12 @@ SCENARIOS.update(
         "login-nonce": login(change=only(0, payload=b"r=other,s=MDEyMw==,i=4096")),
         "login-weak": login(iterations=1000),
         "login-costly": login(iterations=2000000000),
+        "login-atlas": login(change=says(1, BAD_AUTH)),
+        # They know no users yet.
+        "login-not-initiated": lambda c: play(c, "not-initiated", saslStart=AUTH_FAILED),
+        "login-starting-up": lambda c: play(c, "starting-up", saslStart=AUTH_FAILED),
+        "login-later": login_later,
+        "login-off": login(change=says(0, NO_MECHANISM)),
         "ping-ok0": ping_scenario(SHUTDOWN),
         "ping-no-ok": ping_scenario({"operationTime": bson.Timestamp(1, 1)}),
         "ping-ok-string": ping_scenario({"ok": "1"}),

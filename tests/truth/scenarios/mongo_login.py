@@ -128,9 +128,9 @@ def trusts_and_shows(stage):
 # ---- logins
 
 
-def scripted(scenario, how, user="user:pencil@"):
+def scripted(scenario, how, user="user:pencil@", more=""):
     def make(stage):
-        return Situation(uri(mongos.member(stage, scenario).port, "", user))
+        return Situation(uri(mongos.member(stage, scenario).port, more, user))
 
     return told(how, make)
 
@@ -234,6 +234,10 @@ ROWS = rows(
         PROTOCOL_OR_AUTH),
     ("login: another nonce", scripted("login-nonce", "a challenge for another"), UNHEALTHY,
         PROTOCOL_OR_AUTH),
+    ("login: refused by Atlas", scripted("login-atlas", "AtlasError: bad auth"), UNHEALTHY, "auth"),
+    ("login: not initiated", scripted("login-not-initiated", "no users without a configuration",
+        more="?replicaSet=rs0"), UNHEALTHY, "not-initiated"),
+    ("login: switched off", scripted("login-off", "MechanismUnavailable"), UNHEALTHY, "auth"),
     ("login: too few iterations", scripted("login-weak", "1,000: it wants to learn the password"),
         UNHEALTHY, PROTOCOL_OR_AUTH),
     ("login: too many iterations", scripted("login-costly", "2,000,000,000: it wants our CPU"),

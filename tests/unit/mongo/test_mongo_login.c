@@ -41,6 +41,14 @@ static const struct {
     {"login-nonce", "user:pencil@", "", REASON_PROTOCOL, "another nonce"},
     {"login-weak", "user:pencil@", "", REASON_PROTOCOL, "iterations not in"},
     {"login-costly", "user:pencil@", "", REASON_PROTOCOL, "iterations not in"},
+    {"login-atlas", "user:pencil@", "", REASON_AUTH, "login: AtlasError (8000): bad auth"},
+    {"login-off", "user:pencil@", "", REASON_AUTH, "login: MechanismUnavailable (334)"},
+    {"login-not-initiated", "user:pencil@", "?replicaSet=rs0", REASON_NOT_INITIATED, ""},
+    {"login-not-initiated", "user:pencil@", "?replicaSet=rs0&directConnection=true",
+     REASON_NOT_INITIATED, "not initiated"},
+    {"login-not-initiated", "user:pencil@", "", REASON_AUTH, "login: AuthenticationFailed (18)"},
+    {"login-starting-up", "user:pencil@", "?replicaSet=rs0", REASON_MISMATCH, "starting up"},
+    {"login-starting-up", "user:pencil@", "", REASON_AUTH, "login: AuthenticationFailed (18)"},
     {"silent", "user:pencil@", "", REASON_TIMEOUT, "no reply to hello"},
 };
 
@@ -89,6 +97,47 @@ static void login_is_kept(void **state)
     harness_kept_close(&h, &probe_type_mongo, kept);
     harness_close(&h);
     probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
+/* A member that was asked without a login has to be logged in to once it serves somebody. */
+static void login_is_made_up_for(void **state)
+{
+    (void)state;
+    const char *words[] = {"login-later", NULL};
+    struct server s = serve(words);
+    void *conf = conf_with_user(&s, "user:pencil@", "?replicaSet=rs0");
+    harness_open(&h);
+    struct probe_kept *kept = harness_kept_open(&h, &probe_type_mongo, conf);
+    check(conf, kept, LONG_MS);
+    expect("login-later", REASON_MISMATCH, "starting up");
+    check(conf, kept, LONG_MS);
+    expect("login-later", REASON_AUTH, "login: AuthenticationFailed (18)");
+    harness_kept_close(&h, &probe_type_mongo, kept);
+    harness_close(&h);
+    probe_type_mongo.dispose(conf);
+    end(&s);
+}
+
+/* As a token of a directory may be. */
+static void long_password(void **state)
+{
+    (void)state;
+    char password[60001];
+    struct probe_report report;
+    const char *words[] = {"plain", NULL};
+    struct server s = serve(words);
+    char *uri = str_format("mongodb://127.0.0.1:%d/" PLAIN, s.port);
+    memset(password, 'x', sizeof password - 1);
+    password[sizeof password - 1] = '\0';
+    void *conf = make_conf((const char *[]){"uri", uri, "user", "user", "password", password, NULL},
+                           &report);
+    harness_open(&h);
+    check(conf, NULL, LONG_MS);
+    expect("a long password", REASON_AUTH, "login: AuthenticationFailed (18)");
+    harness_close(&h);
+    probe_type_mongo.dispose(conf);
+    free(uri);
     end(&s);
 }
 
@@ -238,6 +287,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(login),
         cmocka_unit_test(login_is_kept),
+        cmocka_unit_test(login_is_made_up_for),
+        cmocka_unit_test(long_password),
         cmocka_unit_test(login_cancelled_at_any_time),
         cmocka_unit_test(login_without_threads),
         cmocka_unit_test(deployment),
