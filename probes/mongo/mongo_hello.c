@@ -342,6 +342,12 @@ static enum reason judge_lag(const struct mongo_hello *h, int64_t max_lag, const
     return REASON_MISMATCH;
 }
 
+bool mongo_hello_is_of(const struct mongo_hello *h, const char *name)
+{
+    char shown[MONGO_NAME_MAX];
+    return strcmp(h->set_name, str_excerpt(name, strlen(name), shown, sizeof shown)) == 0;
+}
+
 bool mongo_hello_is_incompatible(const struct mongo_hello *h)
 {
     return h->min_wire_version > MONGO_WIRE_VERSION_MAX ||
@@ -362,7 +368,7 @@ enum reason mongo_hello_judge(const struct mongo_hello *h, const struct mongo_wi
         return REASON_MISMATCH;
     }
     bool none = h->role == MONGO_NOT_INITIATED;
-    if (wish->set_name && (none || strcmp(wish->set_name, h->set_name) != 0)) {
+    if (wish->set_name && (none || !mongo_hello_is_of(h, wish->set_name))) {
         snprintf(detail, PROBE_DETAIL_MAX, "%s is %s, wanted set %s", address, what,
                  wish->set_name);
         return none ? REASON_NOT_INITIATED : REASON_MISMATCH;

@@ -83,6 +83,10 @@ void mongo_hello_describe(const struct mongo_hello *h, char *out, size_t size);
 /* No driver would speak with it. */
 bool mongo_hello_is_incompatible(const struct mongo_hello *h);
 
+/* Does its set have this name? `set_name` of a hello is printable ASCII, the name may be any text.
+ */
+bool mongo_hello_is_of(const struct mongo_hello *h, const char *name);
+
 bool mongo_hello_has_role(const struct mongo_hello *h, enum mongo_require require);
 
 struct mongo_prefer;

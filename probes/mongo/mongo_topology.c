@@ -84,7 +84,7 @@ int mongo_topology_init(struct mongo_topology *t, char *const *seeds, size_t n,
     t->n_seeds = t->n;
     if (set_name) {
         t->kind = MONGO_KIND_SET;
-        snprintf(t->set_name, sizeof t->set_name, "%s", set_name);
+        str_excerpt(set_name, strlen(set_name), t->set_name, sizeof t->set_name); /* as in hello */
     }
     return t->n > 0 ? 0 : -1;
 }

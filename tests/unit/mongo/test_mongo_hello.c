@@ -31,6 +31,7 @@
     "{\"isWritablePrimary\":false,\"secondary\":false,\"isreplicaset\":true,"                      \
     "\"info\":\"Does not have a valid replica set config\"}"
 #define MONGOS "{\"isWritablePrimary\":true,\"msg\":\"isdbgrid\"}"
+#define CAFE   "{\"setName\":\"caf\u00e9\",\"secondary\":true}"
 #define EMPTY  "{}"
 #define LIES   "{\"isWritablePrimary\":1,\"setName\":7,\"secondary\":\"true\",\"msg\":null}"
 
@@ -88,6 +89,8 @@ static const struct {
     {OTHER, PING, NULL, 0, REASON_OK, "member of rs0, starting up, recovering or rolling back"},
     {OTHER, DATA, NULL, 0, REASON_MISMATCH, "recovering"},
     {OTHER, PRIM, NULL, 0, REASON_NO_PRIMARY, "the set has no primary"},
+    {CAFE, PING, "caf\u00e9", 0, REASON_OK, "secondary of caf\\xc3\\xa9"},
+    {CAFE, PING, "cafe", 0, REASON_MISMATCH, "wanted set cafe"},
     {GHOST, PING, NULL, 0, REASON_OK, "its set is not initiated"},
     {GHOST, PING, "rs0", 0, REASON_NOT_INITIATED, "wanted set rs0"},
     {GHOST, DATA, NULL, 0, REASON_NOT_INITIATED, "not initiated"},
