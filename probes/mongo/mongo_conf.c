@@ -200,11 +200,9 @@ static void prepare_tls(struct build *b)
 {
     struct mongo_conf *c = b->conf;
     const struct probe_value *v = b->p.values + MONGO_KEY_TLS;
-    bool wanted = c->uri.ca_file || c->uri.cert_key_file || c->uri.insecure ||
-                  c->uri.any_hostname || c->uri.key_password;
+    c->tls_on = c->uri.uses_tls;
     for (size_t i = 0; i < TLS_KEY_COUNT; i++)
-        wanted |= v[i].given;
-    c->tls_on = c->uri.tls == 1 || (c->uri.tls == -1 && wanted);
+        c->tls_on |= c->uri.tls == -1 && v[i].given;
 
     /* The string's files stand in where the keys say nothing. */
     struct probe_value merged[TLS_KEY_COUNT];

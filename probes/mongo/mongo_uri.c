@@ -388,6 +388,7 @@ static int read_all(struct mongo_uri *u, const char *text, const mongoc_uri_t *u
 {
     u->srv = mongoc_uri_get_srv_hostname(uri) != NULL;
     u->tls = tri_state(uri, MONGOC_URI_TLS);
+    u->uses_tls = mongoc_uri_get_tls(uri);
     u->direct = tri_state(uri, MONGOC_URI_DIRECTCONNECTION);
     u->load_balanced = tri_state(uri, MONGOC_URI_LOADBALANCED);
     u->insecure = tri_state(uri, MONGOC_URI_TLSINSECURE) == 1 ||

@@ -28,6 +28,7 @@ struct mongo_uri {
     char *auth_mechanism;  /* NULL: none given, or DEFAULT */
     char *replica_set, *ca_file, *cert_key_file, *key_password; /* NULL: none */
     int tls, direct, load_balanced;                             /* -1: not given, 0, 1 */
+    bool uses_tls; /* tls is 1, or it is not given and another option implies it */
     struct mongo_prefer prefer;
     bool insecure;                    /* tlsInsecure, tlsAllowInvalidCertificates */
     bool any_hostname;                /* tlsAllowInvalidHostnames */

@@ -2,6 +2,7 @@
  * kept connection, and a cancel at any time. */
 #include <mongoc/mongoc.h>
 
+#include "mongo/mongo_conf.h"
 #include "mongo_rig.h"
 #include "run_harness.h"
 
@@ -269,14 +270,41 @@ static void settings(void **state)
     }
 }
 
+/* As the driver has it, some options ask for TLS by themselves. */
+static void tls_is_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pairs[5];
+        bool on;
+    } rows_[] = {
+        {{"uri", "mongodb://db/"}, false},
+        {{"uri", "mongodb://db/?tls=true"}, true},
+        {{"uri", "mongodb://db/?tlsInsecure=true"}, true},
+        {{"uri", "mongodb://db/?tlsDisableOCSPEndpointCheck=true"}, true},
+        {{"uri", "mongodb://db/?tlsDisableCertificateRevocationCheck=true"}, true},
+        {{"uri", "mongodb://db/?tls=false&tlsDisableOCSPEndpointCheck=true"}, false},
+        {{"uri", "mongodb://db/", "tls_verify", "no"}, true},
+        {{"uri", "mongodb://db/?tls=false"}, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows_); i++) {
+        struct probe_report report;
+        struct mongo_conf *conf = make_conf(rows_[i].pairs, &report);
+        if (!conf || conf->tls_on != rows_[i].on)
+            fail_msg("%s: %s", rows_[i].pairs[1], report.text);
+        probe_type_mongo.dispose(conf);
+    }
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settings),        cmocka_unit_test(scenarios),
-        cmocka_unit_test(timeouts),        cmocka_unit_test(dripped_in_time),
-        cmocka_unit_test(refused),         cmocka_unit_test(kept_connection),
-        cmocka_unit_test(ends_while_idle), cmocka_unit_test(cancel_at_any_time),
+        cmocka_unit_test(settings),           cmocka_unit_test(tls_is_on),
+        cmocka_unit_test(scenarios),          cmocka_unit_test(timeouts),
+        cmocka_unit_test(dripped_in_time),    cmocka_unit_test(refused),
+        cmocka_unit_test(kept_connection),    cmocka_unit_test(ends_while_idle),
+        cmocka_unit_test(cancel_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
