@@ -294,7 +294,8 @@ static void prepare_wish(struct build *b)
         probe_warn(b->p.report, MONGO_KEY_WARN_LAG, "has no effect on a primary");
     if (!b->p.failed && c->wish.warn_lag && c->driver)
         prepare_fail(&b->p, MONGO_KEY_WARN_LAG, driver_words);
-    if (!b->p.failed && c->wish.min_members > 0 && (!c->deployment || c->driver))
+    bool one = !c->deployment || c->uri.load_balanced == 1;
+    if (!b->p.failed && c->wish.min_members > 0 && (one || c->driver))
         prepare_fail(&b->p, MONGO_KEY_MIN_MEMBERS,
                      c->driver ? driver_words
                                : "this uri names one server: expected several hosts, replicaSet or "

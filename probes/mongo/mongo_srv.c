@@ -177,6 +177,8 @@ static int check_options(const struct mongo_srv *s, const struct dns_records *r,
                        set ? "replicaSet" : "loadBalanced");
     if (u->load_balanced == 1 && set)
         return err_set(e, "loadBalanced cannot be together with replicaSet");
+    if (u->load_balanced == 1 && s->conf.wish.min_members > 0)
+        return err_set(e, "min_members is for deployments, and its TXT record says loadBalanced");
     if (u->load_balanced == 1 && r->n_srv > 1)
         return err_set(e, "loadBalanced takes one host, its SRV records name %zu", r->n_srv);
     return 0;

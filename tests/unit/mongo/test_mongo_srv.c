@@ -144,6 +144,21 @@ static void bad_records(void **state)
     }
 }
 
+/* One server has no members that could be too few. */
+static void no_members_behind_a_balancer(void **state)
+{
+    (void)state;
+    static char txt[] = "loadBalanced=true";
+    struct dns_srv srv = {.port = 1, .target = "a.shop.test"};
+    const struct dns_records r = {.n_srv = 1, .srv = &srv, .n_txt = 1, .txt = txt, .ttl = 5};
+    struct mongo_conf conf = {.wish.min_members = 2};
+    struct err e;
+    assert_int_equal(mongo_uri_parse(&conf.uri, "mongodb+srv://db.shop.test", NULL, NULL, &e), 0);
+    assert_null(mongo_srv_new(&conf, &r, &e));
+    assert_non_null(strstr(e.text, "min_members is for deployments"));
+    mongo_uri_fini(&conf.uri);
+}
+
 /* Each target is chosen now and then, none twice. */
 static void some_of_many(void **state)
 {
@@ -208,8 +223,11 @@ static void text_for_the_driver(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_records),        cmocka_unit_test(bad_records),
-        cmocka_unit_test(some_of_many),        cmocka_unit_test(names),
+        cmocka_unit_test(good_records),
+        cmocka_unit_test(bad_records),
+        cmocka_unit_test(no_members_behind_a_balancer),
+        cmocka_unit_test(some_of_many),
+        cmocka_unit_test(names),
         cmocka_unit_test(text_for_the_driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
