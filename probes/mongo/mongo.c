@@ -229,6 +229,8 @@ static struct mongo_conn_user user_of(struct mongo_run *r)
 static void open_conn(struct mongo_run *r)
 {
     const struct mongo_conn_user user = user_of(r);
+    if (kept_of(r))
+        r->exchange.scram.keys = kept_of(r)->keys;
     r->conn = mongo_conn_new();
     if (r->conn)
         mongo_conn_open(r->conn, &user, &conf_of(r)->ep);
@@ -242,8 +244,6 @@ static void start_talking(struct mongo_run *r)
     const struct mongo_conn_user user = user_of(r);
     move_to(r, RUN_TALKING);
     probe_note_later(&r->base, describe);
-    if (k)
-        r->exchange.scram.keys = k->keys;
     if (k && k->conn && !mongo_conn_is_fresh(k->conn))
         drop_kept_conn(k);
     if (!k || !k->conn) {
@@ -325,7 +325,7 @@ static void start_asked(struct mongo_run *r)
         start_talking(r);
 }
 
-/* They may lead elsewhere than those before: what was kept is of those. */
+/* The new records may lead elsewhere: what was kept is of the old ones. */
 static void keep_srv(struct mongo_run *r)
 {
     struct mongo_kept *k = kept_of(r);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "mongo/mongo_guard.h"
 #include "mongo/mongo_wire.h"
 
 #define DEFAULT_DB    "admin"

@@ -69,8 +69,8 @@ struct fields {
     } of[FIELD_COUNT];
 };
 
-/* Found in one walk, since each of a search's own costs as much as all else; of two of one name the
- * first counts, as in a search. */
+/* One walk for all fields: a search for each would cost as much as all the rest. Of two fields of
+ * one name the first counts, as in a search. */
 static void find_fields(struct fields *f, const bson_t *doc)
 {
     bson_iter_t it;

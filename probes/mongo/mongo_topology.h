@@ -78,7 +78,8 @@ const struct mongo_server *mongo_topology_primary(const struct mongo_topology *t
 /* Has everybody answered who will? */
 bool mongo_topology_is_complete(const struct mongo_topology *t);
 
-/* Nobody who has not answered yet will: false where nobody has, so that there is nothing to say. */
+/* The deadline is near: who has not answered has failed (timeout). False, and nothing is changed,
+ * where no server has answered at all. */
 bool mongo_topology_end(struct mongo_topology *t);
 
 /* What each server is, for probe_members; the texts are the topology's. Returns how many. */

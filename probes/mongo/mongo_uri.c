@@ -175,7 +175,7 @@ static void ignore_log(mongoc_log_level_t level, const char *domain, const char 
 
 /* ---- What the driver would not say ---- */
 
-/* Before it looks: what has one cause in practice, and what it would take for something else. */
+/* Refused before the driver reads it: mistakes whose cause is known, and what it would misread. */
 static int check_text(const char *text, struct err *e)
 {
     size_t len = strnlen(text, TEXT_MAX);

@@ -37,9 +37,9 @@ static void describe_server(const struct mongo_server *s, bool tags, struct buf 
     else if (s->state == MONGO_SERVER_FAILED && s->told)
         buf_printf(b, " (%s)", s->detail);
     else if (s->state == MONGO_SERVER_FAILED)
-        buf_puts(b, s->reason == REASON_DNS && strstr(s->detail, "no such name") ? "no such name"
-                    : s->reason == REASON_TIMEOUT                                ? "no answer"
-                                                  : reason_name(s->reason));
+        buf_puts(b, s->reason == REASON_DNS && s->gone ? "no such name"
+                    : s->reason == REASON_TIMEOUT      ? "no answer"
+                                                       : reason_name(s->reason));
     else if (s->state == MONGO_SERVER_ASKED)
         buf_puts(b, "no answer yet");
 }

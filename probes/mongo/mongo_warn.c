@@ -2,7 +2,6 @@
 #include "mongo/mongo_warn.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -62,7 +61,7 @@ static bool is_gone(const struct mongo_server *s)
     case REASON_TIMEOUT:
         return true;
     default:
-        return s->reason == REASON_DNS && strstr(s->detail, "no such name");
+        return s->reason == REASON_DNS && s->gone;
     }
 }
 
