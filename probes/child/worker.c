@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@ struct worker_pool {
 
 /*  state    what is under way                                        next
  *  WAITING  it stands in line, or is about to tell why it has failed  RUNNING, OVER, CLOSING
- *  RUNNING  the child, and its reply                                  OVER, CLOSING
+ *  RUNNING  the child                                                 OVER, CLOSING
  *  OVER     on_done was told                                          CLOSING
  *  CLOSING  worker_close was called: the child is awaited, then on_closed */
 enum worker_state { WORKER_WAITING, WORKER_RUNNING, WORKER_OVER, WORKER_CLOSING };
@@ -48,8 +49,7 @@ struct worker {
     uv_shutdown_t shutdown;
     struct closer closer; /* holds the process until it is reaped */
     struct worker_result result;
-    bool is_alive;   /* not reaped yet */
-    bool is_reading; /* the reply is not read to its end */
+    bool is_alive; /* not reaped yet */
     char chunk[4096];
 };
 
@@ -109,12 +109,6 @@ static void report(struct worker *w)
     w->on_done(w->run, &w->result);
 }
 
-static void report_if_ended(struct worker *w)
-{
-    if (!w->is_alive && !w->is_reading)
-        report(w);
-}
-
 static void leave_line(struct worker *w)
 {
     for (struct worker **at = &w->pool->line; *at; at = &(*at)->next)
@@ -150,6 +144,25 @@ static void kill_group(struct worker *w)
         kill(-w->process.pid, SIGKILL);
 }
 
+static void take(struct worker *w, const char *data, size_t len)
+{
+    if (buf_add(&w->reply, data, len) < 0)
+        w->result.outcome = WORKER_FLOODED;
+}
+
+/* The child has ended, so all that it wrote is in the pipe. The end of the pipe is not waited for: a
+ * process that the child started in another session may hold it open. */
+static void read_rest(struct worker *w)
+{
+    uv_os_fd_t fd; /* it never blocks */
+    ssize_t n;
+    if (uv_fileno((uv_handle_t *)&w->out, &fd) < 0)
+        return;
+    while (w->result.outcome == WORKER_ENDED && (n = read(fd, w->chunk, sizeof w->chunk)) > 0)
+        take(w, w->chunk, (size_t)n);
+    uv_read_stop((uv_stream_t *)&w->out);
+}
+
 /* It is reaped: kill() must come at once. While anything of its group lives the kernel gives that
  * number to nobody else; where nothing does, it finds nobody. */
 static void on_exit_child(uv_process_t *process, int64_t exit_status, int term_signal)
@@ -161,7 +174,8 @@ static void on_exit_child(uv_process_t *process, int64_t exit_status, int term_s
     w->result.exit_status = (int)exit_status;
     w->result.term_signal = term_signal;
     uv_close((uv_handle_t *)process, on_process_closed);
-    report_if_ended(w);
+    read_rest(w);
+    report(w);
     start_next(w->pool);
 }
 
@@ -175,15 +189,12 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct worker *w = container_of((uv_pipe_t *)stream, struct worker, out);
-    if (n >= 0 && !buf_add(&w->reply, buf->base, (size_t)n))
-        return;
-    if (n >= 0) {
-        w->result.outcome = WORKER_FLOODED;
+    if (n > 0)
+        take(w, buf->base, (size_t)n);
+    if (n < 0 || w->result.outcome == WORKER_FLOODED)
+        uv_read_stop(stream);
+    if (w->result.outcome == WORKER_FLOODED)
         kill_group(w);
-    }
-    w->is_reading = false;
-    uv_read_stop(stream);
-    report_if_ended(w);
 }
 
 /* A child that does not take its job says by its end why. */
@@ -231,21 +242,20 @@ static void start_child(struct worker *w)
         closer_hold(&w->closer);
     if (rc == 0) {
         move(w, WORKER_RUNNING);
-        w->is_alive = w->is_reading = true;
+        w->is_alive = true;
         w->pool->running++;
         write_job(w);
         rc = uv_read_start((uv_stream_t *)&w->out, on_alloc, on_read);
         if (rc == 0)
             return;
         kill_group(w);
-        w->is_reading = false;
     } else {
         if (w->process.loop)
             uv_close((uv_handle_t *)&w->process, on_process_closed);
         uv_timer_start(&w->timer, on_timer, 0, 0);
     }
     w->result.outcome = WORKER_FAILED;
-    err_set(&w->result.error, "cannot start the driver's process: %s", uv_strerror(rc));
+    err_set(&w->result.error, "cannot start a child process: %s", uv_strerror(rc));
 }
 
 static void start_next(struct worker_pool *pool)

@@ -1,6 +1,7 @@
 """exec: a program and its exit code."""
 
 import os
+import signal
 
 from scenarios.common import AB, Situation, is_ours, told
 from table import HEALTHY, UNHEALTHY, rows
@@ -94,6 +95,25 @@ def leaves_child(how, child="sleep 1000", then="wait"):
     return told(how, make)
 
 
+def leaves_daemon(stage):
+    """ends, and leaves a process in another session, which holds its output"""
+    mark = stage.program.path("daemon")
+    path = stage.program.write("check.sh", f"#!/bin/sh\nsetsid -f sh -c 'echo $$ >{mark}; exec sleep 1000'\n"
+                                           f"until test -s {mark}; do sleep 0.01; done\necho begun\n")
+    path.chmod(0o755)
+    return Situation(f"command = {path}")
+
+
+def daemon_is_left(row, stage):
+    """It lives on, and so is ended here."""
+    from ways import check
+
+    try:
+        check(row, stage)
+    finally:
+        os.kill(int(stage.program.path("daemon").read_text()), signal.SIGKILL)
+
+
 NAGIOS = "exit_codes = nagios"
 
 # fmt: off
@@ -128,6 +148,8 @@ ROWS = rows(
         HEALTHY, "ok", "", {"by": group_is_killed}),
     ("ends before its child, which has its output", leaves_child("ends, and its child would write on", then="exit 3"),
         UNHEALTHY, "mismatch", "", {"by": group_is_killed, "detail": "exit code 3"}),
+    ("leaves a daemon, which has its output", leaves_daemon, HEALTHY, "ok", "",
+        {"by": daemon_is_left, "detail": "exit code 0: begun$"}),
     ("missing", not_there, UNHEALTHY, "internal", "", {"by": is_ours,
         "detail": "cannot run .*nothing: No such file"}),
     ("not executable", runs(":", "without the permission", mode=0o644), UNHEALTHY, "internal", "",

@@ -57,15 +57,15 @@ __attribute__((noreturn)) static int child_hang(void)
         pause();
 }
 
-/* Ends, and leaves a child of its own that holds the reply's pipe until nobody reads it; in a group
- * of its own, so that it is not killed with the one that left it. */
+/* Replies, ends, and leaves a child of its own that holds the reply's pipe until nobody reads it;
+ * in a group of its own, so that it is not killed with the one that left it. */
 static int child_leave(void)
 {
     struct pollfd out = {.fd = 1};
     pid_t left = fork();
     if (left == 0)
         poll(&out, 1, -1);
-    return left < 0 || setpgid(left, left) < 0;
+    return left < 0 || setpgid(left, left) < 0 || write(1, "left", 4) != 4;
 }
 
 static int run_child(const char *word)
@@ -179,6 +179,16 @@ static void flood(void **state)
     assert_int_equal(seen.result.outcome, WORKER_FLOODED);
 }
 
+/* What has ended is not waited for longer because somebody else could go on writing. */
+static void leaves_its_output_open(void **state)
+{
+    (void)state;
+    run("__leave");
+    assert_int_equal(seen.result.outcome, WORKER_ENDED);
+    assert_int_equal(seen.result.exit_status, 0);
+    assert_string_equal(seen.reply, "left");
+}
+
 /* A type that only cancels, for harness_cancel. */
 static void cancel(struct probe_run *run)
 {
@@ -224,8 +234,8 @@ static void take_the_place(void)
     holder = worker_start(&parent, "__hang", JOB, 1, on_holder_done);
 }
 
-/* A child that began late has ended, and its reply is not there at the deadline: no empty one. */
-static void late_and_unread(void **state)
+/* A child that began late has not ended at the deadline: that it had no time says nothing. */
+static void late(void **state)
 {
     (void)state;
     take_the_place();
@@ -233,7 +243,7 @@ static void late_and_unread(void **state)
     memset(&seen, 0, sizeof seen);
     r->base.started = clock_now() - NS_PER_S;
     r->base.deadline = clock_now() + 400 * NS_PER_MS;
-    r->worker = worker_start(&r->base, "__leave", JOB, 1, on_done);
+    r->worker = worker_start(&r->base, "__hang", JOB, 1, on_done);
     worker_close(holder, on_holder_closed);
     while (!h.released || holder)
         uv_run(&h.loop, UV_RUN_ONCE);
@@ -290,7 +300,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(flood, open_harness, close_harness),
         cmocka_unit_test_setup_teardown(hang, open_harness, close_harness),
         cmocka_unit_test_setup_teardown(starved, open_harness, close_harness),
-        cmocka_unit_test_setup_teardown(late_and_unread, open_harness, close_harness),
+        cmocka_unit_test_setup_teardown(late, open_harness, close_harness),
+        cmocka_unit_test_setup_teardown(leaves_its_output_open, open_harness, close_harness),
         cmocka_unit_test_setup_teardown(no_program, open_harness, close_harness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
