@@ -222,6 +222,8 @@ static size_t one(const char *text, char c)
     int high = prefix ? str_hex(text[prefix]) : -1, low = high < 0 ? -1 : str_hex(text[prefix + 1]);
     if (low >= 0 && (unsigned char)c == (high << 4 | low))
         return prefix + 2;
+    if (!c) /* in the text that byte is its end */
+        return 0;
     if (text[0] == c)
         return 1;
     if (text[0] == '\\' && text[1] == c)

@@ -139,6 +139,27 @@ static void urls(void **state)
     }
 }
 
+/* A secret may have a zero byte in it: no text goes on behind its own. */
+static void zero_byte(void **state)
+{
+    (void)state;
+    static const char sent[] = "sent abcd\0efgh, and more", escaped[] = "abcd\\\0efgh";
+    static const struct probe_key uri = {.name = "uri", .kind = KEY_TEXT, .flags = KEY_MAY_HIDE};
+    const struct probe_value value = {.text = "http://h/?token=abcd%00efgh"};
+    struct mask m;
+    assert_int_equal(mask_init(&m, &uri, &value, 1), 0);
+    char *shown = mask_apply(&m, str_dup_n(sent, sizeof sent - 1));
+    assert_string_equal(shown, "sent ***");
+    free(shown);
+    shown = mask_apply(&m, str_dup_n(escaped, sizeof escaped - 1));
+    assert_string_equal(shown, "abcd\\");
+    free(shown);
+    shown = mask_apply(&m, strdup("abcd%00efgh, abcd\\u0000efgh, abcd\\x00efgh"));
+    assert_string_equal(shown, "***, ***, ***");
+    free(shown);
+    mask_fini(&m);
+}
+
 /* Words about a URL with a slip in it quote the part that is none. */
 static void in_words_about_a_url(void **state)
 {
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test(in_every_form), cmocka_unit_test(in_base64),
         cmocka_unit_test(cut_off),       cmocka_unit_test(nothing_else),
         cmocka_unit_test(urls),          cmocka_unit_test(in_words_about_a_url),
+        cmocka_unit_test(zero_byte),
     };
     return cmocka_run_group_tests(tests, open_mask, close_mask);
 }
