@@ -25,7 +25,6 @@ void log_event(enum log_level level, const struct log_field *fields, const char 
     __attribute__((format(printf, 3, 4)));
 
 /* Without fields. */
-#define log_debug(...) log_event(LOG_DEBUG, NULL, __VA_ARGS__)
 #define log_info(...)  log_event(LOG_INFO, NULL, __VA_ARGS__)
 #define log_warn(...)  log_event(LOG_WARN, NULL, __VA_ARGS__)
 #define log_error(...) log_event(LOG_ERROR, NULL, __VA_ARGS__)

@@ -55,7 +55,7 @@ struct pattern_program {
     size_t member_words;
 };
 
-enum { SET_NEWLINE, SET_WORD, SET_FIRST };
+enum { SET_NEWLINE, SET_WORD };
 
 /* 0, or -1 with the words and the program empty. */
 int pattern_compile(struct pattern_program *prog, const char *text, struct err *e);

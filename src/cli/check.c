@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/jsonw.h"
 #include "base/output.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -167,15 +166,12 @@ static void on_result(void *ctx, struct check *c, const struct check_result *r)
         show(cmd, c);
     if (--cmd->left > 0)
         return;
-    if (cmd->cli->json) {
-        struct jsonw j;
-        jsonw_init(&j, &cmd->document);
-        document_status(&j, &cmd->session.engine, clock_now());
-    } else if (shows && !cmd->term.tty && !cmd->all_fit) {
+    if (cmd->cli->json)
+        cli_make_document(&cmd->document, &cmd->session.engine);
+    else if (shows && !cmd->term.tty && !cmd->all_fit)
         show_digest(cmd);
-    } else if (shows && cmd->term.tty && cmd->session.engine.n_checks > 1) {
+    else if (shows && cmd->term.tty && cmd->session.engine.n_checks > 1)
         show_total(cmd);
-    }
     session_stop(&cmd->session);
 }
 
@@ -217,7 +213,6 @@ int cmd_check(const struct cli *cli)
         return rc;
     struct check_command cmd = {.cli = cli, .left = config->n_checks, .began = clock_now()};
     begin_lines(&cmd, config);
-    buf_init(&cmd.document, MAX_OUTPUT);
     struct engine_hooks hooks = {
         .on_result = on_result, .next_delay = never_again, .run_timeout = run_timeout, .ctx = &cmd};
     struct err e;
@@ -228,8 +223,5 @@ int cmd_check(const struct cli *cli)
         return EXIT_INTERNAL;
     }
     session_run(&cmd.session);
-    if (cli->json && cmd.document.data && !cmd.document.failed)
-        output_print(STDOUT_FILENO, "%s\n", cmd.document.data);
-    buf_fini(&cmd.document);
-    return verdict(&cmd);
+    return cli_print_document(&cmd.document, verdict(&cmd));
 }

@@ -8,11 +8,15 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/jsonw.h"
 #include "base/output.h"
 #include "config/ini_reader.h"
+#include "view/document.h"
 
 #define TOLD_MAX 5
 #define STDIN_NS (10 * NS_PER_S)
+
+#define DOCUMENT_MAX ((64 << 20) - 1) /* what output.h keeps, with its newline */
 
 void cli_print_report(const struct cli *cli, const struct config_report *r)
 {
@@ -129,6 +133,25 @@ int cli_print(struct buf *out)
         puts(out->data);
     buf_fini(out);
     return rc;
+}
+
+void cli_make_document(struct buf *document, const struct engine *e)
+{
+    struct jsonw j;
+    buf_init(document, DOCUMENT_MAX);
+    jsonw_init(&j, document);
+    document_status(&j, e, clock_now());
+}
+
+int cli_print_document(struct buf *document, int code)
+{
+    bool whole = !document->failed;
+    if (!whole)
+        fprintf(stderr, "probe: no document: memory is short, or it has over 64 MiB\n");
+    else if (document->len)
+        output_print(STDOUT_FILENO, "%s\n", document->data);
+    buf_fini(document);
+    return whole || code != EXIT_HEALTHY ? code : EXIT_INTERNAL;
 }
 
 /* Asked of the descriptor: errno may be of a write long before. */

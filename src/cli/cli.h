@@ -75,9 +75,16 @@ void cli_print_report(const struct cli *cli, const struct config_report *r);
  * empty: nothing is printed then. */
 int cli_print(struct buf *out);
 
-/* Flushes stdout: an output that could not be written is not a success. Returns `code`, or
- * EXIT_INTERNAL when writing failed and code was 0. A reader that has gone away (`| head -1`) wants
- * no more, which is no failure: the code may be a verdict that somebody acts on. */
+/* The document of --json of a command that checks: made while the engine has the results, printed
+ * and freed at the end. What is returned is `code`, or EXIT_INTERNAL where that is 0 and the
+ * document is not whole; one that was never made is nothing to print. */
+void cli_make_document(struct buf *document, const struct engine *e);
+int cli_print_document(struct buf *document, int code);
+
+/* The end of main. Flushes stdout: an output that could not be written is not a success. Returns
+ * `code`, or EXIT_INTERNAL when writing failed and code was 0. A reader that has gone away
+ * (`| head -1`) wants no more, which is no failure: the code may be a verdict that somebody acts
+ * on. */
 int cli_finish(int code);
 
 int cmd_run(const struct cli *cli);

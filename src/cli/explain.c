@@ -160,7 +160,7 @@ static int print_names(struct config *config)
     for (size_t i = 0; i < config->n_checks; i++)
         puts(config->checks[i]->name);
     config_free(config);
-    return cli_finish(EXIT_HEALTHY);
+    return EXIT_HEALTHY;
 }
 
 static int print_recipes(const struct cli *cli)
@@ -175,7 +175,7 @@ static int print_recipes(const struct cli *cli)
             putchar('\n');
         rc = recipes_print(cli->targets[i]);
     }
-    return cli_finish(rc);
+    return rc;
 }
 
 /* Without a file, names alone ask for what the agent runs with. */
@@ -317,5 +317,5 @@ int cmd_explain(const struct cli *cli)
     buf_fini(&out);
     answer_close(&answer);
     config_free(config);
-    return cli_finish(rc);
+    return rc;
 }

@@ -419,7 +419,7 @@ static int print_keys_of_probes(void)
     print_key_names(config_common_keys + 1, config_n_common_keys - 1); /* not `type` */
     for (size_t t = 0; probe_types[t]; t++)
         print_key_names(probe_types[t]->keys, probe_types[t]->n_keys);
-    return cli_finish(EXIT_HEALTHY);
+    return EXIT_HEALTHY;
 }
 
 static void print_values_of(const struct probe_key *keys, size_t n, const char *name)
@@ -440,7 +440,7 @@ static int print_values(const char *name)
     print_values_of(config_common_keys, config_n_common_keys, name);
     for (size_t t = 0; probe_types[t]; t++)
         print_values_of(probe_types[t]->keys, probe_types[t]->n_keys, name);
-    return cli_finish(EXIT_HEALTHY);
+    return EXIT_HEALTHY;
 }
 
 static int print_names(void)
@@ -449,7 +449,7 @@ static int print_names(void)
     size_t n = all_topics(words);
     for (size_t i = 0; i < n; i++)
         puts(words[i]);
-    return cli_finish(EXIT_HEALTHY);
+    return EXIT_HEALTHY;
 }
 
 int cmd_help(const struct cli *cli)
@@ -472,5 +472,5 @@ int cmd_help(const struct cli *cli)
         if (i + 1 < cli->n_targets)
             putchar('\n');
     }
-    return cli_finish(EXIT_HEALTHY);
+    return EXIT_HEALTHY;
 }

@@ -95,5 +95,5 @@ int cmd_validate(const struct cli *cli)
         print_text(path, config, &report, cli->quiet);
     config_free(config);
     config_report_fini(&report);
-    return cli_finish(rc == CONFIG_OK ? EXIT_HEALTHY : EXIT_CONFIG);
+    return rc == CONFIG_OK ? EXIT_HEALTHY : EXIT_CONFIG;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/jsonw.h"
 #include "base/output.h"
 #include "base/str.h"
 #include "cli/cli.h"
@@ -165,11 +164,8 @@ static void end(struct wait_command *cmd)
     gate_close(&cmd->gate, true, clock_now());
     if (cmd->succeeded)
         tell_success(cmd);
-    if (cmd->cli->json) {
-        struct jsonw j;
-        jsonw_init(&j, &cmd->document);
-        document_status(&j, &cmd->session.engine, clock_now());
-    }
+    if (cmd->cli->json)
+        cli_make_document(&cmd->document, &cmd->session.engine);
     stop(cmd);
 }
 
@@ -276,16 +272,14 @@ static int become(char **command)
 static int finish(struct wait_command *cmd)
 {
     const struct cli *cli = cmd->cli;
-    if (cli->json && cmd->document.data && !cmd->document.failed)
-        output_print(STDOUT_FILENO, "%s\n", cmd->document.data);
-    buf_fini(&cmd->document);
+    int rc = cli_print_document(&cmd->document, EXIT_HEALTHY);
     gate_close(&cmd->gate, false, clock_now());
     free(cmd->awaited);
     if (cmd->session.caught)
         return EXIT_SIGNAL + cmd->session.caught;
     if (!cmd->succeeded)
         return EXIT_TIMED_OUT;
-    return cli->run ? become(cli->run) : EXIT_HEALTHY;
+    return cli->run ? become(cli->run) : rc;
 }
 
 static int open_gate(struct wait_command *cmd)
@@ -345,7 +339,6 @@ int cmd_wait(const struct cli *cli)
                                      : DEFAULT_BUDGET,
         .awaited = calloc(config->n_checks, sizeof *cmd.awaited),
     };
-    buf_init(&cmd.document, MAX_OUTPUT);
     struct engine_hooks hooks = {
         .on_result = on_result, .next_delay = next_delay, .run_timeout = run_timeout, .ctx = &cmd};
     struct err e = {"out of memory"};

@@ -84,6 +84,16 @@ def test_process_by_every_way(probe):
         assert r.code == 1 and last(r)["reason"] == "not-running", str(r)
 
 
+def test_json_of_many_targets_is_whole(probe):
+    """Of over 16 MiB; until now nothing was printed, and the exit code was 0."""
+    labels = ", ".join(f"l{i}{'x' * 120}={'v' * 127}" for i in range(16))
+    names = [f"p{i}" for i in range(4000)]
+    sections = "".join(f"[probe {name}]\n" for name in names)
+    config = probe.write("many.ini", f"[defaults]\nlabels = {labels}\ntype = process\npid = 1\n{sections}")
+    r = probe.run("check", "--json", "--timeout", "60s", "-c", config, *names, timeout=60)
+    assert r.code == 0 and len(r.json["probes"]) == len(names) and len(r.out) > 16 << 20, f"{r.code}: {r.err}"
+
+
 def test_json_is_one_document_of_the_agents_shape(probe, serve, port):
     server = serve(hostile.silent)
     r = check(probe, f"up=tcp://127.0.0.1:{server.port}", f"down=tcp://127.0.0.1:{port}")
