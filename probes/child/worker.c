@@ -150,8 +150,8 @@ static void take(struct worker *w, const char *data, size_t len)
         w->result.outcome = WORKER_FLOODED;
 }
 
-/* The child has ended, so all that it wrote is in the pipe. The end of the pipe is not waited for: a
- * process that the child started in another session may hold it open. */
+/* The child has ended, so all that it wrote is in the pipe. The end of the pipe is not waited for:
+ * a process that the child started in another session may hold it open. */
 static void read_rest(struct worker *w)
 {
     uv_os_fd_t fd; /* it never blocks */

@@ -163,6 +163,20 @@ static void set_overrides(struct builder *b, struct source *s)
     }
 }
 
+/* Values of [defaults] that are other types' stand here: an error there, told once. */
+static void expect_fit(struct builder *b, struct builder_tables *own)
+{
+    for (size_t k = 0; k < own->base.n; k++) {
+        struct table_slot *slot = &own->scratch.slots[k];
+        const struct ini_entry *entry = slot->unfit;
+        if (!entry || slot->word)
+            continue;
+        own->base.slots[k].unfit = NULL;
+        table_set(&own->base, k, entry->key, false, entry->value, entry->line, &b->defaults);
+        slot->failed = true;
+    }
+}
+
 static void check_required(const struct probe_report *r)
 {
     const struct table *t = r->table;
@@ -345,10 +359,12 @@ struct check_conf *build_check(struct builder *b, const char *name, const struct
         table_reset(&own->scratch, &own->base);
     }
     bool all_known = set_all(b, &k, entries, n, s);
-    if (!b->sets_pass_by)
+    if (!s->no_sets)
         sets_apply(&b->sets, &b->lookup, name, k.type, &b->common.scratch,
                    own ? &own->scratch : NULL, s->report, &s->errors);
     set_overrides(b, s);
+    if (own)
+        expect_fit(b, own);
     struct check_conf *c = new_check(name, own ? probe_types[k.type] : NULL);
     if (!c || fill(b, c, own, &k, all_known, s) < 0)
         source_problem(s, true, 0, NULL, "out of memory");

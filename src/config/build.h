@@ -20,8 +20,8 @@ struct builder {
     int (*check_ready_file)(const char *path, struct err *e); /* NULL: not asked */
     struct config_report *report;                             /* for bugs in the tables */
     struct lookup lookup;
-    struct sets sets;  /* of the command line */
-    bool sets_pass_by; /* the next check was not asked for: they are not meant for it */
+    struct sets sets;       /* of the command line */
+    struct source defaults; /* the section [defaults]; zero where there is none */
     /* Each: the tables' own defaults; those under [defaults]; scratch for the section at hand. */
     struct builder_tables {
         struct table plain, base, scratch;

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "config/advice.h"
 #include "config/build.h"
+#include "config/expand.h"
 #include "config/hints.h"
 #include "config/kind.h"
 #include "config/value.h"
@@ -60,11 +61,27 @@ void builder_fini(struct builder *b)
     lookup_fini(&b->lookup);
 }
 
-/* A key of several types is read for each; what is wrong with it is told once. */
+/* Can the text be that type's? What else may be wrong with it is told when it is set. */
+static bool fits(const struct key_word *w, size_t type, const struct ini_entry *entry)
+{
+    const struct probe_key *key = &probe_types[type]->keys[w->type[type]];
+    char *text;
+    if (w->twin || key->flags & KEY_SECRET || expand(entry->value, &text, NULL) < 0)
+        return true;
+    bool does = value_fits(key, text);
+    free(text);
+    return does;
+}
+
+/* A key of several types is read for each; what is wrong with it is told once. A value that fits
+ * some of them is no error before a check of another one would have it. */
 static void set_for_types(struct builder *b, const struct key_word *w,
                           const struct ini_entry *entry, struct source *s)
 {
     struct source once = *s;
+    bool fits_one = false;
+    for (size_t t = 0; t < b->lookup.n_types; t++)
+        fits_one = fits_one || (w->type[t] != LOOKUP_NONE && fits(w, t, entry));
     for (size_t t = 0; t < b->lookup.n_types; t++) {
         if (w->type[t] == LOOKUP_NONE)
             continue;
@@ -73,6 +90,8 @@ static void set_for_types(struct builder *b, const struct key_word *w,
             source_problem(&once, true, entry->line, entry->key, "out of memory");
         else if (once.errors > s->errors)
             own->base.slots[w->type[t]].failed = true;
+        else if (fits_one && !fits(w, t, entry))
+            own->base.slots[w->type[t]].unfit = entry;
         else
             table_set(&own->base, (size_t)w->type[t], entry->key, w->twin, entry->value,
                       entry->line, &once);
@@ -96,6 +115,7 @@ void builder_defaults(struct builder *b, const struct ini_entry *entries, size_t
         else
             build_unknown_key(b, entry, false, UINT64_MAX, s);
     }
+    b->defaults = *s;
     advice_on_timeout(&b->common.base, s);
     const struct probe_value *type = &b->common.base.values[COMMON_TYPE];
     if (type->text && lookup_type(type->text) == LOOKUP_NONE)

@@ -149,7 +149,7 @@ static void read_probe(struct config_load *l, struct loaded *p)
     for (size_t i = 0; i < section->n; i++)
         if (strcmp(entries[i].key, "after") == 0)
             p->after_line = entries[i].line;
-    l->builder.sets_pass_by = l->src.n_targets && names_get(&l->targets, p->name) == NAMES_NONE;
+    s.no_sets = l->src.n_targets && names_get(&l->targets, p->name) == NAMES_NONE;
     p->conf = build_check(&l->builder, p->name, entries, section->n, &s);
     if (p->conf)
         p->conf->of_file = true;

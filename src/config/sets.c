@@ -61,15 +61,22 @@ static void problem(struct sets_one *one, struct config_report *report, const ch
     one->failed = true;
 }
 
-/* Of several types that have it, the first one's. */
-static const struct probe_key *key_of(const struct lookup *l, const struct key_word *w)
+/* Of several types that have it, the first that the value fits; else the first. */
+static const struct probe_key *key_of(const struct lookup *l, const struct key_word *w,
+                                      const char *value)
 {
+    const struct probe_key *first = NULL;
     if (w->common != LOOKUP_NONE)
         return &config_common_keys[w->common];
-    for (size_t t = 0; t < l->n_types; t++)
+    for (size_t t = 0; t < l->n_types; t++) {
+        const struct probe_key *key = NULL;
         if (w->type[t] != LOOKUP_NONE)
-            return &probe_types[t]->keys[w->type[t]];
-    return NULL;
+            key = &probe_types[t]->keys[w->type[t]];
+        if (key && value_fits(key, value))
+            return key;
+        first = first ? first : key;
+    }
+    return first;
 }
 
 static void unknown_key(struct sets_one *one, const struct lookup *l, const struct key_word *w,
@@ -153,7 +160,7 @@ static int check_one(struct sets *sets, size_t i, struct lookup *lookup,
 {
     struct sets_one *one = &sets->list[i];
     const struct key_word *w = lookup_word(lookup, one->given->key);
-    const struct probe_key *key = w ? key_of(lookup, w) : NULL;
+    const struct probe_key *key = w ? key_of(lookup, w, one->value) : NULL;
     if (!key) {
         unknown_key(one, lookup, w, report);
         return 0;

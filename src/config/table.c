@@ -97,7 +97,8 @@ void table_reset(struct table *t, const struct table *base)
     for (size_t k = 0; k < t->n; k++) {
         if (t->slots[k].owned)
             value_fini(&t->values[k]);
-        t->slots[k] = (struct table_slot){.failed = base->slots[k].failed};
+        t->slots[k] =
+            (struct table_slot){.failed = base->slots[k].failed, .unfit = base->slots[k].unfit};
         t->values[k] = base->values[k];
     }
 }

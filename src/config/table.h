@@ -9,6 +9,8 @@
 #include "config/report.h"
 #include "probe.h"
 
+struct ini_entry;
+
 /* Where settings come from: a section of the file, or the command line. */
 struct source {
     struct config_report *report;
@@ -19,6 +21,7 @@ struct source {
     bool lossy;       /* a line of it is in error, and what it was to set is not known */
     bool literal;     /* the value was expanded already */
     bool no_warnings; /* they were told already */
+    bool no_sets;     /* nobody has asked for this probe: --set is not meant for it */
     size_t errors;    /* reported through it */
 };
 
@@ -42,6 +45,7 @@ struct table {
         int line;           /* of that */
         const char *option; /* the option that set it; NULL: none */
         bool failed;        /* what was given is in error, and the value stands in for it */
+        const struct ini_entry *unfit; /* of [defaults], for other types only; NULL: none */
     } * slots;
 };
 

@@ -245,6 +245,15 @@ int value_parse(struct probe_value *v, const struct probe_key *key, const char *
     return 0;
 }
 
+bool value_fits(const struct probe_key *key, const char *text)
+{
+    struct probe_value v;
+    if (value_parse(&v, key, text, NULL) < 0)
+        return false;
+    value_fini(&v);
+    return true;
+}
+
 void value_fini(struct probe_value *v)
 {
     free((char *)v->text);

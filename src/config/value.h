@@ -15,6 +15,9 @@ int value_parse(struct probe_value *v, const struct probe_key *key, const char *
                 struct err *e);
 void value_fini(struct probe_value *v);
 
+/* Would it parse? */
+bool value_fits(const struct probe_key *key, const char *text);
+
 /* A deep copy; -1 out of memory. */
 int value_copy(struct probe_value *to, const struct probe_value *from);
 

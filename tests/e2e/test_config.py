@@ -364,6 +364,30 @@ def test_what_cannot_be_listened_on(probe, address):
         assert r.code == 78 and f"agent.{key}: " in r.out, str(r)
 
 
+def test_a_default_is_for_the_types_that_have_it(probe):
+    """A value that one type of the file does not know is an error; that a type elsewhere would not, is none."""
+    mongo = "[defaults]\nrequire = data\nmax_lag = 500ms\n[probe a]\nuri = mongodb://db/\n"
+    postgres = "[probe b]\nuri = postgres://db/\n[probe c]\nuri = postgres://db/\n"
+    redis = "[probe b]\nuri = redis://db/\nmax_lag = 20s\n"
+    for text, wrong in (
+        (mongo, []),
+        (mongo + redis, []),
+        (mongo + "[probe b]\nuri = postgres://db/\nrequire = ping\n", []),
+        (mongo + postgres, [':2: defaults.require: "data" is unknown, expected ping, login']),
+        (mongo + "[probe b]\nuri = redis://db/\n", [":3: defaults.max_lag: "]),
+        ("[defaults]\nrequire = perhaps\n" + postgres, [':2: defaults.require: "perhaps" is unknown']),
+    ):
+        r = probe.run("validate", "-c", probe.write("probe.ini", text))
+        errors = [line for line in r.out.splitlines() if "probe.ini:" in line and "warning" not in line][:-1]
+        assert r.code == (78 if wrong else 0) and len(errors) == len(wrong), str(r)
+        assert all(words in line for words, line in zip(wrong, errors)), str(r)
+    config = probe.write("probe.ini", mongo)
+    r = probe.run("check", "-c", config, "postgres://127.0.0.1:1/")
+    assert r.code in (64, 78) and "defaults.require" in r.err, str(r)
+    r = probe.run("check", "-c", config, "--set", "require=ping", "postgres://127.0.0.1:1/")
+    assert r.code == 1, str(r)
+
+
 def test_lint_wants_no_secret_and_no_certificate_here(probe):
     text = ("[agent]\ntoken_file = /nowhere/token\nready_file = /nowhere/ready\n"
             "[probe db]\nuri = mongodb://db.test/?tls=true\nuser = u\npassword_file = /nowhere/password\n"

@@ -26,6 +26,24 @@ def test_set_reaches_the_check(probe, nginx):
     assert "unhealthy" not in r.lines[1], str(r)
 
 
+def test_set_reaches_a_url_beside_a_file(probe, nginx):
+    """The image's own configuration has a probe that nobody asks for here."""
+    config = probe.write("probe.ini", "[probe mongodb]\nuri = mongodb://mongodb:27017/\n")
+    for code, status in ((0, 200), (1, 404)):
+        r = probe.run("check", "-c", config, "--set", f"expect_status={status}", nginx.url)
+        assert r.code == code, str(r)
+
+
+@pytest.mark.parametrize("url, value", [("postgres://h/", "login"), ("redis://h/", "replica"), ("mongodb://h/", "data")])
+def test_a_word_that_one_type_knows(probe, url, value):
+    r = probe.run("explain", "--set", f"require={value}", url)
+    assert r.code == 0 and f"\nrequire = {value}\n" in r.out, str(r)
+    r = probe.run("explain", "--set", f"require={value}", "mysql://h/")
+    assert r.code == (0 if value == "login" else 64), str(r)
+    r = probe.run("explain", "--set", "require=perhaps", url)
+    assert r.code == 64 and "--set require" in r.err, str(r)
+
+
 def test_wait_takes_it_too(probe, nginx):
     r = probe.run("wait", "--timeout", "10s", "--set", "expect_status=404", f"{nginx.url}missing")
     assert r.code == 0, str(r)

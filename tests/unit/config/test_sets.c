@@ -151,6 +151,11 @@ static void test_it_wins_over_the_file_for_the_targets_only(void **state)
     assert_int_equal(c->checks[0]->values[TCP_MODE].num, 1);
     assert_int_equal(c->checks[1]->values[TCP_MODE].num, 0);
     config_free(c);
+    /* A URL is meant, whatever the file has besides. */
+    c = good(ini, WORDS("tcp://h:9"), SETS("mode=slow", "retries=6"));
+    assert_int_equal(c->checks[0]->values[TCP_MODE].num, 1);
+    assert_int_equal(c->checks[0]->policy.retries, 6);
+    config_free(c);
     /* What is not asked for is not meant, and its errors are nobody's. */
     c = good(ini, WORDS("a"), SETS("address=h:3"));
     assert_string_equal(c->checks[0]->conf, "h:3");
