@@ -17,8 +17,7 @@
 #define STUCK_NS NS_PER_S
 
 struct check_waiter {
-    struct check_waiter *next;
-    struct check *check;
+    struct check_waiter *next, **link; /* what points to it */
     void (*done)(void *ctx, struct check *c, const struct check_result *r);
     void *ctx;
 };
@@ -142,15 +141,24 @@ static void on_next(struct sched_entry *entry, int64_t now)
     on_result(c, &stuck);
 }
 
+static void take_out(struct check_waiter *w)
+{
+    *w->link = w->next;
+    if (w->next)
+        w->next->link = w->link;
+}
+
+/* `done` may ask again, which is for the next result, and call others off. */
 static void answer_waiters(struct check *c, const struct check_result *r)
 {
-    struct check_waiter *w = c->waiters;
+    struct check_waiter *left = c->waiters, *w;
     c->waiters = NULL;
-    while (w) {
-        struct check_waiter *next = w->next;
+    if (left)
+        left->link = &left;
+    while ((w = left)) {
+        take_out(w);
         w->done(w->ctx, c, r);
         free(w);
-        w = next;
     }
 }
 
@@ -169,19 +177,23 @@ static void plan_next(struct check *c)
     plan(c, health_next_start(&c->health, &c->conf->policy, now, lot()));
 }
 
-/* Its status is another than a moment ago: plans the next start by it, unless a run is under way.
- */
+/* Its status is another than a moment ago: plans the next start by it, unless a run is under way or
+ * due. Somebody may have asked for that one. */
 static void replan(struct check *c)
 {
-    if (!c->run || !run_is_open(c->run))
+    int64_t now = clock_now();
+    bool is_due = c->next.pos && (c->next.due <= now || c->planned <= now);
+    if (!is_due && (!c->run || !run_is_open(c->run)))
         plan_next(c);
 }
 
-/* Blocked from now on: nothing is planned, and a run that nobody asked for is dropped. */
+/* Blocked from now on: nothing is planned and a run is dropped, unless somebody asked for it. */
 static void rest(struct check *c)
 {
+    if (c->waiters)
+        return;
     sched_clear(&c->engine->sched, &c->next);
-    if (c->run && !c->waiters)
+    if (c->run)
         run_drop(c->run);
 }
 
@@ -437,7 +449,9 @@ engine_check_now(struct engine *e, struct check *c,
     struct check_waiter *w = malloc(sizeof *w);
     if (!w)
         return NULL;
-    *w = (struct check_waiter){.next = c->waiters, .check = c, .done = done, .ctx = ctx};
+    *w = (struct check_waiter){.next = c->waiters, .link = &c->waiters, .done = done, .ctx = ctx};
+    if (w->next)
+        w->next->link = &w->next;
     c->waiters = w;
     start_now(c);
     return w;
@@ -445,9 +459,6 @@ engine_check_now(struct engine *e, struct check *c,
 
 void engine_check_now_cancel(struct check_waiter *w)
 {
-    struct check_waiter **at = &w->check->waiters;
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
+    take_out(w);
     free(w);
 }

@@ -166,8 +166,9 @@ int engine_load(struct engine *e, struct config *config, struct err *err);
 struct check *engine_find(const struct engine *e, const char *name); /* NULL: no such check */
 
 /* Runs a check now, or joins the run in flight; `done` gets the result (valid during the call), or
- * NULL when the check is removed first. The schedule goes on from the run's end. Returns a handle
- * for engine_check_now_cancel, NULL when out of memory. */
+ * NULL when the check is removed first. It never comes from inside. The schedule goes on from the
+ * run's end. Returns a handle for engine_check_now_cancel until `done` comes, NULL when out of
+ * memory. */
 struct check_waiter *
 engine_check_now(struct engine *e, struct check *c,
                  void (*done)(void *ctx, struct check *c, const struct check_result *r), void *ctx);

@@ -158,14 +158,11 @@ void post_check(struct request *req)
     }
     if (!take_wait(req))
         return;
-    struct check_waiter *w = engine_check_now(s->facts.engine, c, on_checked, req);
-    if (req->response || req->body.more) /* it has ended at once */
-        return;
-    if (!w) {
+    req->check = engine_check_now(s->facts.engine, c, on_checked, req);
+    if (!req->check) {
         answer_text(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
         return;
     }
-    req->check = w;
     req->wait = WAIT_CHECK;
     conn_move(req->conn, CONN_WAITING); /* the check's own timeout ends it */
 }

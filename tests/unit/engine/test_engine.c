@@ -177,6 +177,52 @@ static void test_check_now_removed(void **state)
     assert_true(asked[0].removed && asked[1].removed);
 }
 
+/* Waiters of one check: the one that is answered first calls the others off, and asks again. */
+static struct {
+    struct check_waiter *of[3];
+    int answers[3];
+} rivals;
+
+static void on_rival(void *ctx, struct check *c, const struct check_result *r)
+{
+    struct check_waiter **own = ctx;
+    (void)r;
+    rivals.answers[own - rivals.of]++;
+    *own = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(rivals.of); i++)
+        if (rivals.of[i])
+            engine_check_now_cancel(rivals.of[i]);
+    memset(rivals.of, 0, sizeof rivals.of);
+    if (c->n_results < 2)
+        *own = engine_check_now(c->engine, c, on_rival, own);
+}
+
+static bool two_results(struct bench *b)
+{
+    return b->results == 2;
+}
+
+static void test_check_now_among_rivals(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct script s = {.act = ACT_OK};
+    memset(&rivals, 0, sizeof rivals);
+    bench_open(&b, two_results);
+    struct check_conf *conf = conf_new("a", &s, NULL);
+    conf->policy.interval = conf->policy.initial_delay = 3600 * NS_PER_S;
+    load(&b, &conf, 1);
+    struct check *c = engine_find(&b.engine, "a");
+    for (size_t i = 0; i < ARRAY_LEN(rivals.of); i++)
+        rivals.of[i] = engine_check_now(&b.engine, c, on_rival, &rivals.of[i]);
+    bench_run(&b);
+    int answers = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rivals.of); i++)
+        answers += rivals.answers[i];
+    assert_int_equal(answers, 2); /* of the first run, and of the one that it asked for */
+    assert_int_equal(s.started, 2);
+}
+
 static bool one_result(struct bench *b)
 {
     return b->results >= 1;
@@ -230,11 +276,6 @@ static void test_stall(void **state)
     stall(&(struct script){.act = ACT_SLOW}, true, "a:ok");
 }
 
-static bool two_results(struct bench *b)
-{
-    return b->results == 2;
-}
-
 /* While the program is stopped a run cannot let go: that is not held against the target. */
 static void test_stall_before_release(void **state)
 {
@@ -263,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_check_now),
         cmocka_unit_test(test_check_now_removed),
+        cmocka_unit_test(test_check_now_among_rivals),
         cmocka_unit_test(test_stall),
         cmocka_unit_test(test_stall_before_release),
     };

@@ -131,6 +131,142 @@ static void test_release_when_blocked(void **state)
     expect_paired(&follower);
 }
 
+/* ---- Who asked for a check gets it at once, whatever becomes of the schedule meanwhile ---- */
+
+static struct {
+    struct bench *bench;
+    int answers;
+} ask;
+
+static struct check *find(const char *name)
+{
+    return engine_find(&ask.bench->engine, name);
+}
+
+static void on_answer(void *ctx, struct check *c, const struct check_result *r)
+{
+    (void)ctx;
+    (void)c;
+    ask.answers += r != NULL;
+}
+
+/* The parent's status has changed, and the child has not been looked at yet. */
+static void ask_child(void *ctx, struct check *c, enum health_status from)
+{
+    (void)ctx;
+    (void)from;
+    if (c == find("parent"))
+        assert_non_null(engine_check_now(&ask.bench->engine, find("child"), on_answer, NULL));
+}
+
+static bool was_answered(struct bench *b)
+{
+    (void)b;
+    return ask.answers > 0;
+}
+
+/* Both are checked when they are asked for, and the child once at the start. */
+static void open_asked(struct bench *b, const struct probe_type *type, enum act parent,
+                       enum act child, bool (*until)(struct bench *b))
+{
+    prior = (struct script){.act = parent};
+    follower = (struct script){.act = child};
+    memset(&ask, 0, sizeof ask);
+    ask.bench = b;
+    bench_open(b, until);
+    b->engine.hooks.on_transition = ask_child;
+    struct check_conf *confs[] = {conf_new("child", &follower, "parent"),
+                                  conf_new("parent", &prior, NULL)};
+    for (int i = 0; i < 2; i++)
+        confs[i]->policy.interval = 3600 * NS_PER_S;
+    confs[0]->type = type;
+    confs[1]->policy.initial_delay = 3600 * NS_PER_S;
+    load(b, confs, 2);
+}
+
+static void test_asked_for_and_blocked(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_asked(&b, &script_type, ACT_FAIL, ACT_OK, was_answered);
+    while (!b.results)
+        uv_run(&b.loop, UV_RUN_ONCE);
+    engine_check_now(&b.engine, find("parent"), on_answer, NULL);
+    ask.answers = -1; /* the parent's own is none */
+    bench_run(&b);
+    expect_paired(&follower);
+}
+
+static void test_asked_for_and_decided(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_asked(&b, &script_type, ACT_OK, ACT_FAIL, was_answered);
+    bench_run(&b);
+    assert_int_equal(follower.started, 2);
+}
+
+/* Asks between the failure and its decision, while the run that failed still holds on. */
+static bool ask_while_held(struct bench *b)
+{
+    struct check *c = find("child");
+    if (c->n_results == 1 && !c->waiters && !ask.answers)
+        engine_check_now(&b->engine, c, on_answer, NULL);
+    return ask.answers > 0;
+}
+
+static void test_asked_for_while_held(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_asked(&b, &script_type, ACT_SLOW, ACT_HANG, ask_while_held);
+    b.engine.hooks.on_transition = NULL;
+    find("parent")->conf->policy.timeout = 5 * NS_PER_S;
+    follower.release_ms = 300;
+    bench_run(&b);
+    assert_int_equal(follower.started, 2);
+}
+
+static void kept_open(struct probe_kept *kept)
+{
+    (void)kept;
+}
+
+static const struct probe_type kept_type = {
+    .name = "kept",
+    .run_size = sizeof(struct script_run),
+    .start = script_start,
+    .cancel = script_cancel,
+    .dispose = script_dispose,
+    .kept_size = sizeof(struct probe_kept),
+    .kept_open = kept_open,
+    .kept_close = probe_kept_closed,
+};
+
+static void wake_child(void *ctx, struct check *c, enum health_status from)
+{
+    (void)ctx;
+    (void)from;
+    if (c == find("parent"))
+        probe_wake(find("child")->kept);
+}
+
+static bool twice(struct bench *b)
+{
+    (void)b;
+    return follower.started == 2;
+}
+
+/* What its type watches has changed, and a moment later its failure is decided. */
+static void test_woken_and_decided(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_asked(&b, &kept_type, ACT_OK, ACT_FAIL, twice);
+    b.engine.hooks.on_transition = wake_child;
+    bench_run(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +275,10 @@ int main(void)
         cmocka_unit_test(test_after_paused),
         cmocka_unit_test(test_after_its_own_fault),
         cmocka_unit_test(test_release_when_blocked),
+        cmocka_unit_test(test_asked_for_and_blocked),
+        cmocka_unit_test(test_asked_for_and_decided),
+        cmocka_unit_test(test_asked_for_while_held),
+        cmocka_unit_test(test_woken_and_decided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
