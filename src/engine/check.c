@@ -277,9 +277,8 @@ static void settle(struct check *c)
     while (c->doubt_ended) {
         enum health_status from = c->health.status;
         enum health_counted counted;
-        bool changed =
-            health_apply(&c->health, &c->conf->policy, HEALTH_FAILURE, prior_of(c, c->doubt_ended),
-                         c->doubt_started, clock_now(), &counted);
+        bool changed = health_decide(&c->health, &c->conf->policy, prior_of(c, c->doubt_ended),
+                                     c->doubt_started, clock_now(), &counted);
         if (counted == HEALTH_WAITS) {
             ask(c);
             return;

@@ -69,6 +69,26 @@ enum health_prior health_prior(const struct health_evidence *of, size_t n, int64
     return prior;
 }
 
+bool health_decide(struct health_state *s, const struct health_policy *p, enum health_prior prior,
+                   int64_t start, int64_t end, enum health_counted *counted)
+{
+    *counted = HEALTH_COUNTED;
+    if (in_grace(s, p, start)) {
+        *counted = HEALTH_IN_START_PERIOD;
+        return false;
+    }
+    if (prior == HEALTH_PRIOR_FAILS) {
+        *counted = HEALTH_EXCUSED;
+        return false;
+    }
+    /* One that is unhealthy already has nothing to wait for. */
+    if (prior == HEALTH_PRIOR_UNKNOWN && s->status != HEALTH_UNHEALTHY) {
+        *counted = HEALTH_WAITS;
+        return false;
+    }
+    return fail(s, p, end);
+}
+
 bool health_apply(struct health_state *s, const struct health_policy *p,
                   enum health_outcome outcome, enum health_prior prior, int64_t start, int64_t end,
                   enum health_counted *counted)
@@ -91,22 +111,8 @@ bool health_apply(struct health_state *s, const struct health_policy *p,
         *counted = HEALTH_WAS_BLOCKED;
         return false;
     }
-    if (outcome == HEALTH_SUCCESS)
-        return succeed(s, p, end);
-    if (in_grace(s, p, start)) {
-        *counted = HEALTH_IN_START_PERIOD;
-        return false;
-    }
-    if (prior == HEALTH_PRIOR_FAILS) {
-        *counted = HEALTH_EXCUSED;
-        return false;
-    }
-    /* One that is unhealthy already has nothing to wait for. */
-    if (prior == HEALTH_PRIOR_UNKNOWN && s->status != HEALTH_UNHEALTHY) {
-        *counted = HEALTH_WAITS;
-        return false;
-    }
-    return fail(s, p, end);
+    return outcome == HEALTH_SUCCESS ? succeed(s, p, end)
+                                     : health_decide(s, p, prior, start, end, counted);
 }
 
 bool health_block(struct health_state *s, int64_t now)

@@ -81,7 +81,7 @@ enum health_counted {
     HEALTH_IN_START_PERIOD,
     HEALTH_NOT_OURS_TO_BLAME,
     HEALTH_WAS_BLOCKED,
-    HEALTH_WAITS,     /* not decided: apply it again once its probes of `after` have answered */
+    HEALTH_WAITS,     /* not decided: health_decide once its probes of `after` have answered */
     HEALTH_EXCUSED,   /* a probe of `after` failed too */
     HEALTH_OVERTAKEN, /* it succeeded again before they had answered; set by the engine */
 };
@@ -93,6 +93,10 @@ void health_init(struct health_state *s, int64_t now);
 bool health_apply(struct health_state *s, const struct health_policy *p,
                   enum health_outcome outcome, enum health_prior prior, int64_t start, int64_t end,
                   enum health_counted *counted);
+
+/* The same of a failure that waits, which was applied before. */
+bool health_decide(struct health_state *s, const struct health_policy *p, enum health_prior prior,
+                   int64_t start, int64_t end, enum health_counted *counted);
 
 /* A probe of `after` turned unhealthy, or none is any more. True when the status changed. */
 bool health_block(struct health_state *s, int64_t now);

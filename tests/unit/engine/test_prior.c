@@ -267,6 +267,25 @@ static void test_woken_and_decided(void **state)
     bench_run(&b);
 }
 
+/* ---- Our own inability, where a failure waits ---- */
+
+static bool unable_counts(struct bench *b)
+{
+    const struct health_state *h = &engine_find(&b->engine, "child")->health;
+    if (h->failing_streak)
+        assert_true(h->internal_streak >= 3); /* no further ones are forgiven */
+    return h->failing_streak > 0;
+}
+
+static void test_unable_after_the_wait(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_asked(&b, &script_type, ACT_OK, ACT_UNABLE, unable_counts);
+    find("child")->conf->policy.interval = 5 * MS;
+    bench_run(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_asked_for_and_decided),
         cmocka_unit_test(test_asked_for_while_held),
         cmocka_unit_test(test_woken_and_decided),
+        cmocka_unit_test(test_unable_after_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
