@@ -159,7 +159,7 @@ static void on_closed(struct closer *c)
 }
 
 struct agent_check *agent_check_open(struct engine *e, const char *address, bool drain,
-                                     struct err *err)
+                                     const struct agent_check *old, struct err *err)
 {
     struct agent_check *a = calloc(1, sizeof *a);
     if (!a) {
@@ -168,8 +168,9 @@ struct agent_check *agent_check_open(struct engine *e, const char *address, bool
     }
     a->engine = e;
     a->drain = drain;
+    a->drained = old && old->drained;
     a->max_open = connections_allowed();
-    a->fd = bind_tcp(address, -1, err);
+    a->fd = bind_tcp(address, old ? old->fd : -1, err);
     if (a->fd < 0) {
         err_prefix(err, "agent_check");
         free(a);

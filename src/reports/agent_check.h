@@ -13,9 +13,10 @@
 
 struct agent_check;
 
-/* Listens on `address` (as bind_tcp takes it). NULL: the reason is in `err`. */
+/* Listens on `address` (as bind_tcp takes it), beside `old`, which it is to replace (NULL: none).
+ * NULL: the reason is in `err`. */
 struct agent_check *agent_check_open(struct engine *e, const char *address, bool drain,
-                                     struct err *err);
+                                     const struct agent_check *old, struct err *err);
 
 /* From now on not ready is told as drain, or as down. */
 void agent_check_set(struct agent_check *a, bool drain);

@@ -106,7 +106,8 @@ static int prepare(struct reports *r, struct agent_conf *conf, struct reports_dr
     if (address && !(draft->agent_check_address = strdup(address)))
         return err_set(err, "out of memory");
     if (address && !same_text(address, r->agent_check_address)) {
-        draft->agent_check = agent_check_open(r->engine, address, conf->agent_check_drain, err);
+        draft->agent_check =
+            agent_check_open(r->engine, address, conf->agent_check_drain, r->agent_check, err);
         if (!draft->agent_check)
             return -1;
     }
@@ -139,10 +140,10 @@ void reports_commit(struct reports *r, struct agent_conf *conf, struct reports_d
         ready_file_close(&r->file);
         r->file = draft->file;
     }
-    char **no_argv = NULL;
-    char *no_url = NULL;
-    teller_set(&r->command, &conf->on_transition, &no_url, conf->on_transition_timeout);
-    teller_set(&r->webhook, &no_argv, &conf->on_transition_url, conf->on_transition_timeout);
+    teller_set(&r->command, conf->on_transition, NULL, conf->on_transition_timeout);
+    teller_set(&r->webhook, NULL, conf->on_transition_url, conf->on_transition_timeout);
+    conf->on_transition = NULL;
+    conf->on_transition_url = NULL;
     *draft = (struct reports_draft){0};
     want_review(r);
 }

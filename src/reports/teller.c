@@ -359,29 +359,25 @@ void teller_open(struct teller *t, struct engine *e, const char *key)
     t->deadline.fire = on_deadline;
 }
 
-void teller_set(struct teller *t, char ***argv, char **url, int64_t timeout)
+void teller_set(struct teller *t, char **argv, char *url, int64_t timeout)
 {
     words_free(t->argv);
     free(t->url);
-    t->argv = *argv;
-    t->url = *url;
+    t->argv = argv;
+    t->url = url;
     t->timeout = timeout;
-    *argv = NULL;
-    *url = NULL;
 }
 
 void teller_close(struct teller *t)
 {
     if (!t->open)
         return;
-    char **none = NULL;
-    char *no_url = NULL;
     t->open = false;
     for (; t->n; t->n--, t->first = (t->first + 1) % TELLER_LINE)
         forget(&t->line[t->first]);
     sched_clear(&t->engine->sched, &t->next);
     sched_clear(&t->engine->sched, &t->deadline);
-    teller_set(t, &none, &no_url, 0);
+    teller_set(t, NULL, NULL, 0);
     for (size_t i = 0; i < TELLER_LEFT; i++)
         if (t->left[i])
             close_handle((uv_handle_t *)&t->left[i]->process);

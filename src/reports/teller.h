@@ -42,8 +42,8 @@ struct teller {
 /* `key` names it in the log, and lasts. Nobody is told until teller_set. */
 void teller_open(struct teller *t, struct engine *e, const char *key);
 
-/* Who is told from the next event on: takes *argv or *url (both NULL: nobody) and leaves NULL. */
-void teller_set(struct teller *t, char ***argv, char **url, int64_t timeout);
+/* Who is told from the next event on: takes `argv` or `url` (both NULL: nobody). */
+void teller_set(struct teller *t, char **argv, char *url, int64_t timeout);
 
 /* A status changed from `from`. Never waits. Nothing where nobody is to be told. */
 void teller_on_transition(struct teller *t, const struct check *c, enum health_status from);

@@ -120,6 +120,11 @@ def test_agent_check_reload(probe, serve):
     )
     assert agent.post("/reload").code == 200
     assert ask(second) == "ready up 100%\n"
+    # The same port on all addresses: the old socket makes room for the new one.
+    agent.config.write_text(text.replace(f"127.0.0.1:{first}", f"0.0.0.0:{second}"))
+    answer = agent.post("/reload")
+    assert answer.code == 200, answer
+    assert wait_line(second, "up 100%")
     agent.config.write_text(text.replace(f"agent_check = 127.0.0.1:{first}", ""))
     assert agent.post("/reload").code == 200
     assert refused(second)
@@ -236,9 +241,9 @@ def test_haproxy_drains(probe, serve, start, nginx):
     server.down()
     assert wait_line(port, "drain").startswith("drain #a unhealthy: refused: ")
     stats.wait("DRAIN")
-    # Back to `down` meanwhile: the drain that was told is ended all the same.
-    text = agent.config.read_text()
-    agent.config.write_text(text.replace("= drain", "= down"))
+    # Back to `down`, and another address, meanwhile: the drain that was told is ended all the same.
+    text = agent.config.read_text().replace("= drain", "= down")
+    agent.config.write_text(text.replace(f"127.0.0.1:{port}", f"0.0.0.0:{port}"))
     assert agent.post("/reload").code == 200
     stats.wait("DOWN")
     server.up()
