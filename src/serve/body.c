@@ -1,6 +1,8 @@
 /* body: see body.h. */
 #include "serve/body.h"
 
+#include <microhttpd.h>
+
 #include "base/clock.h"
 
 const struct readiness *facts_verdict(struct facts *f, int64_t now)
@@ -27,4 +29,12 @@ bool body_is_outdated(struct body *b)
     b->generation = generation;
     b->failed = b->part != 0 || b->index != 0;
     return b->failed;
+}
+
+enum made body_of_none(struct body *b)
+{
+    b->status = MHD_HTTP_CONFLICT;
+    b->content_type = TYPE_TEXT;
+    buf_puts(&b->buf, "the probe was removed meanwhile\n");
+    return MADE_ALL;
 }

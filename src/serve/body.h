@@ -75,6 +75,9 @@ struct body {
 /* The checks changed under a body that is half made: it has failed. */
 bool body_is_outdated(struct body *b);
 
+/* The probe of that name is gone since it was asked for: makes all of the body, which says so. */
+enum made body_of_none(struct body *b);
+
 enum made status_more(struct body *b, int64_t now);
 enum made status_probe_more(struct body *b, int64_t now);
 enum made metrics_more(struct body *b, int64_t now);

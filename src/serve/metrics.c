@@ -32,7 +32,7 @@ static int make_labels(struct facts *f)
 {
     const struct engine *e = f->engine;
     struct metrics_labels *l = f->labels;
-    if (!l || l->generation != e->generation) {
+    if (!l || l->generation != e->generation || l->text.failed) {
         metrics_free(l);
         f->labels = l = calloc(1, sizeof *l);
         if (!l || !(l->ends = calloc(e->n_checks + 1, sizeof *l->ends)))

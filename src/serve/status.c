@@ -41,12 +41,8 @@ enum made status_more(struct body *b, int64_t now)
 enum made status_probe_more(struct body *b, int64_t now)
 {
     const struct check *c = engine_find(b->facts->engine, b->name);
-    if (!c) {
-        b->status = MHD_HTTP_CONFLICT;
-        b->content_type = TYPE_TEXT;
-        buf_puts(&b->buf, "the probe was removed meanwhile\n");
-        return MADE_ALL;
-    }
+    if (!c)
+        return body_of_none(b);
     set_status(b, document_status_of(c, now) == HEALTH_HEALTHY);
     add_probe(b, c, now);
     buf_putc(&b->buf, '\n');
