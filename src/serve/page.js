@@ -48,13 +48,16 @@ function read(row, li) {
   row.detail = li.querySelector('.why span').textContent;
 }
 
+// Name, target, labels: what a row says of the settings.
+const who = (li) => li.firstElementChild.textContent.toLowerCase();
+
 function adopt() {
   rows = new Map();
   for (const li of list.children) {
     const row = {
       li, at: (selector) => li.querySelector(selector), name: li.dataset.name, state: li.classList[0],
       slot: +li.dataset.slot, counts: li.classList.contains('counts'),
-      labels: Array.from(li.querySelectorAll('.label'), (em) => em.textContent), hay: li.querySelector('.who').textContent.toLowerCase(),
+      labels: Array.from(li.querySelectorAll('.label'), (em) => em.textContent), hay: who(li),
       seen: false, fresh: null, told: 0,
     };
     read(row, li);
@@ -216,7 +219,6 @@ function offerGroups() {
   const keys = new Set();
   for (const row of rows.values()) for (const label of row.labels) keys.add(label.split('=')[0]);
   const select = $('group');
-  if (select.options.length === keys.size + 1) return;
   select.replaceChildren(new Option('no groups', ''));
   for (const key of keys) select.add(new Option('by ' + key, key));
   select.value = group;
@@ -238,8 +240,8 @@ function offer() {
     const button = make(document.querySelector('.states'), 'button');
     button.type = 'button';
     button.className = state;
-    if (state) button.append(document.querySelector('.verdict svg').cloneNode(true));
     if (state) {
+      button.append(document.querySelector('.verdict svg').cloneNode(true));
       const use = button.querySelector('use');
       use.removeAttribute('id');
       use.setAttribute('href', '#' + state);
@@ -340,8 +342,9 @@ const status = task(() => Math.max(2000, 10 * rows.size) * hidden(), async () =>
     if (!head.getElementById(id).isEqualNode($(id))) $(id).replaceWith(document.importNode(head.getElementById(id), true));
   const made = new DOMParser().parseFromString(part('<main>', '</main>'), 'text/html');
   const fresh = Array.from(made.getElementById('list').children);
-  if (fresh.length !== rows.size || !fresh.every((li) => rows.get(li.dataset.name)?.li.dataset.slot === li.dataset.slot)) {
-    sight.disconnect(); // other probes than before
+  const isKnown = (li, row) => row && row.slot === +li.dataset.slot && row.hay === who(li);
+  if (fresh.length !== rows.size || !fresh.every((li) => isKnown(li, rows.get(li.dataset.name)))) {
+    sight.disconnect(); // other probes than before, or other settings of them
     list.replaceChildren(...fresh.map((li) => document.importNode(li, true)));
     adopt();
     offerGroups();

@@ -230,6 +230,26 @@ def test_follows_a_reload(probe, serve, browse):
     page.wait("document.querySelector('.states button b').textContent === '2'")
 
 
+def test_follows_a_changed_setting(probe, serve, browse):
+    """Of the same probes: what a row counts for, its labels and its target are of the configuration in use."""
+    web, spare = serve(hostile.silent), serve(hostile.silent)
+    agent = probe.agent(FAST + tcp("web", web.port) + tcp("spare", spare.port))
+    spare.down()
+    agent.wait_status("spare", "unhealthy")
+    page = browse(agent)
+    page.wait("document.getElementById('why').innerText.startsWith('spare is unhealthy: refused')")
+    agent.configure(FAST + tcp("web", web.port) + tcp("spare", spare.port, "required = no\nlabels = team=shop"))
+    assert agent.post("/reload").code == 200
+    page.wait("document.getElementById('why').innerText === 'The required probe is healthy, 1 other is not.'",
+              what="the spare one counts no more")
+    assert not page.eval("document.getElementById('group').hidden")
+    page.eval("document.getElementById('name').value = 'shop'; document.getElementById('name').oninput()")
+    page.wait("document.getElementById('shown').textContent === '1 of 2 shown'", what="it is found by its label")
+    agent.configure(FAST + tcp("web", web.port) + tcp("spare", spare.port, "required = no\nlabels = zone=a"))
+    assert agent.post("/reload").code == 200
+    page.wait("[...document.getElementById('group').options].map((o) => o.text).join() === 'no groups,by zone'")
+
+
 def test_filters(mixed, browse):
     page = browse(mixed)
 
