@@ -26,8 +26,6 @@ static const char *put(char **at, const char *text)
 struct members *members_new(const struct probe_member *of, size_t n)
 {
     size_t size = 0;
-    if (n > PROBE_MEMBERS_MAX)
-        n = PROBE_MEMBERS_MAX;
     for (size_t i = 0; i < n; i++)
         size += sizeof *of + room_of(of[i].name) + room_of(of[i].error);
     struct members *m = n ? malloc(sizeof *m + size) : NULL;

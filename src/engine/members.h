@@ -12,7 +12,7 @@ struct members {
     struct probe_member of[]; /* their texts lie behind them */
 };
 
-/* A copy of the first PROBE_MEMBERS_MAX, to be freed with free; NULL: none, or out of memory. */
+/* A copy, to be freed with free; NULL: none, or out of memory. */
 struct members *members_new(const struct probe_member *of, size_t n);
 
 #endif

@@ -173,7 +173,7 @@ def idle(ctx, row, agent, contest, calm):
         s.close()
     report(row, f"/status with {n} idle connections", f"/status while {n:,} connections idle", contest, seen,
            late or calm, calm)
-    row.note(f"Of {n:,} idle connections {alive:,} were still open at the end; the agent has room for 1,024 on"
+    row.note(f"Of {n:,} idle connections {alive:,} were still open at the end; the agent has room for 256 on"
              " TCP, and cuts those that idle the longest when it is full.")
 
 
