@@ -19,7 +19,7 @@
 #define READ_SIZE  16384
 #define JUDGING_MS 250 /* for a server that says nothing more when it takes our certificate */
 #define PARTING_MS 100 /* for the peer's FIN after ours */
-#define HASTY_MS   20  /* the same once the run is cancelled, beside four round trips */
+#define HASTY_MS   5   /* the same once the run is cancelled, beside four round trips */
 
 /* What one connection may take of one turn of the loop; the rest waits for the next turn. */
 #define TURN_BYTES ((size_t)64 * 1024)

@@ -145,7 +145,11 @@ def one_gate(argv, delay, out):
         time.sleep(delay)
         begin = time.monotonic_ns()
         s.listen()
-        with p.stdout:
+        s.settimeout(10)
+        with p.stdout, s.accept()[0] as peer:  # as a server does, and ends when its peer has
+            with contextlib.suppress(ConnectionError):
+                peer.recv(1)
+            peer.close()
             told = p.stdout.read()
         _, code, used = os.wait4(p.pid, 0)
         p.returncode = code
