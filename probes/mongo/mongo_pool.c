@@ -201,23 +201,24 @@ static void make_room(struct mongo_pool *p)
             drop(p, &p->members[i]);
 }
 
-static struct member *add(struct mongo_pool *p, const char *address, struct err *e)
+static enum reason add(struct mongo_pool *p, const char *address, struct member **added,
+                       struct err *e)
 {
     struct endpoint ep;
     if (endpoint_parse(&ep, address, 0, e))
-        return NULL;
+        return REASON_DNS;
     make_room(p);
     struct member *m = p->n < MONGO_HOSTS_MAX ? calloc(1, sizeof *m) : NULL;
     if (!m || !(m->address = strdup(address))) {
         err_set(e, "out of memory");
         endpoint_fini(&ep);
         free(m);
-        return NULL;
+        return REASON_INTERNAL;
     }
     m->pool = p;
     m->ep = ep;
-    p->members[p->n++] = m;
-    return m;
+    p->members[p->n++] = *added = m;
+    return REASON_OK;
 }
 
 /* Its server took the connection and then said nothing: another one would fare no better. */
@@ -242,13 +243,17 @@ static int prepare(struct member *m, struct err *e)
     return 0;
 }
 
-int mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user, const char *address,
-                   size_t index, const struct scram_keys *keys, struct err *e)
+enum reason mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user,
+                           const char *address, size_t index, const struct scram_keys *keys,
+                           struct err *e)
 {
     struct member **known = find(p, address), *m = known ? *known : NULL;
     bool awaited = m && is_awaited(m);
-    if ((!m && !(m = add(p, address, e))) || (!awaited && prepare(m, e)))
-        return -1;
+    enum reason reason = m ? REASON_OK : add(p, address, &m, e);
+    if (reason == REASON_OK && !awaited && prepare(m, e))
+        reason = REASON_INTERNAL;
+    if (reason != REASON_OK)
+        return reason;
     bool idled = m->state == MONGO_MEMBER_IDLE;
     move_to(m, MONGO_MEMBER_ASKED);
     m->user = user;
@@ -262,14 +267,14 @@ int mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user, con
                                 .started = user->run->started,
                                 .deadline = user->run->deadline};
     if (awaited)
-        return 0;
+        return REASON_OK;
     m->exchange.scram.keys = *keys;
     const struct mongo_conn_user conn_user = user_of(m);
     if (idled)
         mongo_conn_resume(m->conn, &conn_user);
     else
         mongo_conn_open(m->conn, &conn_user, &m->ep);
-    return 0;
+    return REASON_OK;
 }
 
 void mongo_pool_leave(struct mongo_pool *p, const struct mongo_pool_user *user)

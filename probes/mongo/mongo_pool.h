@@ -49,10 +49,11 @@ struct mongo_pool *mongo_pool_new(struct probe_env *env);
  * until the answer or mongo_pool_leave. `keys`: of an earlier login. An idle connection serves it
  * where it is at most a minute old and good (stream_may_go_on); where that one fails, a fresh one
  * is dialled before anything is said. One that was dialled at most 5 s ago and has not answered its
- * first question is not dialled once more: it is asked again when it answers. 0, or -1 with the
- * words: it cannot be asked. */
-int mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user, const char *address,
-                   size_t index, const struct scram_keys *keys, struct err *e);
+ * first question is not dialled once more: it is asked again when it answers. REASON_OK, or why
+ * it cannot be asked, with the words: DNS, it has no address; INTERNAL. */
+enum reason mongo_pool_ask(struct mongo_pool *p, const struct mongo_pool_user *user,
+                           const char *address, size_t index, const struct scram_keys *keys,
+                           struct err *e);
 
 /* The user is over: no answer comes to it any more. */
 void mongo_pool_leave(struct mongo_pool *p, const struct mongo_pool_user *user);

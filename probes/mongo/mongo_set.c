@@ -90,10 +90,12 @@ static void ask(struct mongo_set *s, size_t i)
 {
     struct err e;
     s->asked[i] = true;
-    if (mongo_pool_ask(s->pool, &s->user, s->topology.servers[i].address, i, &s->result.keys, &e)) {
-        s->asked[i] = false;
-        mongo_topology_fail(&s->topology, i, REASON_DNS, e.text);
-    }
+    enum reason reason =
+        mongo_pool_ask(s->pool, &s->user, s->topology.servers[i].address, i, &s->result.keys, &e);
+    if (reason == REASON_OK)
+        return;
+    s->asked[i] = false;
+    mongo_topology_fail(&s->topology, i, reason, e.text);
 }
 
 /* The next check begins with the seeds again, also with one that its set knows by another name. */

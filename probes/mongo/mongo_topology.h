@@ -27,7 +27,7 @@ struct mongo_server {
     bool told;                   /* `hello` holds */
     struct mongo_hello hello;    /* also of one that was dropped */
     bson_t *tags;                /* its own; NULL: none */
-    enum reason reason;          /* FAILED, or DROPPED: why */
+    enum reason reason;          /* FAILED: why */
     bool gone;                   /* FAILED: nothing is there at all; set by the owner */
     int64_t rtt;                 /* ns until hello was answered; -1: it was not. The owner's */
     int64_t answered;            /* clock_now() when it was. The owner's */

@@ -84,9 +84,9 @@ struct tally {
 /* The more it tells, the later in the list. */
 static int weight(enum reason reason)
 {
-    static const enum reason order[] = {REASON_REFUSED, REASON_DNS,      REASON_RESET,
-                                        REASON_CLOSED,  REASON_PROTOCOL, REASON_TLS,
-                                        REASON_AUTH,    REASON_INTERNAL, REASON_INIT_PHASE};
+    static const enum reason order[] = {REASON_REFUSED, REASON_DNS,       REASON_RESET,
+                                        REASON_CLOSED,  REASON_PROTOCOL,  REASON_TLS,
+                                        REASON_AUTH,    REASON_INIT_PHASE};
     for (size_t i = 0; i < ARRAY_LEN(order); i++)
         if (order[i] == reason)
             return (int)i + 2;
@@ -286,6 +286,15 @@ static enum reason refuse_reads(const struct mongo_prefer *p, char detail[PROBE_
     return REASON_MISMATCH;
 }
 
+/* One that could not be asked, for want of memory or descriptors here, may be the one. */
+static const struct mongo_server *find_unasked(const struct mongo_topology *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->servers[i].state == MONGO_SERVER_FAILED && t->servers[i].reason == REASON_INTERNAL)
+            return &t->servers[i];
+    return NULL;
+}
+
 bool mongo_verdict(const struct mongo_topology *t, const struct mongo_wish *wish,
                    enum reason *reason, char detail[PROBE_DETAIL_MAX], bool *gone)
 {
@@ -304,7 +313,11 @@ bool mongo_verdict(const struct mongo_topology *t, const struct mongo_wish *wish
     if (!mongo_topology_is_complete(t))
         return false;
     const struct finding *blamed = required.server ? &reader : &required;
-    if (required.server && reader.server) {
+    const struct mongo_server *unasked = find_unasked(t);
+    if (unasked) {
+        *reason = REASON_INTERNAL;
+        snprintf(detail, PROBE_DETAIL_MAX, "%s", unasked->detail);
+    } else if (required.server && reader.server) {
         *reason = too_few(t, wish->min_members, detail);
     } else if (blamed->judged) { /* no candidate was good enough: the last one's words */
         *reason = blamed->reason;

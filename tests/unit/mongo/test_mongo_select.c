@@ -16,7 +16,8 @@
 
 /* A set of a:1, b:1 and c:1; who is not written has not answered. */
 struct member {
-    char role; /* p primary, s secondary, h hidden, a arbiter, m mongos, x refused; 0: none */
+    char role; /* p primary, s secondary, h hidden, a arbiter, m mongos, x refused, i it could not
+                  be asked; 0: none */
     const char *tags; /* "dc:ny"; NULL: none */
     int written;      /* seconds of its last write; the clocks are at 1000; 0: not told */
     int late_ms;      /* so long after the first it answered */
@@ -269,7 +270,9 @@ static void answer(struct mongo_topology *t, size_t i, const struct member *m)
     struct mongo_members members = {0};
     if (m->role == 'x')
         mongo_topology_fail(t, i, REASON_REFUSED, "connection refused");
-    if (!m->role || m->role == 'x')
+    if (m->role == 'i')
+        mongo_topology_fail(t, i, REASON_INTERNAL, "out of descriptors");
+    if (!m->role || m->role == 'x' || m->role == 'i')
         return;
     bson_t *doc = hello_of(m);
     mongo_hello_read(&hello, &members, doc);
@@ -316,6 +319,42 @@ static void verdicts(void **state)
         mongo_topology_fini(&t);
         mongo_prefer_fini(&prefer);
     }
+}
+
+/* That we could not ask a member is not the deployment's fault, where that one may be right. */
+static void one_could_not_be_asked(void **state)
+{
+    (void)state;
+    static struct mongo_topology t;
+    static struct mongo_prefer reads;
+    static const struct {
+        struct member members[2];
+        struct mongo_wish wish;
+        enum reason reason;
+    } cases[] = {
+        {{P, X}, {.require = MONGO_REQUIRE_PRIMARY}, REASON_OK},
+        {{S, X}, {.require = MONGO_REQUIRE_PRIMARY}, REASON_INTERNAL},
+        {{S, X}, {.require = SEC, .max_lag = NS_PER_S}, REASON_INTERNAL},
+        {{P, S}, {.min_members = 3}, REASON_INTERNAL},
+        {{P, X}, {.prefer = &reads}, REASON_INTERNAL},
+        {{X, X}, {.require = MONGO_REQUIRE_PING}, REASON_INTERNAL},
+    };
+    char a[] = "a:1", b[] = "b:1", c[] = "c:1", *seeds[] = {a, b, c}, words[PROBE_DETAIL_MAX];
+    const struct member unasked = {'i', NULL, 0, 0};
+    enum reason reason;
+    bool gone;
+    read_preference(&reads, "readPreference=secondary");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(mongo_topology_init(&t, seeds, 3, NULL), 0);
+        answer(&t, 0, &cases[i].members[0]);
+        answer(&t, 1, &cases[i].members[1]);
+        answer(&t, 2, &unasked);
+        assert_true(mongo_verdict(&t, &cases[i].wish, &reason, words, &gone));
+        if (reason != cases[i].reason || gone)
+            fail_msg("%zu: %s: %s", i, reason_name(reason), words);
+        mongo_topology_fini(&t);
+    }
+    mongo_prefer_fini(&reads);
 }
 
 /* Dates at the ends of what is taken, and a clock that answered long after. */
@@ -420,9 +459,11 @@ static void what_the_string_says(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts), cmocka_unit_test(no_overflow),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts),
+                                       cmocka_unit_test(no_overflow),
                                        cmocka_unit_test(what_the_string_says),
                                        cmocka_unit_test(asked_again),
+                                       cmocka_unit_test(one_could_not_be_asked),
                                        cmocka_unit_test(a_member_that_no_driver_speaks_with)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
