@@ -233,7 +233,8 @@ static void test_names(void **state)
 static void test_a_zone_stays(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"127.0.0.1:80", "[::1]:80", "[fe80::1%lo]:53"};
+    static const char *const texts[] = {"127.0.0.1:80", "0.10.255.1:65535", "[::1]:1",
+                                        "[2001:db8::ffff]:80", "[fe80::1%lo]:53"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct endpoint ep;
         struct sockaddr_in6 a;
