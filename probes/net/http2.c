@@ -18,6 +18,7 @@
 #define IN_MAX     (1 << 20) /* of bytes that libcurl does not take */
 #define OUT_MAX    (SIZE_MAX / 2)
 #define PIECE      (16 << 10) /* bytes that go through the socket at a time */
+#define PREFACE    24         /* bytes (RFC 9113 section 3.4) */
 #define ROUNDS_MAX 64         /* without progress: libcurl hangs */
 
 /* ---- The socket between us: libcurl connects to it by its name ---- */
@@ -176,6 +177,16 @@ static bool has_ended(struct http2 *h)
     return ended;
 }
 
+/* Where the server's frames make no sense libcurl says so to the server, and then either waits on
+ * or lets pass for a reply what it has of it. */
+static bool refuses(struct http2 *h, const struct buf *out)
+{
+    struct buf nowhere = {0};
+    http2_frames_take(&h->sent, out->data, out->len, &nowhere);
+    buf_fini(&nowhere);
+    return h->sent.goaway_code;
+}
+
 /* Lets libcurl work until it has read all that it was given and written all that it will. */
 static void pump(struct http2 *h)
 {
@@ -193,6 +204,10 @@ static void pump(struct http2 *h)
         more = moved || h->in.len || wait_ms == 0 ||
                (ioctl(h->fd, SIOCOUTQ, &unread) == 0 && unread > 0);
         idle = moved ? 0 : idle + 1;
+    }
+    if (refuses(h, &out) && (!ended || h->rc == CURLE_OK)) {
+        ended = true;
+        h->rc = CURLE_HTTP2;
     }
     if (h->in.failed || out.failed) {
         ended = true;
@@ -248,6 +263,8 @@ int http2_start(struct http2 *h, const struct http2_request *request,
                 const struct http2_events *events, void *owner, struct err *e)
 {
     *h = (struct http2){.fd = -1, .events = events, .owner = owner};
+    /* The preface before libcurl's frames is passed over as one of them. */
+    h->sent = (struct http2_frames){.n_head = sizeof h->sent.head, .left = PREFACE, .began = true};
     buf_init(&h->in, IN_MAX);
     if (set_up_curl(e) < 0)
         return -1;
@@ -259,14 +276,13 @@ int http2_start(struct http2 *h, const struct http2_request *request,
 
 void http2_take(struct http2 *h, const char *data, size_t len)
 {
-    http2_frames_take(&h->frames, data, len);
+    http2_frames_take(&h->frames, data, len, &h->in);
     if (h->frames.is_flood) {
         const struct buf nothing = {0};
         h->rc = CURLE_HTTP2;
         h->events->on_turn(h->owner, &nothing, true);
         return;
     }
-    buf_add(&h->in, data, len);
     pump(h);
 }
 

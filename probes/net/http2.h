@@ -18,7 +18,7 @@
 /* Frames of one exchange that bring no byte of a body; a server needs a dozen. */
 #define HTTP2_IDLE_FRAMES 1000
 
-/* What the server's frames said of the end (RFC 9113 sections 6.4 and 6.8). */
+/* What the frames of one side said of the end (RFC 9113 sections 6.4 and 6.8). */
 struct http2_frames {
     bool is_reset, is_goaway, is_http1;
     bool is_flood; /* over HTTP2_IDLE_FRAMES: nothing more is taken */
@@ -34,7 +34,8 @@ struct http2_frames {
     bool began;
 };
 
-void http2_frames_take(struct http2_frames *f, const char *data, size_t len);
+/* Reads bytes, and adds to `pass` what libcurl is to see of them. */
+void http2_frames_take(struct http2_frames *f, const char *data, size_t len, struct buf *pass);
 
 struct http2_request {
     const char *method, *authority, *path, *body; /* body NULL: none */
@@ -53,6 +54,8 @@ struct http2_events {
 
 struct http2 {
     struct http2_frames frames;
+    /* By libcurl: a GOAWAY of its own tells what it saw of the server's. */
+    struct http2_frames sent;
     CURLcode rc; /* CURLE_OK: as the reply has it; else see http2_words */
     /* Private. */
     const struct http2_events *events;

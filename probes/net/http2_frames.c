@@ -9,6 +9,7 @@ enum { FRAME_DATA = 0, FRAME_RST_STREAM = 3, FRAME_SETTINGS = 4, FRAME_GOAWAY = 
 enum { CODE_REFUSED_STREAM = 7, CODE_HTTP_1_1_REQUIRED = 13 };
 #define OUR_STREAM  1 /* a client's first */
 #define FLAG_PADDED 8
+#define FRAME_MAX   (16 << 10) /* bytes of a payload, unless asked for more: libcurl does not */
 
 static uint32_t number(const unsigned char *p)
 {
@@ -23,7 +24,28 @@ static bool brings_body(const struct http2_frames *f)
     return f->head[3] == FRAME_DATA && len > padding;
 }
 
-static void end_of_frame(struct http2_frames *f)
+/* A GOAWAY is held back until it is known: libcurl loses the trailers of a request that it lets
+ * finish. */
+static bool is_held(const struct http2_frames *f)
+{
+    return f->head[3] == FRAME_GOAWAY && number(f->head) >> 8 <= FRAME_MAX;
+}
+
+static bool lets_finish(const struct http2_frames *f)
+{
+    return f->n_payload >= 8 && f->goaway_last >= OUR_STREAM && !f->goaway_code;
+}
+
+/* The GOAWAY that was held back, without what is over of its text. */
+static void pass_goaway(const struct http2_frames *f, struct buf *pass)
+{
+    const char len[3] = {0, 0, (char)f->n_payload};
+    buf_add(pass, len, sizeof len);
+    buf_add(pass, (const char *)f->head + 3, sizeof f->head - 3);
+    buf_add(pass, (const char *)f->payload, f->n_payload);
+}
+
+static void end_of_frame(struct http2_frames *f, struct buf *pass)
 {
     uint32_t stream = number(f->head + 5) & INT32_MAX;
     f->n_idle += !brings_body(f);
@@ -39,30 +61,44 @@ static void end_of_frame(struct http2_frames *f)
                  (const char *)f->payload + 8);
         str_printable(f->debug, sizeof f->debug - 1);
     }
+    if (is_held(f) && !lets_finish(f))
+        pass_goaway(f, pass);
     f->n_head = f->n_payload = 0;
 }
 
-void http2_frames_take(struct http2_frames *f, const char *data, size_t len)
+/* The next bytes of a frame, of one part of it: how many. */
+static size_t take_part(struct http2_frames *f, const char *data, size_t len, struct buf *pass)
+{
+    if (f->n_head < sizeof f->head) {
+        f->head[f->n_head++] = (unsigned char)*data;
+        f->left = number(f->head) >> 8;
+        if (f->n_head == sizeof f->head && !is_held(f))
+            buf_add(pass, (const char *)f->head, sizeof f->head);
+        return 1;
+    }
+    size_t n = len < f->left ? len : f->left, room = sizeof f->payload - f->n_payload;
+    memcpy(f->payload + f->n_payload, data, n < room ? n : room);
+    f->n_payload += n < room ? n : room;
+    f->left -= (uint32_t)n;
+    if (!is_held(f))
+        buf_add(pass, data, n);
+    return n;
+}
+
+void http2_frames_take(struct http2_frames *f, const char *data, size_t len, struct buf *pass)
 {
     if (!f->began)
         f->is_http1 = len >= 5 && memcmp(data, "HTTP/", 5) == 0;
     f->began = true;
     while (len && !f->is_http1 && !f->is_flood) {
-        if (f->n_head < sizeof f->head) {
-            f->head[f->n_head++] = (unsigned char)*data++;
-            len--;
-            f->left = number(f->head) >> 8;
-        } else {
-            size_t n = len < f->left ? len : f->left, room = sizeof f->payload - f->n_payload;
-            memcpy(f->payload + f->n_payload, data, n < room ? n : room);
-            f->n_payload += n < room ? n : room;
-            f->left -= (uint32_t)n;
-            data += n;
-            len -= n;
-        }
+        size_t n = take_part(f, data, len, pass);
+        data += n;
+        len -= n;
         if (f->n_head == sizeof f->head && !f->left)
-            end_of_frame(f);
+            end_of_frame(f, pass);
     }
+    if (f->is_http1)
+        buf_add(pass, data, len);
 }
 
 /* RFC 9113 section 7. */
@@ -124,6 +160,9 @@ enum reason http2_words(const struct http2 *h, const char *peer, struct err *e)
         return REASON_INTERNAL;
     } else if (h->rc == CURLE_OK) {
         return REASON_OK;
+    } else if (h->sent.goaway_code) {
+        err_set(e, "the reply from %s is broken: not as HTTP/2 has it (%s)%s%s", peer,
+                code_name(h->sent.goaway_code, buf), *h->sent.debug ? ": " : "", h->sent.debug);
     } else {
         err_set(e, "the reply from %s is broken: %s", peer,
                 is_not_http2(h->rc) ? "not as HTTP/2 has it" : curl_easy_strerror(h->rc));

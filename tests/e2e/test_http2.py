@@ -7,7 +7,7 @@ import struct
 import pytest
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
 STATUS_200 = b"\x88"  # of HPACK's static table
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -111,12 +111,30 @@ def test_a_reply(probe, serve):
 
 
 def test_a_goaway_that_lets_it_finish(probe, serve):
-    goaway = frame(GOAWAY, 0, 0, CODE(1) + CODE(0))
+    goaway = frame(GOAWAY, 0, 0, CODE(1) + CODE(0) + b"bye" * 40)
+    trailer = frame(HEADERS, 5, 1, b"\0\x01x\x01y")
     server = serve(speaks_2(goaway, frame(HEADERS, 4, 1, STATUS_200),
-                                     frame(DATA, 1, 1, b"two")))
+                                     frame(DATA, 0, 1, b"two"), trailer))
     r, _ = check(probe, f"url = http://127.0.0.1:{server.port}/\nhttp_version = 2\n"
-                        "expect_body = ^two$")
+                        "expect_body = ^two$\nexpect_header = ^x: y$")
     assert r.code == 0, str(r)
+
+
+# What makes no sense in HTTP/2, behind the beginning of a right reply.
+@pytest.mark.parametrize("broken, words", [
+    (frame(DATA, 1, 1, b"x" * 16385), "FRAME_SIZE_ERROR"),
+    (frame(DATA, 0, 0, b"x"), "PROTOCOL_ERROR"),
+    (frame(SETTINGS, 0, 0, b"12345"), "FRAME_SIZE_ERROR"),
+    (frame(WINDOW_UPDATE, 0, 0, CODE(0x7FFFFFFF)) * 2, "FLOW_CONTROL_ERROR"),
+    (frame(HEADERS, 5, 1, b"\xff\xff\xff\xff\x0f"), "COMPRESSION_ERROR"),
+    (frame(GOAWAY, 0, 0, b"123"), "FRAME_SIZE_ERROR"),
+])
+def test_broken_frames_behind_the_head(probe, serve, broken, words):
+    begun = frame(HEADERS, 4, 1, STATUS_200) + frame(DATA, 0, 1, b"two")
+    server = serve(speaks_2(begun, broken + frame(DATA, 0, 1, b"two") * 9000))
+    r, last = check(probe, f"url = http://127.0.0.1:{server.port}/\nhttp_version = 2\n"
+                           "expect_body = two")
+    assert r.code == 1 and last["reason"] == "protocol" and words in last["detail"], str(r)
 
 
 @pytest.mark.parametrize("alpn, version, body", [

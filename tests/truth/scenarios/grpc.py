@@ -118,6 +118,8 @@ ROWS = rows(
         message(SERVING), OK, how="the longer Content-Type"), HEALTHY, "ok"),
     ("SERVING with more fields", says(head(), message(b"\x12\2ab\x08\1\x18\5"), OK,
         how="fields that are not known"), HEALTHY, "ok"),
+    ("SERVING after GOAWAY", says(frame(7, 0, 0, b"\x7f\xff\xff\xff\0\0\0\0"), *UP,
+        how="GOAWAY, and the call is finished"), HEALTHY, "ok"),
     ("dripped", serves(at, drips(b"".join(UP)), "its answer byte by byte"), HEALTHY, "ok"),
     ("NOT_SERVING", says(head(), message(NOT_SERVING), OK, how="NOT_SERVING"), UNHEALTHY,
         "mismatch", "", {"detail": "NOT_SERVING"}),
