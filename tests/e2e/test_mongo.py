@@ -457,3 +457,20 @@ def test_init_phase(probe, scenario, seen, expected):
     assert verdict(r) == expected, f"as a deployment: {r}"
     r = check(probe, "mongodb://127.0.0.1/", more="init_guard = off", prefix=container(scenario, seen))
     assert r.code == 0, str(r)
+
+
+@pytest.mark.parametrize("args, expected", [
+    (["--pidfilepath", "/tmp/docker-entrypoint-temp-mongod.pid", "--fork"], "init-phase"), (["--auth"], "ok")])
+def test_init_phase_on_a_socket(probe, args, expected):
+    """The command line of who listens there tells: this server itself denies it."""
+    path, mongod = probe.path("mongodb-27017.sock"), probe.path("mongod")
+    mongod.symlink_to("/usr/bin/python3")
+    run = (f"import runpy, sys; sys.path.insert(0, '{SCRIPTED.parent}'); "
+           f"sys.argv = ['', '--unix', '{path}', 'up']; runpy.run_path('{SCRIPTED}', run_name='__main__')")
+    with subprocess.Popen([mongod, "-c", run, *args], stdout=subprocess.PIPE, text=True) as p:
+        try:
+            assert p.stdout.readline()
+            r = check(probe, "mongodb://" + str(path).replace("/", "%2F"))
+            assert verdict(r) == expected, str(r)
+        finally:
+            p.kill()
