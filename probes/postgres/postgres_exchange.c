@@ -389,10 +389,8 @@ static enum talk_next take_message(struct postgres_run *r, char type, const char
 
 static enum talk_next take_ssl(struct postgres_run *r, const char *data, size_t len, size_t *used)
 {
-    if (data[0] == 'E') { /* a server that cannot even do that says so */
-        go(r, PG_STARTUP, TALK_WAIT);
-        return TALK_WAIT;
-    }
+    if (data[0] == 'E') /* a server that cannot even do that says so */
+        return go(r, PG_STARTUP, TALK_WAIT);
     *used = 1;
     if (data[0] == 'S')
         return TALK_TLS;

@@ -271,14 +271,19 @@ static int load_of_agent(const struct cli *cli, struct config **out)
                                              .text_len = text.len,
                                              .targets = cli->targets,
                                              .n_targets = cli->n_targets,
+                                             .sets = cli->sets,
+                                             .n_sets = cli->n_sets,
                                              .keep_values = true,
                                              .partial = true,
                                              .lint = true};
         config_report_init(&report);
-        rc = config_load(&source, out, &report) == CONFIG_OK ? 0 : EXIT_CONFIG;
-        if (rc) { /* of another version, perhaps: what it says is told all the same */
+        enum config_rc loaded = config_load(&source, out, &report);
+        if (loaded ==
+            CONFIG_BAD) /* of another version, perhaps: what it says is told all the same */
             output_print(STDOUT_FILENO, "%s", text.data ? text.data : "");
+        if (loaded != CONFIG_OK) {
             cli_print_report(cli, &report);
+            rc = loaded == CONFIG_BAD ? EXIT_CONFIG : EXIT_USAGE;
         }
         config_report_fini(&report);
     }

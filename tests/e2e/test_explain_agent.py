@@ -26,6 +26,13 @@ def test_its_settings_and_its_story(probe, agent):
     assert "healthy" in r.out and "it becomes unhealthy after 3 failures in a row" in r.out, str(r)
 
 
+def test_set_wins_over_its_settings(probe, agent):
+    r = explain(probe, agent, "--set", "retries=9", "db")
+    assert r.code == 0 and "retries = 9" in r.out and "interval = 7s" in r.out, str(r)
+    r = explain(probe, agent, "--set", "retries=none", "db")
+    assert r.code == 64 and "--set retries" in r.err and not r.out, str(r)
+
+
 def test_no_secret_is_told(probe, agent):
     for name in ("web", "api"):
         r = explain(probe, agent, name)
