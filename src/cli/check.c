@@ -24,7 +24,8 @@ struct check_command {
     struct term term;
     size_t left;
     size_t printed;              /* off a terminal: the targets before this one are printed */
-    bool all_fit;                /* all lines fit into what Docker keeps, whatever they say */
+    bool all_fit;                /* all lines fit into what Docker keeps; they are cut for it */
+    size_t spare;                /* bytes that each of them may have beyond what is usual */
     size_t widths[GRID_COLUMNS]; /* at least, of each column */
     int64_t began;
     bool failed, unable;
@@ -53,6 +54,12 @@ static void add_row(struct grid *g, const struct check *c)
     buf_fini(&why);
 }
 
+/* Bytes of a line; escapes and a warning can make it longer. */
+static size_t usual_line(const struct check_conf *c)
+{
+    return 4 * strlen(c->name) + PROBE_DETAIL_MAX + REST_MAX; /* each byte of a name an escape */
+}
+
 static void begin_lines(struct check_command *cmd, const struct config *config)
 {
     size_t most = 0;
@@ -62,13 +69,25 @@ static void begin_lines(struct check_command *cmd, const struct config *config)
         size_t n = text_columns(name);
         if (n > cmd->widths[0])
             cmd->widths[0] = n;
-        most += 4 * strlen(name) + PROBE_DETAIL_MAX + REST_MAX; /* each byte an escape */
+        most += usual_line(config->checks[i]);
     }
     cmd->all_fit = most <= DIGEST_DOCKER;
+    if (cmd->all_fit && config->n_checks)
+        cmd->spare = (DIGEST_DOCKER - most) / config->n_checks;
     if (config->n_checks > 1) {
         cmd->widths[1] = strlen(health_status_name(HEALTH_UNHEALTHY));
         cmd->widths[2] = strlen("1.2 ms");
     }
+}
+
+static void cut(struct buf *line, size_t most)
+{
+    if (line->len <= most)
+        return;
+    line->len = most - strlen("...\n");
+    while ((line->data[line->len] & 0xc0) == 0x80)
+        line->len--;
+    buf_puts(line, "...\n");
 }
 
 static void print_line(const struct check_command *cmd, const struct check *c)
@@ -81,6 +100,8 @@ static void print_line(const struct check_command *cmd, const struct check *c)
     add_row(&g, c);
     grid_layout(&g, cmd->term.columns);
     grid_put(&g, 0, GRID_WRAP, cmd->term.colour, &line);
+    if (!cmd->term.tty)
+        cut(&line, usual_line(c->conf) + cmd->spare);
     output_put(STDOUT_FILENO, line.data, line.len);
     grid_fini(&g);
     buf_fini(&line);

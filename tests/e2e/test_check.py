@@ -84,6 +84,19 @@ def test_process_by_every_way(probe):
         assert r.code == 1 and last(r)["reason"] == "not-running", str(r)
 
 
+def test_lines_that_escapes_make_long_are_cut(probe):
+    """Docker keeps 4096 bytes: one long line must not cost another its place."""
+    text = probe.write("text", "\u00ad" * 100 + "\n")
+    names = [f"p{i}" for i in range(8)]
+    sections = "".join(f"[probe {name}]\ncommand = /bin/sh -c 'cat {text}; exit 1'\nexit_codes = nagios\n"
+                       for name in names)
+    r = probe.run("check", "-c", probe.write("probe.ini", sections), *names)
+    assert [line.split()[0] for line in r.out.splitlines()] == names, str(r)
+    assert len(r.out.encode()) <= 4096 and r.out.count("...\n") == len(names), str(r)
+    r = probe.run("check", "-c", probe.write("probe.ini", sections), names[0])
+    assert "..." not in r.out, str(r)
+
+
 def test_json_of_many_targets_is_whole(probe):
     """Of over 16 MiB; until now nothing was printed, and the exit code was 0."""
     labels = ", ".join(f"l{i}{'x' * 120}={'v' * 127}" for i in range(16))
