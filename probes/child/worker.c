@@ -163,8 +163,9 @@ static void read_rest(struct worker *w)
     uv_read_stop((uv_stream_t *)&w->out);
 }
 
-/* It is reaped: kill() must come at once. While anything of its group lives the kernel gives that
- * number to nobody else; where nothing does, it finds nobody. */
+/* The child is reaped, and its number is free: kill() comes before anything else. While a process
+ * of its group lives, the kernel gives that number to nobody; where none lives, kill() finds
+ * nobody. */
 static void on_exit_child(uv_process_t *process, int64_t exit_status, int term_signal)
 {
     struct worker *w = container_of(process, struct worker, process);

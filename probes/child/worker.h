@@ -1,8 +1,8 @@
-/* worker: runs a child process of our own for a driver that blocks or may crash. The child is
- * `probe` executing itself; it gets its job on stdin and answers on stdout, both bounded. It is
- * killed, with its process group, when its run is cancelled, and always reaped; when it ends by
- * itself, what it left in its group is killed. At most env->max_workers run at once; others wait in
- * line inside their own deadline. */
+/* worker: runs a child process of our own, for a driver that blocks or may crash, or to become a
+ * program of the user's. The child is `probe` executing itself; it gets its job on stdin and
+ * answers on stdout, both bounded. It is killed, with its process group, when its run is cancelled,
+ * and always reaped; when it ends by itself, what it left in its group is killed. At most
+ * env->max_workers run at once; others wait in line inside their own deadline. */
 #ifndef PROBE_CHILD_WORKER_H
 #define PROBE_CHILD_WORKER_H
 

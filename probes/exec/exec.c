@@ -1,6 +1,7 @@
 /* exec: a program of the user's, and its exit code. It runs in a child (child/worker.h), which
  * waits for a free place, is killed with its group at the deadline and is always reaped. Its checks
- * stand in a configuration alone, so that who may ask for a check cannot choose what is run. */
+ * can stand in a configuration only: somebody who may ask for a check must not choose what is run.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* exec_job: what the child is told on its standard input: as whom, what, with which environment.
- * And the child, which becomes that program. The words that it says where it cannot begin with a
- * NUL, as no line of a program does that is meant to be read. */
+ * And the child, which becomes that program. Where it cannot, it writes a NUL and then why: no
+ * program whose output is meant to be read begins with a NUL. */
 #ifndef PROBE_EXEC_EXEC_JOB_H
 #define PROBE_EXEC_EXEC_JOB_H
 

@@ -101,8 +101,8 @@ static enum talk_next quit(struct mysql_run *r, enum talk_next done)
     return done;
 }
 
-/* It will not work: an answer that is wrong, but as long as ed25519's, lets the server refuse the
- * login. One that is none, or too short, it takes for a handshake that was cut. */
+/* The login cannot succeed. By a wrong answer that is as long as ed25519's the server refuses it;
+ * no answer, or a shorter one, would count as a handshake that was cut. */
 static enum talk_next give_up(struct mysql_run *r, enum talk_next done)
 {
     static const char zeros[64];
@@ -314,8 +314,7 @@ static enum talk_next send_clear(struct mysql_run *r)
     return go(r, MY_LOGIN, TALK_SEND);
 }
 
-/* Another plugin, with a nonce of its own: also one that takes the password itself seals it by
- * that.
+/* Another plugin, with a nonce of its own. A password that is sealed is mixed with that nonce too.
  */
 static enum talk_next take_switch(struct mysql_run *r, const char *body, size_t len)
 {
@@ -331,8 +330,8 @@ static enum talk_next take_switch(struct mysql_run *r, const char *body, size_t 
         return send_clear(r);
     int n = has_nonce ? mysql_login_digest(r->plugin, password_of(r), r->nonce, digest) : -1;
     if (n < 0)
-        return give_up(r, talk_end(&r->talk, REASON_AUTH, "login: it wants %s, which probe has not",
-                                   r->plugin));
+        return give_up(r, talk_end(&r->talk, REASON_AUTH,
+                                   "login: it wants %s, which probe does not know", r->plugin));
     send_packet(r, digest, (size_t)n);
     return go(r, MY_LOGIN, TALK_SEND);
 }

@@ -4,8 +4,8 @@
  *   on a Unix socket the look at who listens (init_guard); the greeting; TLS where it is wanted;
  * the login; COM_PING; one query where more is required; COM_QUIT.
  *
- * The handshake is always finished: a server counts one that is cut against the host, and blocks
- * the host after max_connect_errors of them. A login that it refuses it does not count. */
+ * The handshake is always finished: a server counts the handshakes of a host that are cut, and
+ * blocks the host after max_connect_errors of them. A refused login is not counted. */
 #ifndef PROBE_MYSQL_MYSQL_EXCHANGE_H
 #define PROBE_MYSQL_MYSQL_EXCHANGE_H
 

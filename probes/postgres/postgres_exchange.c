@@ -244,7 +244,7 @@ static enum talk_next answer_md5(struct postgres_run *r, const char *body, size_
     return send_password(r, outer);
 }
 
-/* By TLS that nobody asked for, and so nobody verifies, whoever is on the way could ask for it. */
+/* TLS that nobody asked for is not verified: somebody on the way could ask for the password. */
 static enum talk_next answer_clear(struct postgres_run *r)
 {
     bool asked_for = r->talk.is_tls && !postgres_conf_of(r)->server.tls_by_default;
@@ -345,7 +345,7 @@ static enum talk_next take_auth(struct postgres_run *r, const char *body, size_t
                    : go(r, PG_LOGIN, TALK_WAIT);
     if (asked && kind < AUTH_CHALLENGE)
         return password ? talk_end(&r->talk, REASON_AUTH,
-                                   "it wants a login of a kind that probe has not (%u)", kind)
+                                   "it wants a login of a kind that probe does not know (%u)", kind)
                         : not_given(r, "GSSAPI or the like");
     if (kind == AUTH_OK) /* before it has proved that it knows the password as well */
         return talk_end(&r->talk, REASON_AUTH, "login: taken without a proof of the server's");

@@ -124,9 +124,9 @@ static struct boot boot_wall(void)
     return copy;
 }
 
-/* The same as the clock had it when the first process was started: that is when its /proc was made,
- * and dated. A machine that was asleep or restored from a snapshot since (its clock was then set
- * forward by hours or days) is told by this. A /proc that was mounted later only tells less. */
+/* Wall time of the boot by the clock of when the first process was started: its /proc was made and
+ * dated then. This tells of a machine that was asleep or restored from a snapshot since: its clock
+ * was set forward by hours or days. A /proc that was mounted later only tells less. */
 static int64_t boot_wall_of_first(const char *root)
 {
     struct stat st;
@@ -148,7 +148,8 @@ enum proc_order proc_pidfile_order(const char *root, const struct proc_pidfile *
         return PROC_BEFORE;
     if (file->written > boot.same_since) /* by a clock that has not been set since, as was seen */
         return PROC_AFTER;
-    /* By the clock of earlier, if it has been set forward since: then the file is of soon after. */
+    /* If the clock was set forward since, its earlier time counts, and the file is of soon after.
+     */
     int64_t first = boot_wall_of_first(root), least = first < boot.least ? first : boot.least;
     int64_t earlier = least + start - file->written;
     if (earlier <= alike)

@@ -3,8 +3,8 @@
  * agent the end of a process is seen at once, through a pidfd. It sends no signal and asks the
  * process nothing: whether it does its work is another type's question.
  *
- * Looks are made on threads, as the kernel may not answer for a process that is stuck; only one by
- * its number reads nothing that can wait. */
+ * Looks are made on threads, as the kernel may not answer for a process that is stuck. Only a look
+ * by number is made at once: it reads nothing that can wait. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -246,7 +246,8 @@ static bool judge_hidden(const struct process_conf *c, const struct process_crow
             c->root);
     else if (crowd->hanging)
         say(v, REASON_INTERNAL,
-            "process %d cannot be told: the kernel does not answer for its command line",
+            "cannot tell whether process %d is one: the kernel does not answer for its command "
+            "line",
             (int)crowd->hanging);
     else
         return false;

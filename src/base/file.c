@@ -128,7 +128,7 @@ static int step(struct walk *w, const char *name)
     return rc;
 }
 
-/* Its text is long: it is not cleared for nothing. */
+/* By hand: an initialiser would clear the 8 KiB of `rest`, for nothing. */
 static void walk_init(struct walk *w, int flags, struct err *exposed)
 {
     w->rest[0] = '\0';

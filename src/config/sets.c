@@ -221,7 +221,8 @@ void sets_apply(struct sets *sets, struct lookup *lookup, const char *name, int 
                 struct table *common, struct table *own, struct config_report *report,
                 size_t *errors)
 {
-    /* Twice over those of each level: two of a level may contradict each other, two levels not. */
+    /* Two passes over those without a name, then two over those with one. The first of two forgets
+     * what was given before, so that only two settings of the same level contradict each other. */
     for (int pass = 0; pass < 4; pass++)
         for (size_t i = 0; i < sets->n; i++) {
             struct sets_one *one = &sets->list[i];

@@ -65,7 +65,7 @@ def test_login(probe, mariadb):
 def test_a_login_that_probe_has_not(probe, start):
     server = start(servers.Mariadb, "--plugin-load-add=auth_ed25519")
     server.sql("CREATE USER odd@'%' IDENTIFIED VIA ed25519 USING PASSWORD('pencil')")
-    says(probe, f"uri = mysql://odd:pencil@127.0.0.1:{server.port}", "auth", "client_ed25519, which probe has not")
+    says(probe, f"uri = mysql://odd:pencil@127.0.0.1:{server.port}", "auth", "client_ed25519, which probe does not know")
 
 
 def test_read_only(probe, start):
@@ -130,7 +130,7 @@ def test_nothing_is_counted_against_the_host(probe, start):
         says(probe, lines, "ok")
     says(probe, f"uri = mysql://health:wrong@{where}", "auth")
     says(probe, f"uri = mysql://health:pencil@{where}/?ssl-mode=required", "tls")
-    says(probe, f"uri = mysql://odd:pencil@{where}", "auth", "which probe has not")
+    says(probe, f"uri = mysql://odd:pencil@{where}", "auth", "which probe does not know")
     assert counted() == "0" and cached() == 1, counted()
     for _ in range(4):
         with socket.create_connection((address, server.port)) as sock:

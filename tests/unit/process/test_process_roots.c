@@ -284,10 +284,11 @@ static void test_stuck(void **state)
     assert_non_null(strstr(note, "the kernel does not answer for the command line of process 11"));
     harness_start(&h, TYPE, other, NULL);
     harness_wait(&h, 20000);
-    expect(&h, REASON_INTERNAL, "process 11 cannot be told: the kernel does not answer");
+    expect(&h, REASON_INTERNAL,
+           "cannot tell whether process 11 is one: the kernel does not answer");
     harness_start(&h, TYPE, none, NULL);
     harness_wait(&h, 20000);
-    expect(&h, REASON_INTERNAL, "process 11 cannot be told");
+    expect(&h, REASON_INTERNAL, "cannot tell whether process 11 is one");
     harness_start(&h, TYPE, fine, NULL);
     harness_wait(&h, 20000);
     expect(&h, REASON_OK, "pid 10 (fine)");
