@@ -278,9 +278,10 @@ char *dns_channel_servers(const struct dns_channel *c, char *out, size_t size)
         return out;
     for (const struct ares_addr_port_node *s = servers; s && used < size; s = s->next) {
         char ip[INET6_ADDRSTRLEN] = "";
+        bool v6 = s->family == AF_INET6;
         inet_ntop(s->family, &s->addr, ip, sizeof ip);
-        used += (size_t)snprintf(out + used, size - used, "%s%s:%d", used ? ", " : "", ip,
-                                 s->udp_port ? s->udp_port : 53);
+        used += (size_t)snprintf(out + used, size - used, "%s%s%s%s:%d", used ? ", " : "",
+                                 v6 ? "[" : "", ip, v6 ? "]" : "", s->udp_port ? s->udp_port : 53);
     }
     ares_free_data(servers);
     if (c->search.ignored[0] && used < size)

@@ -46,7 +46,7 @@ int dns_channel_check(const unsigned char *data, int len);
  * descriptors or memory. */
 const char *dns_channel_words(int status, bool *internal);
 
-/* Who is asked, for a note: "127.0.0.11:53, 1.1.1.1:53". Returns out. */
+/* Who is asked, for a note: "127.0.0.11:53, [::1]:53". Returns out. */
 char *dns_channel_servers(const struct dns_channel *c, char *out, size_t size);
 
 #endif

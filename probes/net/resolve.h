@@ -34,7 +34,7 @@ struct resolve *resolve_start(uv_loop_t *loop, const char *host, int family,
                               void (*on_answer)(void *owner, const struct resolve_answer *a),
                               void *owner, struct err *e);
 
-/* Who is asked, for a note: "127.0.0.11:53, 1.1.1.1:53". Returns out. */
+/* Who is asked, for a note: "127.0.0.11:53, [::1]:53". Returns out. */
 char *resolve_servers(const struct resolve *r, char *out, size_t size);
 
 /* Ends it; no answer comes any more. `on_closed` comes later, never from inside. */

@@ -231,7 +231,7 @@ static const char *words_of(unsigned long code)
     case SSL_R_TLSV1_UNRECOGNIZED_NAME:
         return "the server does not know the name it was asked for (tls_server_name)";
     case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:
-        return "the server had an internal error in the handshake";
+        return "the server had an internal error";
     default:
         return NULL;
     }

@@ -323,6 +323,9 @@ static void test_no_dns_server(void **state)
     assert_false(h.gone);
     assert_non_null(strstr(h.detail, "no DNS server is there"));
     harness_close(&h);
+    snprintf(servers, sizeof servers, "[::1]:%u", dns.port);
+    setenv("PROBE_DNS_SERVERS", servers, 1);
+    expect(&h, "v4.test", 80, REASON_DNS, false, servers);
     setenv("PROBE_DNS_SERVERS", "not an address", 1);
     expect(&h, "v4.test", 80, REASON_INTERNAL, false, "PROBE_DNS_SERVERS");
     unsetenv("PROBE_DNS_SERVERS");
