@@ -201,7 +201,7 @@ def test_a_stuck_process_holds_up_nobody(probe, sleepers):
     )
     agent.wait_status("hay", "healthy")
     wait_until(
-        lambda: "process 10 cannot be told" in (agent.probe("told")["last"] or {}).get("detail", ""),
+        lambda: "cannot tell whether process 10 is one" in (agent.probe("told")["last"] or {}).get("detail", ""),
         20, "it says who is stuck",
     )
     total = agent.probe("beside")["checks_total"]
