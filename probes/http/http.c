@@ -223,6 +223,7 @@ static enum reason decode(const struct http_conf *c, struct http_reply *reply, s
         (strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0))
         return REASON_OK;
     reply->decoded = true;
+    reply->body_open = false; /* gzip says itself where it ends */
     if (!reply->body_cut)
         return http_gzip_decode(&reply->body, c->max_body, e);
     err_set(e, "the gzip body is over max_body %s", reply->max_body);

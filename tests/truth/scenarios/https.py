@@ -1,6 +1,7 @@
 """TLS: every row of certificates and handshakes once for https and once for tcp with tls = yes;
 then what an HTTP server may do behind the handshake."""
 
+import gzip
 import ssl
 import threading
 import time
@@ -307,6 +308,8 @@ BEHIND = (
         "mismatch", "expect_body = ^ok$", {"detail": "may be cut.*close_notify", "peers": False}),
     ("and what is rejected may be cut off", says(head("200 OK"), b"ok", how="the body ends by FIN alone"),
         UNHEALTHY, "closed", "reject_body = fail", {"detail": "may be cut.*close_notify", "peers": False}),
+    ("and it is gzip", says(head("200 OK", "Content-Encoding: gzip"), gzip.compress(b"ok"), how="gzip, then FIN alone"),
+        HEALTHY, "ok", "header = Accept-Encoding: gzip; expect_body = ^ok$; reject_body = fail", {"peers": False}),
     ("and it is JSON", says(head("200 OK"), b'{"a": 1}', how="the body ends by FIN alone"), HEALTHY, "ok",
         "expect_json = /a = 1"),
     ("garbage after the handshake", serves(at, secured(hostile.garbage), "answers noise"),
