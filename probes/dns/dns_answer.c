@@ -280,12 +280,16 @@ void dns_answer_read(struct dns_answer *a, const unsigned char *question, size_t
     unsigned code = data[3] & 0x0f;
     a->authoritative = data[2] & BIT_AA;
     error_name(code, a->error);
-    if (data[2] & BIT_TC)
+    if (data[2] & BIT_TC) {
         a->is = DNS_ANSWER_CUT;
-    else if (code == 0)
+    } else if (dns_is_referral(data)) {
+        snprintf(a->error, sizeof a->error, "a referral to others");
+        a->is = DNS_ANSWER_ERROR;
+    } else if (code == 0) {
         a->is = read_records(a, &m, dns_get16(&ours, question_len - 4));
-    else
+    } else {
         a->is = code == 3 ? DNS_ANSWER_NO_NAME : DNS_ANSWER_ERROR;
+    }
 }
 
 void dns_answer_fini(struct dns_answer *a)

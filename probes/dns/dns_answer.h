@@ -25,7 +25,7 @@ enum dns_answer_is {
     DNS_ANSWER_FOUND,
     DNS_ANSWER_NO_NAME,   /* NXDOMAIN */
     DNS_ANSWER_NO_RECORD, /* the name is there, without a record of the type */
-    DNS_ANSWER_ERROR,     /* SERVFAIL, REFUSED, ...: `error` */
+    DNS_ANSWER_ERROR,     /* SERVFAIL, REFUSED, a referral, ...: `error` */
     DNS_ANSWER_CUT,       /* the server says that not all is in it (TC) */
     DNS_ANSWER_OTHER,     /* not the answer to this question */
     DNS_ANSWER_BROKEN,    /* it makes no sense */

@@ -11,6 +11,7 @@
 #include "base/reason.h"
 #include "base/str.h"
 #include "net/address.h"
+#include "net/dns_wire.h"
 
 /* A lost packet is asked again after 1 s, then 2, then 4; then all begins anew. */
 #define TIMEOUT_MS 1000
@@ -39,6 +40,8 @@ static const char *words_of(int status)
         return "the DNS server refused to answer (REFUSED)";
     case ARES_ENOTIMP:
         return "the DNS server does not know such questions (NOTIMP)";
+    case DNS_CHANNEL_REFERRAL:
+        return "the DNS server only refers to others, and asks none itself";
     case ARES_ECONNREFUSED:
         return "no DNS server is there, or none gave an answer of use";
     case ARES_EBADRESP:
@@ -67,11 +70,16 @@ const char *dns_channel_words(int status, bool *internal)
     return *internal ? "out of descriptors or memory" : words_of(status);
 }
 
-/* c-ares lets a question pass for an answer, and any code that it does not know for success (RFC
- * 1035 section 4.1.1: QR, RCODE). */
-int dns_channel_check(const unsigned char *data, int len)
+/* c-ares lets a question pass for an answer, any code that it does not know for success (RFC 1035
+ * section 4.1.1: QR, RCODE), and a referral for the word that the name has no record. */
+int dns_channel_status(int status, const unsigned char *data, int len)
 {
-    return len < 12 || !(data[2] & 0x80) || (data[3] & 0x0f) ? ARES_EBADRESP : ARES_SUCCESS;
+    bool is_none = status == ARES_ENOTFOUND || status == ARES_ENODATA;
+    if ((status != ARES_SUCCESS && !is_none) || !data)
+        return status;
+    if (len < 12 || !(data[2] & 0x80) || (status == ARES_SUCCESS && (data[3] & 0x0f)))
+        return ARES_EBADRESP;
+    return status == ARES_ENODATA && dns_is_referral(data) ? DNS_CHANNEL_REFERRAL : status;
 }
 
 /* ---- Its turns. ---- */

@@ -39,8 +39,11 @@ void dns_channel_wait(struct dns_channel *c, bool soon);
 /* Ends it, once; `on_closed` comes later, never from inside. */
 void dns_channel_close(struct dns_channel *c, void (*on_closed)(struct dns_channel *c));
 
-/* What is wrong with a reply that c-ares takes for a success; ARES_SUCCESS: nothing. */
-int dns_channel_check(const unsigned char *data, int len);
+/* Not among c-ares' statuses: the server only refers to others, which are not asked. */
+#define DNS_CHANNEL_REFERRAL 1001
+
+/* What a reply means, of which c-ares says `status`. */
+int dns_channel_status(int status, const unsigned char *data, int len);
 
 /* c-ares' word for a status in a person's words; static. `internal`: it is our own want of
  * descriptors or memory. */

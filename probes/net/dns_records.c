@@ -46,8 +46,7 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *data, int
 {
     struct dns_records_lookup *l = arg;
     (void)timeouts;
-    if (status == ARES_SUCCESS)
-        status = dns_channel_check(data, len);
+    status = dns_channel_status(status, data, len);
     l->srv.status = status == ARES_SUCCESS ? take_srv(l, data, (size_t)len) : status;
     l->srv.answered = true;
 }
@@ -56,8 +55,7 @@ static void on_txt(void *arg, int status, int timeouts, unsigned char *data, int
 {
     struct dns_records_lookup *l = arg;
     (void)timeouts;
-    if (status == ARES_SUCCESS)
-        status = dns_channel_check(data, len);
+    status = dns_channel_status(status, data, len);
     if (status == ARES_SUCCESS)
         status = status_of(dns_reply_txt(data, (size_t)len, l->text, sizeof l->text,
                                          &l->found.n_txt, &l->found.ttl));

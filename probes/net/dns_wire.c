@@ -87,6 +87,12 @@ static void follow(char name[DNS_NAME_SIZE], struct cname *cnames, size_t n)
         }
 }
 
+bool dns_is_referral(const unsigned char *data)
+{
+    const struct dns_message m = {data, 12};
+    return !(data[2] & 0x04) && !(data[3] & 0x8f) && dns_get16(&m, 6) == 0 && dns_get16(&m, 8) > 0;
+}
+
 bool dns_answers_begin(struct dns_answers *a, const unsigned char *data, size_t len)
 {
     struct cname cnames[CNAMES_MAX];

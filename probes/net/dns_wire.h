@@ -30,6 +30,10 @@ unsigned dns_get16(const struct dns_message *m, size_t at);
 bool dns_get_name(const struct dns_message *m, size_t at, char out[DNS_NAME_SIZE], size_t *end);
 bool dns_same_name(const char *a, const char *b);
 
+/* Does the reply, of 12 bytes at least, only name other servers to ask? It has no record and no
+ * error, and comes of a server that neither has the zone nor recurses (AA, RA). */
+bool dns_is_referral(const unsigned char *data);
+
 /* The records that answer the question: of the name in it, and of what its CNAMEs, in any order,
  * say that it stands for. */
 struct dns_answers {

@@ -89,8 +89,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *data, i
 {
     (void)timeouts;
     struct lookup *l = arg;
-    if (status == ARES_SUCCESS)
-        status = dns_channel_check(data, len);
+    status = dns_channel_status(status, data, len);
     if (status == ARES_SUCCESS)
         status = take_reply(&l->answer, data, (size_t)len);
     l->status = status;

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -266,6 +267,29 @@ def test_a_name_is_not_gone_with_a_name_server_that_takes_no_tcp(probe):
     where = f"dns://127.0.0.1:{names.getsockname()[1]}/name.test"
     r = probe.run("wait", "--invert", "--timeout", "300ms", where)
     assert r.code == 124 and "refused" in r.out + r.err, str(r)
+
+
+# By the bits QR, AA, RA and RCODE, and the count of records of authority: what says nothing of the name.
+@pytest.mark.parametrize("flags, authority", [(b"\x00\x00", 0), (b"\x00\x03", 0), (b"\x80\x00", 1)],
+                         ids=["the question", "a question with NXDOMAIN", "a referral"])
+@pytest.mark.parametrize("kind", ["tcp", "http", "mongodb", "mongodb+srv", "dns"])
+def test_a_name_is_not_gone_with_what_is_no_answer(probe, flags, authority, kind):
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind(("127.0.0.1", 0))
+    server = f"127.0.0.1:{names.getsockname()[1]}"
+
+    def answer():
+        while True:
+            question, client = names.recvfrom(512)
+            counts = struct.pack(">HHHH", 1, 0, authority, 0)
+            end = question.index(b"\0", 12) + 5
+            record = b"\4test\0" + struct.pack(">HHIH", 2, 1, 9, 3) + b"\1n\0"
+            names.sendto(question[:2] + flags + counts + question[12:end] + record * authority, client)
+
+    threading.Thread(target=answer, daemon=True).start()
+    where = {"tcp": "tcp://name.test:9", "dns": f"dns://{server}/name.test"}.get(kind, f"{kind}://a.name.test/")
+    r = probe.run("check", "--invert", "--timeout", "400ms", where, env={"PROBE_DNS_SERVERS": server})
+    assert r.code == 1, str(r)
 
 
 @pytest.mark.parametrize("first, second", [("port", "server"), ("server", "port")])

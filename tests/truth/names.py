@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 
-from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, SRV, TXT, A, DNSRecord
+from dnslib import AAAA, CNAME, NS, QTYPE, RCODE, RR, SRV, TXT, A, DNSRecord
 
 from lib import hostile
 from lib.net import free_port
@@ -72,6 +72,13 @@ def head_only(query, kind, tcp):
 def cut(query, kind, tcp):
     """The reply ends within its answer, without the TC bit."""
     return addresses("127.0.0.1")(query, kind, tcp)[:-3]
+
+
+def referral(query, kind, tcp):
+    """Neither a record nor an error, but who else may know (RFC 1034 section 4.3.2)."""
+    reply = query.reply(ra=0, aa=0)
+    reply.add_auth(RR("test", QTYPE.NS, rdata=NS("ns.test"), ttl=1))
+    return reply.pack()
 
 
 def other_id(query, kind, tcp):

@@ -90,6 +90,8 @@ def same_rows(prefix, at, behave):
             {"then": (UNHEALTHY, "refused"), "then_detail": "127.0.0.3"}),
         ("SERVFAIL", by(code("SERVFAIL"), "the DNS server fails"), UNHEALTHY, "dns", "",
             {"detail": "SERVFAIL.*127.0.0.1:"}),
+        ("a referral", by(names.referral, "the DNS server only names another one"), UNHEALTHY, "dns", "",
+            {"detail": "only refers to others"}),
         ("REFUSED", by(code("REFUSED"), "the DNS server refuses"), UNHEALTHY, "dns", "",
             {"detail": "REFUSED"}),
         ("NOTIMP", by(code("NOTIMP"), "the DNS server cannot"), UNHEALTHY, "dns"),

@@ -166,6 +166,8 @@ ROWS = rows(
     ("no such record", asks(names.addresses("2001:db8::1"), "only an AAAA record"), UNHEALTHY,
         "dns", "", {"detail": "no A record"}),
     ("SERVFAIL", asks(code("SERVFAIL"), "SERVFAIL"), UNHEALTHY, "dns", "", {"detail": "SERVFAIL"}),
+    ("a referral", asks(names.referral, "it only names another server"), UNHEALTHY, "dns", "",
+        {"detail": "a referral to others"}),
     ("REFUSED", asks(code("REFUSED"), "REFUSED"), UNHEALTHY, "dns", "", {"detail": "REFUSED"}),
     ("NOTIMP", asks(code("NOTIMP"), "NOTIMP"), UNHEALTHY, "dns", "", {"detail": "NOTIMP"}),
     ("expected", asks(names.addresses("192.0.2.1", "10.1.2.3"), "two records"), HEALTHY, "ok",
