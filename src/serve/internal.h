@@ -13,8 +13,8 @@
  *   turn.c      the API's share of the loop            body.h: what bodies are, and what makes them
  *
  * The rule of the room: one turn of the loop gives the API at most TURN_BUDGET and one small step
- * more, so that no client, however many or hostile, delays a check. Whatever can be long (a
- * document over all checks) is a body made in slices under that budget.
+ * of each listener more, so that no client, however many or hostile, delays a check. Whatever can
+ * be long (a document over all checks) is a body made in slices under that budget.
  *
  * Memory: a connection holds at most POOL_BYTES and about 2 KiB, one that has the place of a
  * document or of an event stream up to 40 KiB more; with the numbers of places below that is 6 MiB

@@ -61,15 +61,19 @@ static void close_now(struct serve *s)
         close_listener(s, s->listeners);
 }
 
-/* Runs the daemons that are ready, in turn, while the budget lasts. True: some is left. */
+/* Runs the daemons that are ready: each once, so that none is starved by another's clients, and
+ * again while the budget lasts. True: some is left. */
 static bool run_daemons(struct serve *s)
 {
-    bool again = false;
-    for (struct listener *l = s->listeners; l; l = l->next) {
-        if (l->ready && turn_budget_left(&s->turn))
-            listener_run(l);
-        again |= l->ready;
-    }
+    bool again;
+    do {
+        again = false;
+        for (struct listener *l = s->listeners; l; l = l->next) {
+            if (l->ready)
+                listener_run(l);
+            again |= l->ready;
+        }
+    } while (again && turn_budget_left(&s->turn));
     return again;
 }
 

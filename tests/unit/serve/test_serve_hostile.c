@@ -331,14 +331,62 @@ static void test_out_of_descriptors(void **state)
     bench_close(&b);
 }
 
+static size_t count_answers(struct client *c, size_t n)
+{
+    size_t answers = 0;
+    for (size_t i = 0; i < n; i++)
+        for (const char *at = c[i].in.data; at && (at = strstr(at, "HTTP/1.1 404")); at++)
+            answers++;
+    return answers;
+}
+
+/* Requests without end on TCP, each of which takes long: whoever asks by the Unix socket does not
+ * wait until they are answered. */
+static void test_costly_requests_do_not_starve_the_socket(void **state)
+{
+    struct bench b;
+    enum { CLIENTS = 40, REQUESTS = 60, NAMES = 200 };
+    char text[NAMES][80], request[160], all[REQUESTS * 160] = "";
+    const char *names[NAMES];
+    struct client c[CLIENTS];
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(text[i], sizeof text[i], "%026d%d", 0, i);
+        names[i] = text[i];
+    }
+    snprintf(request, sizeof request, "GET /status/%028d HTTP/1.1\r\nHost: localhost\r\n\r\n", 1);
+    for (int i = 0; i < REQUESTS; i++)
+        strcat(all, request);
+    bench_open(&b, names, NAMES);
+    for (int i = 0; i < CLIENTS; i++) {
+        c[i] = client_open(&b, false);
+        assert_true(send(c[i].fd, all, strlen(all), MSG_NOSIGNAL) > 0);
+        bench_turn(&b); /* while one is answered another is read */
+    }
+    struct client asks = client_open(&b, true);
+    client_send(&b, &asks, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(client_await(&b, &asks, "200 OK"));
+    for (int i = 0; i < CLIENTS; i++)
+        client_take(&c[i]);
+    assert_true(count_answers(c, CLIENTS) < CLIENTS * REQUESTS / 2);
+    for (int i = 0; i < CLIENTS; i++)
+        client_close(&c[i]);
+    client_close(&asks);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),   cmocka_unit_test(test_endless),
-        cmocka_unit_test(test_pipelining), cmocka_unit_test(test_dripping),
-        cmocka_unit_test(test_own_name),   cmocka_unit_test(test_many_arguments),
-
-        cmocka_unit_test(test_gone),       cmocka_unit_test(test_out_of_descriptors),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_endless),
+        cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_dripping),
+        cmocka_unit_test(test_own_name),
+        cmocka_unit_test(test_many_arguments),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_out_of_descriptors),
+        cmocka_unit_test(test_costly_requests_do_not_starve_the_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
