@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "host.h"
+#include "loop/loop.h"
 
 struct fetch {
     struct http_fetch *f;
@@ -139,9 +140,8 @@ int http_fetch(struct http_fetch *f, enum reason *reason, struct err *e)
     struct fetch t = {.f = f};
     f->fd = -1;
     *reason = REASON_INTERNAL;
-    int rc = uv_loop_init(&t.loop);
-    if (rc < 0)
-        return err_errno(e, -rc, "an event loop");
+    if (loop_init(&t.loop, e) < 0)
+        return -1;
     t.env.loop = &t.loop;
     t.run = (struct probe_run){.env = &t.env, .started = clock_now(), .deadline = f->deadline};
     uv_timer_init(&t.loop, &t.timer);

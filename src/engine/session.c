@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "loop/loop.h"
 #include "loop/signals.h"
 
 static void on_last_signal(int signum)
@@ -61,9 +62,8 @@ int session_open(struct session *s, struct config *config, bool agent,
                  struct err *e)
 {
     *s = (struct session){.on_signal = on_signal};
-    int rc = uv_loop_init(&s->loop);
-    if (rc < 0)
-        return err_set(e, "cannot make an event loop: %s", uv_strerror(rc));
+    if (loop_init(&s->loop, e) < 0)
+        return -1;
     if (engine_init(&s->engine, &s->loop, agent, config->agent.max_workers, hooks) < 0)
         return err_set(e, "out of memory");
     if (watch_signals(s, agent, e) < 0)

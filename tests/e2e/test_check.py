@@ -1,6 +1,7 @@
 """`probe check`: every type once, up and down, with the right word for what went wrong."""
 
 import os
+import resource
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_tcp_refused(probe, port):
     r = probe.run("check", f"tcp://127.0.0.1:{port}")
     assert r.code == 1 and len(r.lines) == 1, str(r)
     assert "refused" in r.out and f"127.0.0.1:{port}" in r.out, str(r)
+
+
+@pytest.mark.parametrize("command", [["check", "pid:1"], ["wait", "--timeout", "1s", "pid:1"],
+                                     ["status", "--agent", "http://127.0.0.1:1"]], ids=lambda words: words[0])
+def test_few_descriptors(probe, command):
+    """It works or says why it cannot: libuv ends a program by abort() where its pipe cannot be made."""
+    for most in range(4, 16):
+        r = probe.run(*command, preexec_fn=lambda n=most: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
+        assert r.code in (0, 1, 69, 70), f"{most}: {r}"
+        assert r.code != 70 or "open files" in r.err, f"{most}: {r}"
 
 
 def test_one_that_comes_after_another_is_asked_for_itself(probe, serve, port):
