@@ -145,19 +145,15 @@ void sched_clear(struct sched *s, struct sched_entry *e)
 }
 
 /* In the turn before, or since. */
-static bool was_busy(struct sched *s, int64_t stood)
+static bool was_busy(struct sched *s, int64_t lag)
 {
     int64_t before = s->cpu;
     s->cpu = cpu_used();
-    return s->cpu - before >= BUSY_NS && s->cpu - before >= stood / 10;
+    return s->cpu - before >= BUSY_NS && s->cpu - before >= lag / 10;
 }
 
-/* Late is what is due, whyever; the program stood still at most since the last turn began. */
-static void note_lag(struct sched *s, int64_t now)
+static void note_lag(struct sched *s, int64_t now, int64_t lag)
 {
-    int64_t due = s->heap[0]->due, lag = now - due;
-    int64_t stood = now - (due > s->turned ? due : s->turned);
-    s->turned = now;
     if (now - s->lag_epoch >= MINUTE_NS) {
         s->lag_before = now - s->lag_epoch < 2 * MINUTE_NS ? s->lag : 0;
         s->lag = 0;
@@ -165,9 +161,9 @@ static void note_lag(struct sched *s, int64_t now)
     }
     if (lag > s->lag)
         s->lag = lag;
-    if (!was_busy(s, stood) && stood >= SCHED_STALL_NS) {
+    if (!was_busy(s, lag) && lag >= SCHED_STALL_NS) {
         s->stall_end = now;
-        s->stall = stood;
+        s->stall = lag;
     }
 }
 
@@ -177,7 +173,7 @@ static void turn(struct sched *s)
     s->firing = true;
     s->armed = TIME_NEVER;
     if (s->n)
-        note_lag(s, now);
+        note_lag(s, now, now - s->heap[0]->due);
     while (s->n && s->heap[0]->due <= now && !s->closer.closing) {
         struct sched_entry *e = s->heap[0];
         take_out(s, e);

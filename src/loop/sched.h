@@ -16,9 +16,7 @@ struct sched_entry {
     size_t pos; /* 1-based place in the heap; 0: not scheduled */
 };
 
-/* So long without a turn that is due: the program was stopped or starved, unless it was busy
- * itself.
- */
+/* A lateness from which on the whole program was stopped or starved, unless it was busy itself. */
 #define SCHED_STALL_NS INT64_C(500000000)
 
 struct sched {
@@ -30,9 +28,8 @@ struct sched {
     int64_t armed;                      /* what the timer is set to */
     int64_t lag, lag_before, lag_epoch; /* worst lateness of this minute and the one before */
     int64_t stall,
-        stall_end;  /* the last time that it was stopped or starved, and when that ended */
-    int64_t turned; /* when the last turn began */
-    int64_t cpu;    /* that this thread had used then */
+        stall_end; /* the last time that it was stopped or starved, and when that ended */
+    int64_t cpu;   /* that this thread had used when the last turn began */
     bool firing;
     void (*on_closed)(struct sched *s);
 };

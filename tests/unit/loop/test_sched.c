@@ -113,50 +113,6 @@ static void test_slices(void **state)
     close_all(&s, &loop);
 }
 
-/* One of many that are due at once: it takes a while, and one of them longer than a stall. */
-static int64_t last_fired, longest;
-static size_t slow_one;
-
-static void on_slower(struct sched_entry *e, int64_t now)
-{
-    on_fire(e, now);
-    struct timespec pause = {0, 3 * NS_PER_MS};
-    if (n_fired == slow_one)
-        pause.tv_nsec = SCHED_STALL_NS + NS_PER_MS;
-    nanosleep(&pause, NULL);
-    longest = last_fired && now - last_fired > longest ? now - last_fired : longest;
-    last_fired = now;
-}
-
-static void fire_many(struct sched *s, size_t slow)
-{
-    uv_loop_t loop;
-    last_fired = longest = 0;
-    slow_one = slow;
-    open_all(s, &loop, on_slower);
-    int64_t now = clock_now();
-    for (size_t i = 0; i < 200; i++)
-        sched_set(s, &items[i].entry, now);
-    while (s->n)
-        uv_run(&loop, UV_RUN_NOWAIT);
-    close_all(s, &loop);
-}
-
-/* What is due waits for what was due before it: that is late, and the program did not stand still.
- */
-static void test_backlog_is_no_stall(void **state)
-{
-    (void)state;
-    struct sched s;
-    fire_many(&s, 0);
-    assert_true(sched_lag(&s) > SCHED_STALL_NS);
-    if (longest < SCHED_STALL_NS) /* else the machine held the test up */
-        assert_true(s.stall_end == 0);
-    fire_many(&s, 100);
-    assert_true(s.stall_end != 0);
-    assert_in_range(s.stall, SCHED_STALL_NS, longest + NS_PER_S);
-}
-
 static void test_close_with_entries(void **state)
 {
     (void)state;
@@ -175,7 +131,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_backlog_is_no_stall),
         cmocka_unit_test(test_close_with_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
