@@ -1,5 +1,6 @@
 """`probe check`: every type once, up and down, with the right word for what went wrong."""
 
+import json
 import os
 import resource
 
@@ -114,8 +115,12 @@ def test_json_of_many_targets_is_whole(probe):
     names = [f"p{i}" for i in range(4000)]
     sections = "".join(f"[probe {name}]\n" for name in names)
     config = probe.write("many.ini", f"[defaults]\nlabels = {labels}\ntype = process\npid = 1\n{sections}")
-    r = probe.run("check", "--json", "--timeout", "60s", "-c", config, *names, timeout=60)
-    assert r.code == 0 and len(r.json["probes"]) == len(names) and len(r.out) > 16 << 20, f"{r.code}: {r.err}"
+    with open(probe.dir / "document", "w+b") as out:  # a file is always ready, a reader in time is not
+        r = probe.run("check", "--json", "--timeout", "60s", "-c", config, *names, timeout=60, stdout=out)
+        out.seek(0)
+        document = out.read()
+    assert r.code == 0 and len(document) > 16 << 20, f"{r.code}: {r.err}"
+    assert len(json.loads(document)["probes"]) == len(names)
 
 
 def test_json_is_one_document_of_the_agents_shape(probe, serve, port):
