@@ -116,7 +116,8 @@ def test_scrapes_alerts_and_dashboard(full, start):
 
     def target():
         active = (prometheus.get("targets") or {}).get("activeTargets") or [{}]
-        assert not active[0].get("lastError"), active
+        error = active[0].get("lastError")
+        assert not error or "deadline exceeded" in error, active  # late, on a busy machine: it asks again
         return active[0].get("health") == "up"
 
     wait_until(target, 20, "Prometheus has scraped the agent", every=0.1)
