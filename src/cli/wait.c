@@ -344,7 +344,9 @@ int cmd_wait(const struct cli *cli)
     struct err e = {"out of memory"};
     if (!cmd.awaited || open_gate(&cmd) < 0 ||
         session_open(&cmd.session, config, false, &hooks, on_signal, &e) < 0) {
+        gate_close(&cmd.gate, false, clock_now());
         fprintf(stderr, "probe: %s\n", e.text);
+        free(cmd.awaited);
         config_free(config);
         return EXIT_INTERNAL;
     }
