@@ -117,7 +117,7 @@ def build(target, tag, context=ROOT, **args):
                "--label", LABEL, "--build-arg", f"BASE={os.environ['PROBE_TEST_BASE']}"]
     for name, value in args.items():
         command += ["--build-arg", f"{name}={value}"]
-    return keep_layers(sh(*command, context, timeout=2400, env=dict(os.environ, DOCKER_BUILDKIT="0")))
+    return keep_layers(sh(*command, context, timeout=3600, env=dict(os.environ, DOCKER_BUILDKIT="0")))
 
 
 # Layers of packages and compiled dependencies stay on the engine for the next run: the newest of them.
