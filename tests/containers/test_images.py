@@ -2,13 +2,16 @@
 
 import io
 import json
+import os
 import re
 import secrets
 import shutil
 import tarfile
+import tempfile
+from pathlib import Path
 
 import pytest
-from conftest import LABEL, PREBUILT, ROOT, build, docker, sh
+from conftest import KEPT, LABEL, PREBUILT, ROOT, build, docker, sh
 
 # The program, and 128 KiB of licences beside it.
 SIZES = {"binary": 3932160 + (1 << 17), "sidecar": 9 << 19}
@@ -22,7 +25,7 @@ def files(image):
         for layer in manifest["Layers"]:
             member = outer.getmember(layer)
             if member.issym():
-                member = outer.getmember(str((__import__("pathlib").PurePosixPath(layer).parent / member.linkname)).replace("/..", ""))
+                member = outer.getmember(str((Path(layer).parent / member.linkname)).replace("/..", ""))
             with tarfile.open(fileobj=io.BytesIO(outer.extractfile(member).read())) as inner:
                 for info in inner:
                     yield layer, info, inner
@@ -111,9 +114,9 @@ def test_account_is_an_argument(images):
 
 def test_copied_from_the_binary_image(images, tmp_path):
     (tmp_path / "Dockerfile").write_text(
-        f"FROM {__import__('os').environ['PROBE_TEST_BASE']}\nCOPY --from={images['binary']} /probe /usr/local/bin/probe\n")
+        f"FROM {os.environ['PROBE_TEST_BASE']}\nCOPY --from={images['binary']} /probe /usr/local/bin/probe\n")
     tag = images["binary"] + "-copy"
-    sh("docker", "build", "--label", LABEL, "-t", tag, tmp_path, env=dict(__import__("os").environ, DOCKER_BUILDKIT="0"))
+    sh("docker", "build", "--label", LABEL, "-t", tag, tmp_path, env=dict(os.environ, DOCKER_BUILDKIT="0"))
     assert "probe 0" in docker("run", "--rm", "--label", LABEL, tag, "probe", "version").stdout
 
 
@@ -143,9 +146,25 @@ def copied_tree(tmp_path):
 
 @pytest.fixture(scope="module")
 def from_sources():
-    """The one image that is built in the builder, dependencies and all."""
+    """The one image that is built in the builder. Where this machine has compiled the dependencies for such a base, the
+    builder finds them, as on its own second run; tests/run --long has it compile them."""
     tag = f"probe-test/from-sources:{secrets.token_hex(3)}"
-    build("binary", tag)
+    libraries = Path(sh(ROOT / "packaging/static/build", "--print-prefix").stdout.strip())
+    with pytest.MonkeyPatch.context() as patch:
+        if libraries.exists() and not os.environ.get("PROBE_TEST_LONG"):
+            patch.setenv("PROBE_TEST_BASE", base_with(libraries))
+        build("binary", tag)
+        yield tag
+
+
+def base_with(libraries):
+    """Kept for the next run, as the layers are that come above it."""
+    tag = f"{KEPT}:{libraries.name}"
+    text = f"FROM {os.environ['PROBE_TEST_BASE']}\nCOPY . /root/.cache/probe/{libraries.name}\n"
+    with tempfile.NamedTemporaryFile("w", suffix=".Dockerfile") as file:
+        file.write(text)
+        file.flush()
+        docker("build", "--force-rm", "-f", file.name, "-t", tag, libraries, timeout=600, env=dict(os.environ, DOCKER_BUILDKIT="0"))
     return tag
 
 

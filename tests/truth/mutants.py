@@ -434,7 +434,8 @@ def ask(stage, network, kind, numbers, tries=20):
     r = stage.program.run(
         "check", "--json", "-c", config, *(f"m{n}" for n in numbers), prefix=prefix, timeout=120
     )
-    assert r.code in (0, 1), f"exit {r.code}: {r.err[-2000:]}\n{r.out[:2000]}"
+    # 70 where it could look at none of them, as with the few that are asked again.
+    assert r.code in (0, 1, 70), f"exit {r.code}: {r.err[-2000:]}\n{r.out[:2000]}"
     probes = {int(p["name"][1:]): p["last"] for p in json.loads(r.out)["probes"]}
     assert set(probes) == set(numbers), "not all were answered"
     # On a busy machine it says of itself that it could not look: those are asked again.

@@ -7,8 +7,12 @@ import time
 
 # Under the sanitizers, in an emulator, and where others keep the cores busy, all takes longer; only deadlines know
 # about it.
-BUSY = min(8, max(1, os.getloadavg()[0] / os.cpu_count() / 2))
-SLACK = BUSY * (6 if os.environ.get("PROBE_EMULATED") else 4 if os.environ.get("PROBE_SANITIZED") else 2)
+def slack():
+    busy = min(8, max(1, os.getloadavg()[0] / os.cpu_count() / 2))
+    return busy * (6 if os.environ.get("PROBE_EMULATED") else 4 if os.environ.get("PROBE_SANITIZED") else 2)
+
+
+SLACK = slack()  # as the tests begin
 
 _reserved = []
 
@@ -41,14 +45,14 @@ def free_port():
 
 
 def wait_until(condition, timeout=10.0, what="the condition", every=0.01):
-    """Returns the first true value of condition(); fails after `timeout` s (times the slack)."""
-    deadline = time.monotonic() + timeout * SLACK
+    """Returns the first true value of condition(); fails after `timeout` s (times the slack of then)."""
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout * SLACK:g} s: {what}")
+        if time.monotonic() > began + timeout * slack():
+            raise AssertionError(f"not within {time.monotonic() - began:g} s: {what}")
         time.sleep(every)
 
 

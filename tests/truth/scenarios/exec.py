@@ -70,14 +70,19 @@ def group_is_killed(row, stage):
     from ways import check
 
     mark = stage.program.path("child")
-    row.situation.mark = mark
-    check(row, stage)
+
+    def started():
+        check(row, stage)
+        return mark.exists() and mark.read_text()
+
+    # On a busy machine a script can be killed before it has written whom it started.
+    stage.wait_until(started, 30, "a script that came as far as to its child")
 
     def gone():
         try:
             os.kill(int(mark.read_text()), 0)
-        except (ProcessLookupError, FileNotFoundError):
-            return mark.exists()
+        except ProcessLookupError:
+            return True
         return False
 
     stage.wait_until(gone, 5, "its child is gone")
