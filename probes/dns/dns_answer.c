@@ -266,6 +266,10 @@ static enum dns_answer_is read_records(struct dns_answer *a, const struct dns_me
             return DNS_ANSWER_BROKEN;
         a->n++;
     }
+    if (a->n == 0 && dns_answers_are_open(&answers)) {
+        snprintf(a->error, sizeof a->error, "an alias alone");
+        return DNS_ANSWER_ERROR;
+    }
     return a->n ? DNS_ANSWER_FOUND : DNS_ANSWER_NO_RECORD;
 }
 

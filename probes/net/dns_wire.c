@@ -128,3 +128,15 @@ bool dns_answers_next(struct dns_answers *a, unsigned type, struct dns_record *r
     }
     return false;
 }
+
+bool dns_answers_are_open(const struct dns_answers *a)
+{
+    struct dns_record r;
+    size_t at = a->at;
+    if (a->m.data[3] & 0x80 || dns_same_name(a->name, a->question))
+        return false;
+    for (unsigned i = dns_get16(&a->m, 8); i > 0 && next_record(&a->m, &at, &r); i--)
+        if (r.type == ns_t_soa)
+            return false;
+    return true;
+}

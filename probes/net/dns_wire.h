@@ -51,4 +51,9 @@ bool dns_answers_begin(struct dns_answers *a, const unsigned char *data, size_t 
 /* The next record of that type; false: there are no more. */
 bool dns_answers_next(struct dns_answers *a, unsigned type, struct dns_record *r);
 
+/* Of a reply without more records: does it leave open what the alias in it stands for? It comes of
+ * a server that does not recurse (RA), and no SOA says that there is no such record (RFC 2308
+ * section 2.2). */
+bool dns_answers_are_open(const struct dns_answers *a);
+
 #endif

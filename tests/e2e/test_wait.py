@@ -292,6 +292,22 @@ def test_a_name_is_not_gone_with_what_is_no_answer(probe, flags, authority, kind
     assert r.code == 1, str(r)
 
 
+def test_a_name_is_not_gone_with_an_alias_that_leads_elsewhere(probe):
+    """The server has the zone of the alias and looks nothing up (AA, no RA)."""
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind(("127.0.0.1", 0))
+
+    def answer():
+        while True:
+            question, client = names.recvfrom(512)
+            record = b"\xc0\x0c" + struct.pack(">HHIH", 5, 1, 9, 6) + b"\4away\0"
+            names.sendto(question[:2] + b"\x84\0" + struct.pack(">HHHH", 1, 1, 0, 0) + question[12:] + record, client)
+
+    threading.Thread(target=answer, daemon=True).start()
+    r = probe.run("check", "--invert", "--timeout", "400ms", f"dns://127.0.0.1:{names.getsockname()[1]}/name.test")
+    assert r.code == 1 and "an alias alone" in r.out + r.err, str(r)
+
+
 @pytest.mark.parametrize("first, second", [("port", "server"), ("server", "port")])
 def test_postgres_is_not_gone_with_one_of_its_hosts(probe, serve, port, first, second):
     server = serve(hostile.reply_and_close(b""))

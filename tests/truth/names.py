@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 
-from dnslib import AAAA, CNAME, NS, QTYPE, RCODE, RR, SRV, TXT, A, DNSRecord
+from dnslib import AAAA, CNAME, NS, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSRecord
 
 from lib import hostile
 from lib.net import free_port
@@ -78,6 +78,20 @@ def referral(query, kind, tcp):
     """Neither a record nor an error, but who else may know (RFC 1034 section 4.3.2)."""
     reply = query.reply(ra=0, aa=0)
     reply.add_auth(RR("test", QTYPE.NS, rdata=NS("ns.test"), ttl=1))
+    return reply.pack()
+
+
+def alias_alone(query, kind, tcp):
+    """What an authoritative server knows of an alias into another zone (RFC 1034 section 4.3.2)."""
+    reply = query.reply(ra=0, aa=1)
+    reply.add_answer(RR(query.q.qname, QTYPE.CNAME, rdata=CNAME("elsewhere.test"), ttl=1))
+    return reply.pack()
+
+
+def alias_of_none(query, kind, tcp):
+    """The alias stands for a name of the same zone, which has no such record (RFC 2308 section 2.2)."""
+    reply = DNSRecord.parse(alias_alone(query, kind, tcp))
+    reply.add_auth(RR("test", QTYPE.SOA, rdata=SOA("ns.test", "root.test", (1, 2, 3, 4, 5)), ttl=1))
     return reply.pack()
 
 
