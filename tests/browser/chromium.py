@@ -33,7 +33,7 @@ class Chromium:
                  "--disable-component-update", "--disable-extensions", "--hide-scrollbars",
                  "--force-color-profile=srgb", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "HOME": str(self.dir), "XDG_RUNTIME_DIR": str(self.dir)},
+                env={**os.environ, **dict.fromkeys(("HOME", "TMPDIR", "XDG_RUNTIME_DIR"), str(self.dir))},
             )
         port = self.dir / "profile/DevToolsActivePort"
 
