@@ -99,6 +99,10 @@ void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
  * is unknown? Both are reported; its default stands in, or NULL, also where it is required. */
 bool probe_is_missing(const struct probe_report *report, size_t key);
 
+/* Takes the value of `key` back where it stands in [defaults] alone, as though it were not given:
+ * for a key that this probe has no use for, while others have. False: it is the probe's own. */
+bool probe_leave_out(struct probe_report *report, size_t key);
+
 /* A file that a setting names inside its value, as a uri does: what is in it is part of the
  * setting, as with KEY_FILE, and the agent reloads when it changes. False: it is not on this
  * machine, and that is no problem (`validate --lint`): go on without it. `path` is copied. */

@@ -313,6 +313,10 @@ static void prepare_endpoint(struct build *b)
 {
     struct http_conf *c = b->conf;
     struct err e;
+    if (c->url.socket_path) {
+        probe_leave_out(b->p.report, K_CONNECT_TO);
+        probe_leave_out(b->p.report, K_PROXY);
+    }
     const char *to = b->p.values[K_CONNECT_TO].text;
     if (to && c->url.socket_path)
         prepare_fail(&b->p, K_CONNECT_TO, "the url names a socket already");

@@ -295,6 +295,8 @@ static void prepare_wish(struct build *b)
     if (!b->p.failed && c->wish.warn_lag && c->driver)
         prepare_fail(&b->p, MONGO_KEY_WARN_LAG, driver_words);
     bool one = !c->deployment || c->uri.load_balanced == 1;
+    if (one && probe_leave_out(b->p.report, MONGO_KEY_MIN_MEMBERS))
+        c->wish.min_members = 0;
     if (!b->p.failed && c->wish.min_members > 0 && (one || c->driver))
         prepare_fail(&b->p, MONGO_KEY_MIN_MEMBERS,
                      c->driver ? driver_words

@@ -98,7 +98,7 @@ static void prepare_counts(struct process_conf *c, struct prepare *p)
     bool ok = true;
     for (size_t key = MIN_COUNT; key <= NAMESPACE && (c->by == BY_PID || c->by == BY_PIDFILE);
          key++)
-        if (v[key].given) {
+        if (v[key].given && !probe_leave_out(p->report, key)) {
             prepare_fail(p, key, "only goes with name or cmdline");
             ok = false;
         }

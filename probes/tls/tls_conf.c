@@ -64,7 +64,7 @@ static int refuse_all(const struct probe_value *v, size_t first, struct probe_re
 {
     int rc = 0;
     for (size_t i = 0; i < TLS_KEY_COUNT; i++)
-        if (v[i].given) {
+        if (v[i].given && !probe_leave_out(report, first + i)) {
             probe_error(report, first + i, "TLS is off here, so nothing would use it");
             rc = -1;
         }

@@ -23,7 +23,8 @@
 struct probe_report {
     struct source *source;
     const struct probe_type *type;
-    const struct table *table;
+    struct table *table;
+    const struct table *plain; /* the type's own defaults */
     bool unknown;      /* the section has keys that are none: any that is not given may be meant */
     bool partial;      /* some are missing, so what is unwise cannot be said */
     struct buf *files; /* those of probe_file, for the fingerprint */
@@ -92,6 +93,15 @@ void probe_warn(struct probe_report *report, size_t key, const char *fmt, ...)
 bool probe_is_missing(const struct probe_report *r, size_t key)
 {
     return r->table->slots[key].failed || (r->unknown && !r->table->values[key].given);
+}
+
+bool probe_leave_out(struct probe_report *r, size_t key)
+{
+    struct table *t = r->table;
+    if (t->slots[key].owned || !t->values[key].given)
+        return false;
+    t->values[key] = r->plain->values[key];
+    return true;
 }
 
 bool probe_file(struct probe_report *r, const char *path)
@@ -269,11 +279,16 @@ static char *settings_of(const struct table *common, const struct table *own, co
     return buf_take(&b);
 }
 
-static void prepare(struct check_conf *c, const struct table *own, bool all_known, struct source *s,
-                    struct buf *files)
+static void prepare(struct check_conf *c, struct builder_tables *tables, bool all_known,
+                    struct source *s, struct buf *files)
 {
-    struct probe_report report = {
-        .source = s, .type = c->type, .table = own, .unknown = !all_known, .files = files};
+    struct table *own = &tables->scratch;
+    struct probe_report report = {.source = s,
+                                  .type = c->type,
+                                  .table = own,
+                                  .plain = &tables->plain,
+                                  .unknown = !all_known,
+                                  .files = files};
     report.partial = report.unknown;
     for (size_t k = 0; k < own->n; k++)
         report.partial = report.partial || own->slots[k].failed;
@@ -292,7 +307,7 @@ static void prepare(struct check_conf *c, const struct table *own, bool all_know
 }
 
 /* 0, or -1 out of memory; what is wrong with the settings is counted in the source. */
-static int fill(struct builder *b, struct check_conf *c, const struct builder_tables *own,
+static int fill(struct builder *b, struct check_conf *c, struct builder_tables *own,
                 const struct kind *k, bool all_known, struct source *s)
 {
     const struct table *common = &b->common.scratch;
@@ -309,7 +324,7 @@ static int fill(struct builder *b, struct check_conf *c, const struct builder_ta
     struct buf files;
     buf_init(&files, SIZE_MAX / 2);
     if (!k->failed)
-        prepare(c, &own->scratch, all_known, s, &files);
+        prepare(c, own, all_known, s, &files);
     c->fingerprint = s->errors ? NULL : build_fingerprint(&b->common, own, c->type->name, &files);
     buf_fini(&files);
     if (s->errors)

@@ -441,3 +441,33 @@ def test_a_habit_of_other_programs_gets_the_word_that_is_meant(probe, setting, s
     r = validate(probe, f"[probe a]\n{setting}\n")
     assert r.code == 78 and says in r.out and "hunter2" not in r.out, str(r)
     assert ": invalid: 1 error" in r.out, "no consequences: " + str(r)
+
+
+USELESS = {  # what others have of [defaults], and what has no use for it
+    "tls_ca = {ca}": ["url = http://h:1/", "address = h:1", "uri = redis://h", "url = grpc://h:1/", "uri = mongodb://h/?tls=false",
+                      "uri = postgres://h/?sslmode=disable", "url = http+unix:///run/s.sock:/"],
+    "tls_min_days = 3": ["url = http://h:1/", "uri = mysql://h/?ssl-mode=DISABLED"],
+    "proxy = http://p:1": ["url = http+unix:///run/s.sock:/"],
+    "connect_to = 192.0.2.1:80": ["url = http+unix:///run/s.sock:/"],
+    "min_count = 2": ["pid = 1", "pidfile = /run/x.pid"],
+    "namespace = all": ["pid = 1"],
+    "min_members = 2": ["uri = mongodb://h/"],
+}
+
+
+@pytest.mark.parametrize("key, target", [(key, target) for key in USELESS for target in USELESS[key]])
+def test_a_default_is_left_out_where_it_is_of_no_use(probe, certs, key, target):
+    key = key.format(ca=certs.ca)
+    alone = probe.write("alone.ini", f"[probe a]\n{target}\n{key}\n", 0o600)
+    r = probe.run("validate", "-c", alone)
+    assert r.code != 0 and f"probe a.{key.split()[0]}: " in r.out + r.err, str(r)
+    both = probe.write("both.ini", f"[defaults]\n{key}\n[probe a]\n{target}\n", 0o600)
+    r = probe.run("validate", "-c", both)
+    assert r.code == 0, str(r)
+    # Nor does the configuration that it amounts to have it.
+    effective = probe.run("explain", "-c", both)
+    assert effective.code == 0, str(effective)
+    given = [line for line in effective.out.splitlines() if line.startswith(key.split()[0])]
+    assert given == [], given
+    again = probe.write("again.ini", effective.out, 0o600)
+    assert probe.run("validate", "-c", again).code == 0

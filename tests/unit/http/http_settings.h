@@ -57,6 +57,14 @@ bool probe_is_missing(const struct probe_report *report, size_t key)
     return false;
 }
 
+/* There is no [defaults]. */
+bool probe_leave_out(struct probe_report *report, size_t key)
+{
+    (void)report;
+    (void)key;
+    return false;
+}
+
 static void value_lines(struct probe_value *v)
 {
     for (const char *p = v->text; *p;) {

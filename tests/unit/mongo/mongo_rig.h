@@ -72,6 +72,14 @@ bool probe_is_missing(const struct probe_report *report, size_t key)
     return false;
 }
 
+/* There is no [defaults]. */
+bool probe_leave_out(struct probe_report *report, size_t key)
+{
+    (void)report;
+    (void)key;
+    return false;
+}
+
 /* `pairs`: key, value, ..., NULL. NULL when refused. */
 __attribute__((unused)) static void *make_conf(const char *const *pairs,
                                                struct probe_report *report)

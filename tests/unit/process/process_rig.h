@@ -70,6 +70,14 @@ bool probe_is_missing(const struct probe_report *report, size_t key)
     return false;
 }
 
+/* There is no [defaults]. */
+bool probe_leave_out(struct probe_report *report, size_t key)
+{
+    (void)report;
+    (void)key;
+    return false;
+}
+
 /* Pairs of key and value, ended by NULL; NULL when refused, with the report filled. */
 static void *settings(const char *const *pairs, struct probe_report *report, char **target)
 {
