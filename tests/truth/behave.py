@@ -133,11 +133,11 @@ def demands(line, good=None, bad=None):
 
 
 def idle(seconds, last):
-    """Serves requests; a connection that was idle that long gets `last` and is closed."""
+    """Serves requests; a connection that was idle that long after one gets `last` and is closed."""
 
     def behave(sock):
+        sock.settimeout(None)
         while True:
-            sock.settimeout(seconds)
             try:
                 if request(sock) is None:
                     return
@@ -146,6 +146,7 @@ def idle(seconds, last):
                 sock.sendall(last)
                 return
             sock.sendall(page(b"ok"))
+            sock.settimeout(seconds)
 
     return behave
 
