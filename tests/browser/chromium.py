@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,13 @@ class Chromium:
         return not self.dir.exists()
 
 
+class Leaving(AssertionError):
+    """The page is on its way to another one, of which nothing can be asked yet."""
+
+
+LEAVING = re.compile("navigated or closed|execution context|context with specified id")
+
+
 class Page:
     def __init__(self, browser, target):
         self.browser, self.id = browser, target["id"]
@@ -95,7 +103,8 @@ class Page:
         while True:
             message = json.loads(self.socket.recv())
             if message.get("id") == self.number:
-                assert "error" not in message, f"{method}: {message['error']}"
+                if "error" in message:
+                    raise (Leaving if LEAVING.search(str(message["error"])) else AssertionError)(f"{method}: {message['error']}")
                 return message["result"]
             self.events.append(message)
 
@@ -118,7 +127,13 @@ class Page:
         return done["result"].get("value")
 
     def wait(self, expression, timeout=20, what=None):
-        return wait_until(lambda: self.eval(expression), timeout, what or expression, every=0.05)
+        def value():
+            try:
+                return self.eval(expression)
+            except Leaving:
+                return None
+
+        return wait_until(value, timeout, what or expression, every=0.05)
 
     def text(self, selector):
         return self.eval(f"document.querySelector({json.dumps(selector)})?.innerText ?? null")

@@ -3,7 +3,7 @@
 import json
 
 from lib import hostile
-from rows import FAST, HOST, names, row, tcp, wait_state, words
+from rows import FAST, HOST, names, row, tcp, wait_state
 
 
 def labelled(probe, serve, port):
@@ -34,7 +34,7 @@ def test_failures_first_and_groups_are_kept_by_the_address(probe, serve, port, b
     other = browse(agent, path="/#?first=failures&group=team")
     other.wait("document.querySelectorAll('li[data-group]').length === 3")
     assert names(other) == ["bad", "also", "good", "none"]
-    assert "team=core" in words(other, "bad", ".labels")
+    other.wait(f"{row('bad', '.labels')}?.innerText.includes('team=core')")
 
 
 def test_tells_which_agent_and_when(mixed, browse):
@@ -98,7 +98,9 @@ def test_a_name_may_have_slashes(probe, serve, browse):
     url = f"http://127.0.0.1:{serve(hostile.http_reply()).port}/a/b"
     agent = probe.agent("", args=[url])
     page = browse(agent)
+    page.wait("!!document.querySelector('h3 a')", what="the list is there")
     page.eval("document.querySelector('h3 a').click()")
     page.wait(f"document.querySelector('main > h1')?.innerText === {json.dumps(url)}")
+    page.wait("!!document.querySelector('footer a')", what="the page is whole")
     page.eval("document.querySelector('footer a').click()")
     page.wait("document.getElementById('list')?.children.length === 1")
