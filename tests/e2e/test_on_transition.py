@@ -359,12 +359,12 @@ def test_webhook_that_cannot_be_reached(probe, serve, hook):
     server = serve(hostile.silent)
     agent = probe.agent(
         FAST + tcp("a", server.port),
-        f"on_transition_url = http://127.0.0.1:{free_port()}/x\non_transition_timeout = 300ms",
+        f"on_transition_url = http://127.0.0.1:{free_port()}/x\non_transition_timeout = 30s",
     )
     wait_until(lambda: told(agent)["failed"] == 1, 10, "refused")
     assert "on_transition_url: the webhook failed: refused or unreachable: " in agent.log()
     hook.hang.clear()
-    text = agent.config.read_text()
+    text = agent.config.read_text().replace("on_transition_timeout = 30s", "on_transition_timeout = 300ms")
     agent.config.write_text(re.sub(r"(?m)^on_transition_url = .*", f"on_transition_url = http://127.0.0.1:{hook.port}/", text))
     assert agent.post("/reload").code == 200
     server.down()
