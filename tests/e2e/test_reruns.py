@@ -54,7 +54,8 @@ BUSY = '''
 import os
 import pytest
 
-@pytest.mark.parametrize("name", ["a b[c]", "d"])
+@pytest.mark.xdist_group("some")
+@pytest.mark.parametrize("name", ["a b[c]@e", "d"])
 def test_wants_to_be_alone(name):
     assert "PYTEST_XDIST_WORKER" not in os.environ
 
@@ -74,9 +75,13 @@ def test_fails_at_its_end(ends_badly):
 def test_what_failed_is_run_again_alone(tmp_path):
     tmp_path.joinpath("test_busy.py").write_text(BUSY)
     failed = tmp_path / "failed"
-    code, text = once_more(tmp_path, "-n", "2", PROBE_TEST_FAILED=str(failed))
+    workers = "-n", "2", "--dist", "loadgroup"
+    code, text = once_more(tmp_path, *workers, PROBE_TEST_FAILED=str(failed))
     assert code == 1 and "1 error" in text, text
     assert sorted(failed.read_text().splitlines()) == [
-        "test_busy.py::test_fails_at_its_end", "test_busy.py::test_wants_to_be_alone[a b[c]]", "test_busy.py::test_wants_to_be_alone[d]"]
-    code, text = once_more(tmp_path, "-n", "2", PROBE_TEST_ONLY=str(failed))
+        "test_busy.py::test_fails_at_its_end", "test_busy.py::test_wants_to_be_alone[a b[c]@e]", "test_busy.py::test_wants_to_be_alone[d]"]
+    code, text = once_more(tmp_path, *workers, PROBE_TEST_ONLY=str(failed))
     assert code == 0 and "3 passed, 1 deselected" in text, text
+    failed.write_text("test_busy.py::test_passes\ntest_busy.py::test_is_gone\n")
+    code, text = once_more(tmp_path, *workers, PROBE_TEST_ONLY=str(failed))
+    assert code == 4 and "passed" not in text, text

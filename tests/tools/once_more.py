@@ -9,6 +9,8 @@ there, PROBE_TEST_ONLY=FILE runs the tests that it names and no other, one after
 
 import os
 
+import pytest
+
 TESTS = 20  # that are shown in all
 LINES = 40  # of each, the last ones, where the error is
 WIDTH = 300  # of a line
@@ -27,6 +29,8 @@ def pytest_collection_modifyitems(config, items):
         return
     with open(ONLY) as file:
         wanted = set(file.read().splitlines())
+    if missing := wanted - {item.nodeid for item in items}:
+        raise pytest.UsageError(f"{ONLY} names tests that are not there: {', '.join(sorted(missing))}")
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
     items[:] = [item for item in items if item.nodeid in wanted]
 
@@ -34,10 +38,16 @@ def pytest_collection_modifyitems(config, items):
 def pytest_terminal_summary(terminalreporter):
     stats = terminalreporter.stats
     if FAILED:
-        names = {report.nodeid: None for kind in ("failed", "error") for report in stats.get(kind, [])}
+        names = {without_group(report.nodeid): None for kind in ("failed", "error") for report in stats.get(kind, [])}
         with open(FAILED, "w") as file:
             file.writelines(f"{name}\n" for name in names)
     show_first_failures(terminalreporter, stats.get("rerun", []))
+
+
+def without_group(name):
+    """--dist loadgroup puts a test's group behind its name."""
+    at = name.rfind("@")
+    return name[:at] if at > name.rfind("]") else name
 
 
 def show_first_failures(terminalreporter, first):
