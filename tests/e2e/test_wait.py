@@ -253,19 +253,24 @@ def test_invert_waits_until_it_is_gone(probe, server):
     assert process.wait(30) == 0
 
 
-def test_a_name_is_not_gone_with_a_name_server_that_takes_no_tcp(probe):
-    """By UDP it says that its answer is cut, and nobody listens on TCP: nothing is known of the name."""
+def name_server(answer):
+    """The address of a name server by UDP alone, which answers a question with answer(question)."""
     names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     names.bind(("127.0.0.1", 0))
 
-    def answer():
+    def serve():
         while True:
             question, client = names.recvfrom(512)
-            names.sendto(question[:2] + b"\x83\x80" + question[4:], client)
+            names.sendto(answer(question), client)
 
-    threading.Thread(target=answer, daemon=True).start()
-    where = f"dns://127.0.0.1:{names.getsockname()[1]}/name.test"
-    r = probe.run("wait", "--invert", "--timeout", "300ms", where)
+    threading.Thread(target=serve, daemon=True).start()
+    return f"127.0.0.1:{names.getsockname()[1]}"
+
+
+def test_a_name_is_not_gone_with_a_name_server_that_takes_no_tcp(probe):
+    """By UDP it says that its answer is cut, and nobody listens on TCP: nothing is known of the name."""
+    server = name_server(lambda question: question[:2] + b"\x83\x80" + question[4:])
+    r = probe.run("wait", "--invert", "--timeout", "300ms", f"dns://{server}/name.test")
     assert r.code == 124 and "refused" in r.out + r.err, str(r)
 
 
@@ -274,19 +279,13 @@ def test_a_name_is_not_gone_with_a_name_server_that_takes_no_tcp(probe):
                          ids=["the question", "a question with NXDOMAIN", "a referral"])
 @pytest.mark.parametrize("kind", ["tcp", "http", "mongodb", "mongodb+srv", "dns"])
 def test_a_name_is_not_gone_with_what_is_no_answer(probe, flags, authority, kind):
-    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    names.bind(("127.0.0.1", 0))
-    server = f"127.0.0.1:{names.getsockname()[1]}"
+    def answer(question):
+        counts = struct.pack(">HHHH", 1, 0, authority, 0)
+        end = question.index(b"\0", 12) + 5
+        record = b"\4test\0" + struct.pack(">HHIH", 2, 1, 9, 3) + b"\1n\0"
+        return question[:2] + flags + counts + question[12:end] + record * authority
 
-    def answer():
-        while True:
-            question, client = names.recvfrom(512)
-            counts = struct.pack(">HHHH", 1, 0, authority, 0)
-            end = question.index(b"\0", 12) + 5
-            record = b"\4test\0" + struct.pack(">HHIH", 2, 1, 9, 3) + b"\1n\0"
-            names.sendto(question[:2] + flags + counts + question[12:end] + record * authority, client)
-
-    threading.Thread(target=answer, daemon=True).start()
+    server = name_server(answer)
     where = {"tcp": "tcp://name.test:9", "dns": f"dns://{server}/name.test"}.get(kind, f"{kind}://a.name.test/")
     r = probe.run("check", "--invert", "--timeout", "400ms", where, env={"PROBE_DNS_SERVERS": server})
     assert r.code == 1, str(r)
@@ -294,17 +293,11 @@ def test_a_name_is_not_gone_with_what_is_no_answer(probe, flags, authority, kind
 
 def test_a_name_is_not_gone_with_an_alias_that_leads_elsewhere(probe):
     """The server has the zone of the alias and looks nothing up (AA, no RA)."""
-    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    names.bind(("127.0.0.1", 0))
+    def answer(question):
+        record = b"\xc0\x0c" + struct.pack(">HHIH", 5, 1, 9, 6) + b"\4away\0"
+        return question[:2] + b"\x84\0" + struct.pack(">HHHH", 1, 1, 0, 0) + question[12:] + record
 
-    def answer():
-        while True:
-            question, client = names.recvfrom(512)
-            record = b"\xc0\x0c" + struct.pack(">HHIH", 5, 1, 9, 6) + b"\4away\0"
-            names.sendto(question[:2] + b"\x84\0" + struct.pack(">HHHH", 1, 1, 0, 0) + question[12:] + record, client)
-
-    threading.Thread(target=answer, daemon=True).start()
-    r = probe.run("check", "--invert", "--timeout", "400ms", f"dns://127.0.0.1:{names.getsockname()[1]}/name.test")
+    r = probe.run("check", "--invert", "--timeout", "400ms", f"dns://{name_server(answer)}/name.test")
     assert r.code == 1 and "an alias alone" in r.out + r.err, str(r)
 
 
