@@ -276,6 +276,9 @@ static void prepare_wish(struct build *b)
     if (set && uri_set && strcmp(set, uri_set) != 0)
         prepare_fail(&b->p, MONGO_KEY_SET_NAME, "differs from replicaSet in the uri");
     c->set_name = copy(b, set ? set : uri_set);
+    bool one = !c->deployment || c->uri.load_balanced == 1;
+    if (one)
+        probe_leave_out(b->p.report, MONGO_KEY_MIN_MEMBERS);
     c->wish = (struct mongo_wish){
         .require = (enum mongo_require)b->p.values[MONGO_KEY_REQUIRE].num,
         .prefer = c->uri.prefer.given ? &c->uri.prefer : NULL,
@@ -294,9 +297,6 @@ static void prepare_wish(struct build *b)
         probe_warn(b->p.report, MONGO_KEY_WARN_LAG, "has no effect on a primary");
     if (!b->p.failed && c->wish.warn_lag && c->driver)
         prepare_fail(&b->p, MONGO_KEY_WARN_LAG, driver_words);
-    bool one = !c->deployment || c->uri.load_balanced == 1;
-    if (one && probe_leave_out(b->p.report, MONGO_KEY_MIN_MEMBERS))
-        c->wish.min_members = 0;
     if (!b->p.failed && c->wish.min_members > 0 && (one || c->driver))
         prepare_fail(&b->p, MONGO_KEY_MIN_MEMBERS,
                      c->driver ? driver_words
